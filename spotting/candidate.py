@@ -1,0 +1,39 @@
+"""What the spotter says: a movement it has seen, or one it has turned away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A spotted movement. Times in seconds on the source's clock, frames as the source counted them."""
+
+    onset: float
+    apex: float
+    offset: float
+    onset_frame: int
+    apex_frame: int
+    offset_frame: int
+    score: float
+    """Peak of the motion signal over its threshold (1 = just reached)."""
+    peak: float
+    """Peak of the motion signal, in pixels of a face 256 px wide."""
+    region: str
+    """The region that moved most: one of ``spotting.motion.REGIONS``."""
+    decided: float
+    """Time of the sample at which the spotter made up its mind; ``decided - apex`` is the decision delay."""
+
+    @property
+    def duration(self) -> float:
+        """Onset to offset, in seconds."""
+        return self.offset - self.onset
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A movement that crossed the threshold and was turned away, and why."""
+
+    movement: Candidate
+    reason: str
+    """blink, macro, too short, head motion, face lost, …: a few words fit for the overlay."""

@@ -1,0 +1,22 @@
+"""One captured picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""BGR uint8, height × width × 3."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture, when it was taken, and its number among the captured frames."""
+
+    index: int
+    """Counts the frames that the source delivered, from 0."""
+    timestamp: float
+    """Seconds: media time for recordings, monotonic capture time for cameras and streams."""
+    image: Image
