@@ -1,0 +1,54 @@
+"""What a model says of itself, carried inside its ONNX file under the metadata key ``atme``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from recognizer.errors import AtmeError
+from recognizer.recognition import CLASSES
+
+KEY = "atme"
+PREPROCESSING = 1
+"""Version of align → crop → puzzle → flow → feature. Raised whenever features change."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Everything that must hold for a model's output to mean something."""
+
+    name: str
+    trained_on: str
+    """In words: which data, how many samples."""
+    command: str
+    """The command that reproduces the weights."""
+    preprocessing: int = PREPROCESSING
+    working_size: int = 128
+    """Side of the face and puzzle pictures between which flow is computed, pixels."""
+    flow: str = "tvl1"
+    classes: tuple[str, ...] = CLASSES
+    temperature: float = 1.0
+    """Logits are divided by this before the softmax (calibration)."""
+    refusal: float = 0.0
+    """Below this greatest probability the label is ``uncertain``."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelInfo:
+        """Reads and checks the metadata; AtmeError where this program cannot serve the model."""
+        try:
+            raw = json.loads(text)
+            info = cls(**{f.name: raw[f.name] for f in fields(cls)})
+            info = cls(**{**asdict(info), "classes": tuple(info.classes)})
+        except (ValueError, KeyError, TypeError) as error:
+            raise AtmeError(
+                f"{where}: its atme metadata is damaged ({error!r}); export the model again"
+            ) from None
+        if info.preprocessing != PREPROCESSING:
+            raise AtmeError(
+                f"{where}: made for preprocessing version {info.preprocessing}, this program has {PREPROCESSING}; "
+                "retrain or export the model again"
+            )
+        return info

@@ -1,0 +1,198 @@
+"""Dual TV-L1 optical flow in torch: many pairs at once, on the CPU or a GPU.
+
+The method is that of Zach, Pock and Bischof (2007, DOI 10.1007/978-3-540-74936-3_22), with the warps and the
+stopping rule described by Sánchez, Meinhardt-Llopis and Facciolo (2013, DOI 10.5201/ipol.2013.26). The details
+follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that its flows and these can stand in for each
+other. For every pixel the energy λ·|I₁(x + u) − I₀(x)| + |∇u| is minimised, coarse to fine, by taking turns:
+a pointwise step towards the data, then one step of the dual problem that smooths.
+
+A sample's flow does not depend on the other samples of its batch: each one stops on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SMALLEST = 16
+"""No pyramid level has a side below this many pixels."""
+
+
+@dataclass(frozen=True)
+class Tvl1Config:
+    """The parameters of the method; the defaults are OpenCV's."""
+
+    tau: float = 0.25
+    """Time step of the dual problem."""
+    lambda_: float = 0.15
+    """Weight of the data against smoothness, for intensities 0–255: smaller is smoother."""
+    theta: float = 0.3
+    """How tightly the data step and the smooth flow are tied together."""
+    scales: int = 5
+    scale_step: float = 0.8
+    warps: int = 5
+    """Times a scale the second image is warped by the flow so far."""
+    outer_iterations: int = 10
+    inner_iterations: int = 30
+    epsilon: float = 0.01
+    """A sample stops when the flow's root mean square change of one iteration is at most this many pixels."""
+    median: int = 5
+    """Side of the median filter before each outer iteration, in pixels; 1 switches it off."""
+
+
+def tvl1(first: Tensor, second: Tensor, config: Tvl1Config | None = None) -> Tensor:
+    """Flow from ``first`` to ``second``: ``second(x + u, y + v)`` looks like ``first(x, y)``.
+
+    Both images: (N, H, W), uint8 or float32, grey values 0–255, on the same device.
+    Returns (N, 2, H, W) float32: u (to the right) and v (down) in pixels. Not differentiable.
+    Raises ValueError for other shapes or types, sides below 16 pixels and values that are not finite.
+    """
+    check(first, second)
+    config = config or Tvl1Config()
+    with torch.inference_mode():
+        levels = pyramid(torch.stack([first, second], dim=1).float(), config)
+        flow = torch.zeros_like(levels[-1])
+        for level in reversed(levels):
+            if flow.shape != level.shape:
+                flow = resize(flow, level.shape[-2:]) / config.scale_step
+            flow = refine(level[:, 0], level[:, 1], flow, config)
+    return flow.clone()  # made outside inference mode: an ordinary tensor that a network can train on
+
+
+def check(first: Tensor, second: Tensor) -> None:
+    """Raise ValueError unless both are (N, H, W) images that `tvl1` can take."""
+    if first.shape != second.shape or first.ndim != 3:
+        raise ValueError(
+            f"two (N, H, W) images of one shape expected, not {(*first.shape,)}, {(*second.shape,)}"
+        )
+    if min(first.shape[-2:]) < SMALLEST:
+        raise ValueError(
+            f"images of at least {SMALLEST}×{SMALLEST} pixels expected, not {(*first.shape[-2:],)}"
+        )
+    for image in (first, second):
+        if image.dtype not in (torch.uint8, torch.float32):
+            raise ValueError(f"uint8 or float32 images expected, not {image.dtype}")
+        if not image.isfinite().all():
+            raise ValueError("the images must be finite: found NaN or infinity")
+
+
+def pyramid(images: Tensor, config: Tvl1Config) -> list[Tensor]:
+    """Both images (N, 2, H, W) at every scale, the finest first."""
+    levels = [images]
+    while len(levels) < config.scales:
+        size = [round(side * config.scale_step) for side in levels[-1].shape[-2:]]
+        if min(size) < SMALLEST:
+            break
+        levels.append(resize(levels[-1], size, 1 / config.scale_step))
+    return levels
+
+
+def resize(x: Tensor, size: list[int] | torch.Size, step: float | None = None) -> Tensor:
+    """Bilinear (N, C, H, W) → (N, C, *size), pixel centres at halves, no smoothing, edges repeated.
+
+    ``step``: input pixels an output pixel. The pyramid gives it because a rounded size would stretch the image;
+    without it the images' extents are matched.
+    """
+    for axis, length in zip((-2, -1), size, strict=True):
+        last = x.shape[axis] - 1
+        at = (torch.arange(length, device=x.device) + 0.5) * (step or x.shape[axis] / length) - 0.5
+        at = at.clamp(0, last)
+        low = at.long()
+        weight = (at - low).reshape(-1, 1) if axis == -2 else at - low
+        x = (
+            x.index_select(axis, low) * (1 - weight)
+            + x.index_select(axis, (low + 1).clamp_max(last)) * weight
+        )
+    return x
+
+
+def refine(first: Tensor, second: Tensor, flow: Tensor, config: Tvl1Config) -> Tensor:
+    """One scale: improve ``flow`` (N, 2, H, W) between two images (N, H, W)."""
+    sources = torch.cat([second.unsqueeze(1), centred_gradient(second)], dim=1)
+    dual = flow.new_zeros(*flow.shape[:2], 2, *flow.shape[2:])
+    for _ in range(config.warps):
+        warped = warp(sources, flow)
+        gradient = warped[:, 1:]
+        # The second image is linear around this flow: residual(u) = constant + gradient · u.
+        constant = warped[:, 0] - first - (gradient * flow).sum(dim=1)
+        flow, dual = minimise(constant.unsqueeze(1), gradient, flow, dual, config)
+    return flow
+
+
+def minimise(
+    constant: Tensor, gradient: Tensor, flow: Tensor, dual: Tensor, config: Tvl1Config
+) -> tuple[Tensor, Tensor]:
+    """Iterate on one linearised problem until every sample has stopped: the new flow and dual variables.
+
+    ``constant`` (N, 1, H, W), ``gradient`` and ``flow`` (N, 2, H, W), ``dual`` (N, 2, 2, H, W): for u and for v,
+    a vector per pixel.
+    """
+    threshold = config.lambda_ * config.theta
+    step = config.tau / config.theta
+    inverse_square = 1 / gradient.square().sum(dim=1, keepdim=True).clamp_min(torch.finfo(flow.dtype).eps)
+    tolerance = config.epsilon**2 * flow.shape[-2] * flow.shape[-1]
+    # Asking a GPU whether all have stopped makes it wait, so it is asked rarely; the masks keep the result equal.
+    asked_every = 1 if flow.device.type == "cpu" else 10
+
+    running = torch.ones(flow.shape[0], 1, 1, 1, dtype=torch.bool, device=flow.device)
+    for iteration in range(config.outer_iterations * config.inner_iterations):
+        if iteration % asked_every == 0 and not running.any():
+            break
+        if iteration % config.inner_iterations == 0 and config.median > 1:
+            flow = torch.where(running, median(flow, config.median), flow)
+        residual = constant + (gradient * flow).sum(dim=1, keepdim=True)
+        towards_data = flow + gradient * (-residual * inverse_square).clamp(-threshold, threshold)
+        smoothed = torch.where(running, towards_data + config.theta * divergence(dual), flow)
+        # float64: the order of summation, which varies with the batch, must not decide who stops.
+        change = (smoothed - flow).square().sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64)
+        flow = smoothed
+        slope = forward_gradient(flow)
+        norm = slope.square().sum(dim=2, keepdim=True).sqrt()
+        dual = torch.where(running.unsqueeze(-1), (dual + step * slope) / (1 + step * norm), dual)
+        running = running & (change > tolerance)
+    return flow, dual
+
+
+def centred_gradient(image: Tensor) -> Tensor:
+    """Half the difference of both neighbours, edges repeated: (N, H, W) → (N, 2, H, W), d/dx and d/dy."""
+    x = F.pad(image.unsqueeze(1), (1, 1, 1, 1), mode="replicate")
+    return 0.5 * torch.cat(
+        [x[..., 1:-1, 2:] - x[..., 1:-1, :-2], x[..., 2:, 1:-1] - x[..., :-2, 1:-1]], dim=1
+    )
+
+
+def forward_gradient(x: Tensor) -> Tensor:
+    """Next pixel minus this one, 0 at the last: (N, 2, H, W) → (N, 2, 2, H, W), d/dx and d/dy on axis 2."""
+    slope = x.new_zeros(*x.shape[:2], 2, *x.shape[2:])
+    torch.sub(x[..., :, 1:], x[..., :, :-1], out=slope[:, :, 0, :, :-1])
+    torch.sub(x[..., 1:, :], x[..., :-1, :], out=slope[:, :, 1, :-1, :])
+    return slope
+
+
+def divergence(p: Tensor) -> Tensor:
+    """The negative adjoint of `forward_gradient`, (N, 2, 2, H, W) → (N, 2, H, W): backward differences."""
+    total = p[:, :, 0] + p[:, :, 1]
+    total[..., :, 1:] -= p[:, :, 0, :, :-1]
+    total[..., 1:, :] -= p[:, :, 1, :-1, :]
+    return total
+
+
+def warp(images: Tensor, flow: Tensor) -> Tensor:
+    """Cubic (a = −0.75) samples of (N, C, H, W) at every pixel moved by the flow (N, 2, H, W); outside is 0."""
+    height, width = flow.shape[-2:]
+    u, v = flow.unbind(dim=1)
+    # OpenCV 4's remap reads its coordinates to 1/32 pixel.
+    x = ((torch.arange(width, device=flow.device) + u) * 32).round() / 32
+    y = ((torch.arange(height, device=flow.device).unsqueeze(1) + v) * 32).round() / 32
+    grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], dim=-1)
+    return F.grid_sample(images, grid, mode="bicubic", padding_mode="zeros", align_corners=True)
+
+
+def median(x: Tensor, side: int) -> Tensor:
+    """Median of the ``side``×``side`` pixels around each one, edges repeated: (N, C, H, W) → the same."""
+    padded = F.pad(x, (side // 2,) * 4, mode="replicate")
+    windows = padded.unfold(-2, side, 1).unfold(-2, side, 1)
+    return windows.flatten(-2).median(dim=-1).values

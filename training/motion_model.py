@@ -1,0 +1,95 @@
+"""Action units → displacement of the skin: the one motion model behind every synthesis.
+
+The flow fields that the default weights learn from and the clips that test the program are both drawn from
+``displacement``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.action_units import ACTION_UNITS, Bump
+
+Field = npt.NDArray[np.float32]
+"""(H, W, 2) float32 pixels: where the skin at (y, x) goes, (u right, v down)."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One action unit at work on one face."""
+
+    unit: int
+    """FACS number."""
+    left: float
+    """Peak displacement on the image's left side, in face widths (px / 256 on a 256-px face)."""
+    right: float
+    """The same on the right side; units on the midline move by the mean of both."""
+
+
+def face_width(landmarks: npt.NDArray[np.float32]) -> float:
+    """Distance of φ1 and φ15 in pixels: what "a 256-px face" measures."""
+    return float(np.linalg.norm(landmarks[15] - landmarks[1]))
+
+
+def displacement(
+    landmarks: npt.NDArray[np.float32], activations: Iterable[Activation], shape: tuple[int, int]
+) -> Field:
+    """Sum of all activations' bumps on a picture of ``shape`` (H, W) whose face has these landmarks.
+
+    Bumps of one unit add up; directions follow the face's roll. Returns zeros without activations.
+    """
+    height, width = shape
+    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+    field = np.zeros((height, width, 2), np.float32)
+    for activation in activations:
+        for bump in ACTION_UNITS[activation.unit].bumps:
+            sides = ("central",) if bump.central else ("left", "right")
+            for side in sides:
+                size = {
+                    "left": activation.left,
+                    "right": activation.right,
+                    "central": (activation.left + activation.right) / 2,
+                }[side]
+                if size:
+                    _add_bump(field, xs, ys, landmarks, bump, side, size)
+    return field
+
+
+def _add_bump(
+    field: Field,
+    xs: npt.NDArray[np.float32],
+    ys: npt.NDArray[np.float32],
+    landmarks: npt.NDArray[np.float32],
+    bump: Bump,
+    side: str,
+    size: float,
+) -> None:
+    unit = face_width(landmarks)
+    across = (landmarks[15] - landmarks[1]) / unit
+    down = np.array((-across[1], across[0]), np.float32)
+    outward = -across if side == "left" else across
+    anchors = [MIRROR[k] for k in bump.anchor] if side == "right" else list(bump.anchor)
+    centre = landmarks[anchors].mean(axis=0) + unit * (bump.shift[0] * outward + bump.shift[1] * down)
+    dx, dy = xs - centre[0], ys - centre[1]
+    a = (dx * across[0] + dy * across[1]) / (bump.radius[0] * unit)
+    b = (dx * down[0] + dy * down[1]) / (bump.radius[1] * unit)
+    weight = np.exp(-0.5 * (a * a + b * b))[..., None]
+    field += (size * unit) * weight * (bump.pull[0] * outward + bump.pull[1] * down)
+
+
+def _mirror() -> list[int]:
+    order = list(range(68))
+    swaps = [(k, 16 - k) for k in range(8)] + [(17 + k, 26 - k) for k in range(5)]
+    swaps += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+    swaps += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]
+    for a, b in swaps:
+        order[a], order[b] = b, a
+    return order
+
+
+MIRROR: list[int] = _mirror()
+"""Landmark k of a mirrored face is landmark ``MIRROR[k]`` of the original."""
