@@ -48,7 +48,7 @@ class ModelInfo:
             ) from None
         if info.preprocessing != PREPROCESSING:
             raise AtmeError(
-                f"{where}: made for preprocessing version {info.preprocessing}, this program has {PREPROCESSING}; "
-                "retrain or export the model again"
+                f"{where}: made for preprocessing version {info.preprocessing}, this program has "
+                f"{PREPROCESSING}; retrain or export the model again"
             )
         return info

@@ -1,0 +1,76 @@
+"""The network in ONNX Runtime: TensorRT, then CUDA, then the CPU, whichever this machine really gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from recognizer.errors import AtmeError
+from recognizer.feature import normalise
+from recognizer.gpu import gpu_count
+from recognizer.model_info import KEY, ModelInfo
+
+DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "default.onnx"
+
+_PROVIDERS = {
+    "TensorrtExecutionProvider": "TensorRT",
+    "CUDAExecutionProvider": "CUDA",
+    "CPUExecutionProvider": "CPU",
+}
+
+
+class Backend:
+    """One loaded model. ``info`` is its metadata, ``provider`` what it runs on."""
+
+    def __init__(self, weights: Path = DEFAULT_WEIGHTS) -> None:
+        """AtmeError when the file is missing, damaged, or not one of ours."""
+        if not weights.is_file():
+            raise AtmeError(f"{weights}: no such weights file; give an .onnx file made by atme-train")
+        onnxruntime.set_default_logger_severity(4)
+        try:
+            self._session = onnxruntime.InferenceSession(str(weights), _options(), providers=_wanted())
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise AtmeError(
+                f"{weights}: not a readable ONNX model ({reason}); get or export it again"
+            ) from None
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if KEY not in metadata:
+            raise AtmeError(f"{weights}: an ONNX model, but without atme metadata; export it with atme-train")
+        self.info = ModelInfo.from_json(metadata[KEY], str(weights))
+        self.provider = _PROVIDERS.get(self._session.get_providers()[0], "CPU")
+
+    def logits(
+        self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.float32]:
+        """(N, 3, 28, 28) uint8 features twice → (N, classes) float32 logits."""
+        feeds = {"entire": normalise(entire), "puzzled": normalise(puzzled)}
+        return np.asarray(self._session.run(["logits"], feeds)[0], np.float32)
+
+    def probabilities(
+        self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.float32]:
+        """The same → (N, classes) calibrated probabilities."""
+        scaled = self.logits(entire, puzzled) / self.info.temperature
+        raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    # The net is tiny and the other threads have work to do: one thread, and none that spins while idle.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    return options
+
+
+def _wanted() -> list[str]:
+    """Asking for a GPU where there is none prints native errors, so the driver is asked first."""
+    offered = onnxruntime.get_available_providers()
+    names = list(_PROVIDERS) if gpu_count() else ["CPUExecutionProvider"]
+    return [name for name in names if name in offered]

@@ -1,0 +1,60 @@
+"""Two pictures in, a label out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.feature import FeatureExtractor, PairFeatures
+from recognizer.recognition import UNCERTAIN, Recognition
+
+
+class Recognizer:
+    """Labels onset–apex pairs. Not safe to share between threads.
+
+    >>> with Recognizer() as recognizer:                       # doctest: +SKIP
+    ...     print(recognizer.recognize(onset, apex).label)
+    """
+
+    def __init__(self, weights: Path | str = DEFAULT_WEIGHTS) -> None:
+        """Loads the weights (.onnx); AtmeError when they cannot be used."""
+        self.backend = Backend(Path(weights))
+        self.extractor = FeatureExtractor(self.backend.info.working_size)
+
+    @property
+    def provider(self) -> str:
+        """What the network runs on: TensorRT, CUDA or CPU."""
+        return self.backend.provider
+
+    def recognize(self, onset: npt.NDArray[np.uint8], apex: npt.NDArray[np.uint8]) -> Recognition:
+        """Labels two BGR uint8 pictures of one size; NoFaceError without a usable face in the onset."""
+        return self.recognize_features(self.extractor.extract(onset, apex))
+
+    def recognize_features(self, features: PairFeatures) -> Recognition:
+        """Labels features that ``extractor`` has made."""
+        started = time.perf_counter()
+        row = self.backend.probabilities(features.entire[None], features.puzzled[None])[0]
+        elapsed = 1000 * (time.perf_counter() - started)
+        info = self.backend.info
+        best = int(row.argmax())
+        confidence = float(row[best])
+        return Recognition(
+            label=info.classes[best] if confidence >= info.refusal else UNCERTAIN,
+            probabilities={name: float(p) for name, p in zip(info.classes, row, strict=True)},
+            confidence=confidence,
+            stage_ms={**features.stage_ms, "model": elapsed},
+        )
+
+    def close(self) -> None:
+        """Frees the native parts."""
+        self.extractor.close()
+
+    def __enter__(self) -> Recognizer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

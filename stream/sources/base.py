@@ -1,0 +1,120 @@
+"""The one contract that everything frames come from keeps."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import TypeVar
+
+from stream.frame import Frame, Image
+
+STALL_TIMEOUT = 5.0
+"""Seconds without a frame after which a live source counts as stalled."""
+
+_TICK = 1e-6  # seconds; two live frames that the clock cannot tell apart are kept this far apart
+
+_Source = TypeVar("_Source", bound="FrameSource")
+
+
+class FrameSource(ABC):
+    """Delivers frames one by one until it ends.
+
+    A source says how to take the next picture (``_take``) and how to let go of what it holds (``_release``);
+    numbering, time order and closing are the same for all and live here. One thread reads; ``close`` may
+    come from any thread, also while that one waits inside ``read``: it never waits for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        live: bool,
+        size: tuple[int, int],
+        nominal_fps: float | None = None,
+        duration: float | None = None,
+    ) -> None:
+        self.name = name
+        """In words, for the overlay: ``clip.mp4``, ``camera 0``."""
+        self.live = live
+        """True where time does not wait: timestamps are then monotonic capture time, else media time."""
+        self.size = size
+        """Width and height in pixels."""
+        self.nominal_fps = nominal_fps
+        """Frames a second that the source promises; None where it promises nothing."""
+        self.duration = duration
+        """Seconds; None where it is not known."""
+        self._warnings: list[str] = []
+        self._count = 0
+        self._last_timestamp: float | None = None
+        self._closed = threading.Event()
+        self._in_use = threading.Lock()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know and can live with, one line each; may grow while frames are read."""
+        return tuple(self._warnings)
+
+    def read(self) -> Frame | None:
+        """The next frame, or None when the source has ended or was closed.
+
+        Raises AtmeError when the source breaks off, stalls, or delivers what cannot be used.
+        """
+        try:
+            with self._in_use:
+                taken = None if self._closed.is_set() else self._take()
+        except Exception:
+            if not self._closed.is_set():
+                raise
+        if self._closed.is_set():  # perhaps while this thread held the source: then it is ours to let go
+            self.close()
+            return None
+        if taken is None:
+            return None
+        timestamp = self._in_order(taken[0])
+        frame = Frame(self._count, timestamp, taken[1])
+        self._count += 1
+        self._last_timestamp = timestamp
+        return frame
+
+    def close(self) -> None:
+        """Let go of the device, file or connection, as soon as the reading thread is out of it."""
+        self._closed.set()
+        if self._in_use.acquire(blocking=False):
+            try:
+                self._release()
+            finally:
+                self._in_use.release()
+
+    def __enter__(self: _Source) -> _Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def _take(self) -> tuple[float | None, Image] | None:
+        """Time in seconds (None where the medium gives none) and BGR uint8 picture, C-contiguous.
+
+        None at the end.
+        """
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Close what is held; called at least once, so it must bear repetition."""
+
+    def _in_order(self, timestamp: float | None) -> float:
+        """The timestamp, or where it is missing or does not advance the best that keeps time running."""
+        last = self._last_timestamp
+        if timestamp is not None and (last is None or timestamp > last):
+            return timestamp
+        if self.live and last is not None:
+            return last + _TICK
+        self._warn("some frames have no usable timestamp and are spaced by the frame rate")
+        return 0.0 if last is None else last + 1.0 / (self.nominal_fps or 30.0)
+
+    def _warn(self, message: str) -> None:
+        if message not in self._warnings:
+            self._warnings.append(message)

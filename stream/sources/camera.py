@@ -1,0 +1,154 @@
+"""A camera of this machine, through OpenCV."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from recognizer.errors import AtmeError
+from stream.frame import Image
+from stream.sources.base import STALL_TIMEOUT, FrameSource
+
+_DEVICES = Path("/sys/class/video4linux")  # Linux: one folder a device, with its name in a file
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """What is asked of the camera; what it really gives is read back and told in ``Camera.warnings``."""
+
+    device: str = "0"
+    """Number, ``/dev/videoN``, or (on Linux) a part of the camera's name."""
+    width: int = 640
+    height: int = 480
+    fps: float = 60.0
+    fourcc: str = "MJPG"
+    """Pixel format: four letters, or empty for the camera's own choice. Raw formats are slow over USB."""
+
+
+class Camera(FrameSource):
+    """Frames stamped with monotonic seconds right after the driver hands them over, before decoding."""
+
+    def __init__(self, config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> None:
+        """Raises AtmeError for a camera that is missing, may not be used, or delivers no picture."""
+        number = find_camera(config.device)
+        if sys.platform == "linux":
+            _check_device(number)
+        # Read by OpenCV when it opens the device: how long grab() waits for a picture.
+        os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, round(stall_timeout)))
+        with _quiet_opencv():
+            # Straight to Video4Linux on Linux: the detour over GStreamer costs time and settings.
+            backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+            self._capture = cv2.VideoCapture(number, backend)
+            if not self._capture.isOpened():
+                raise AtmeError(f"camera {number}: not found or in use; plug it in, or close what uses it")
+            self._request(config)
+            delivers, picture = self._capture.read()
+        if not delivers:
+            self._capture.release()
+            raise AtmeError(f"camera {number}: delivers no picture; is another program using it?")
+        height, width = picture.shape[:2]
+        fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        label = camera_names().get(number)
+        super().__init__(
+            name=f"camera {number} ({label})" if label else f"camera {number}",
+            live=True,
+            size=(width, height),
+            nominal_fps=fps if fps > 0 else None,
+        )
+        self._stall_timeout = stall_timeout
+        self._compare(config, fps)
+
+    def _take(self) -> tuple[float, Image] | None:
+        if not self._capture.grab():
+            raise AtmeError(
+                f"{self.name}: the camera stalled, no frame for {self._stall_timeout:g} s; check its cable"
+            )
+        timestamp = time.monotonic()
+        delivers, image = self._capture.retrieve()
+        if not delivers:
+            raise AtmeError(f"{self.name}: sent a picture that cannot be decoded; try another fourcc")
+        return timestamp, np.ascontiguousarray(image, np.uint8)
+
+    def _release(self) -> None:
+        self._capture.release()
+
+    def _request(self, config: CameraConfig) -> None:
+        # The pixel format first: the sizes and rates on offer depend on it.
+        if config.fourcc:
+            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*config.fourcc.ljust(4)[:4]))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width)
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
+        self._capture.set(cv2.CAP_PROP_FPS, config.fps)
+
+    def _compare(self, config: CameraConfig, fps: float) -> None:
+        if self.size != (config.width, config.height):
+            self._warn(f"asked for {config.width}x{config.height}, got {self.size[0]}x{self.size[1]}")
+        if fps > 0 and abs(fps - config.fps) > 0.5:
+            self._warn(f"asked for {config.fps:g} fps, got {fps:g}")
+        code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
+        got = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)) if code > 0 else ""
+        if config.fourcc and got.isprintable() and got.strip() and got != config.fourcc:
+            self._warn(f"asked for {config.fourcc}, got {got}")
+
+
+def find_camera(device: str, devices: Path = _DEVICES) -> int:
+    """The number of the camera called by number, ``/dev/videoN`` or (a part of) its name, in any case.
+
+    Raises AtmeError, with the cameras there are, where the name fits none.
+    """
+    numbered = re.fullmatch(r"(?:/dev/video)?(\d+)", device.strip())
+    if numbered:
+        return int(numbered[1])
+    names = camera_names(devices)
+    for number, name in names.items():
+        if device.strip() and device.strip().casefold() in name.casefold():
+            return number
+    raise AtmeError(f"camera {device!r}: not found; {_known(names)}")
+
+
+def camera_names(devices: Path = _DEVICES) -> dict[int, str]:
+    """Number → name of every camera, in the order of numbers; empty where the system tells no names."""
+    names = {}
+    for folder in devices.glob("video*"):
+        try:
+            # A camera's further devices (metadata) carry the same name and an index above 0.
+            if int((folder / "index").read_text()) == 0:
+                names[int(folder.name.removeprefix("video"))] = (folder / "name").read_text().strip()
+        except (OSError, ValueError):
+            continue  # unplugged while looking
+    return dict(sorted(names.items()))
+
+
+def _known(names: dict[int, str]) -> str:
+    if not names:
+        return "no camera is known by name; give its number, for example 0"
+    return "there are " + ", ".join(f"{number} ({name})" for number, name in names.items())
+
+
+def _check_device(number: int) -> None:
+    """Say what OpenCV would not: whether the device exists and may be opened."""
+    path = Path(f"/dev/video{number}")
+    if not path.exists():
+        names = camera_names()
+        raise AtmeError(f"camera {number}: not found; {_known(names) if names else 'plug in a camera'}")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise AtmeError(f"camera {number}: no permission for {path}; join the group that owns it (video)")
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Its warnings would tear the overlay, and the error raised here says it better."""
+    level = cv2.setLogLevel(0)
+    try:
+        yield
+    finally:
+        cv2.setLogLevel(level)

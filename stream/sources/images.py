@@ -1,0 +1,72 @@
+"""A folder of numbered pictures, as the datasets keep their clips."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from recognizer.errors import AtmeError
+from stream.frame import Image
+from stream.sources.base import FrameSource
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_FPS = 100.0
+"""Pictures a second where nothing is said: the rate of SMIC's high-speed camera."""
+
+
+class ImageFolder(FrameSource):
+    """Pictures of one folder in natural order (img2 before img10), ``index / fps`` seconds apart."""
+
+    def __init__(self, folder: Path, fps: float = IMAGE_FPS) -> None:
+        """Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0."""
+        if fps <= 0:
+            raise AtmeError(f"{folder}: a rate of {fps:g} fps is impossible; give a number above 0")
+        paths = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+        if not paths:
+            raise AtmeError(f"{folder}: no pictures in this folder; expected {', '.join(sorted(SUFFIXES))}")
+        self._paths = sorted(paths, key=_natural_order)
+        self._next = 0
+        height, width = _load(self._paths[0]).shape[:2]
+        super().__init__(
+            name=f"{folder.resolve().name}/",
+            live=False,
+            size=(width, height),
+            nominal_fps=fps,
+            duration=len(paths) / fps,
+        )
+
+    def _take(self) -> tuple[float | None, Image] | None:
+        if self._next == len(self._paths):
+            return None
+        path, index = self._paths[self._next], self._next
+        self._next += 1
+        image = _load(path)
+        height, width = image.shape[:2]
+        if (width, height) != self.size:
+            raise AtmeError(
+                f"{path}: is {width}x{height}, but the pictures before it are {self.size[0]}x{self.size[1]}; "
+                "one folder must hold one size"
+            )
+        assert self.nominal_fps is not None
+        return index / self.nominal_fps, image
+
+    def _release(self) -> None:
+        """Nothing stays open between pictures."""
+
+
+def _natural_order(path: Path) -> tuple[list[int | str], str]:
+    # split() with a group yields text and digits in turn, so like always meets like in the comparison.
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [int(part) if part.isdecimal() else part for part in parts], path.name
+
+
+def _load(path: Path) -> Image:
+    # Not cv2.imread: it cannot open names outside the code page on Windows.
+    data = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if image is None:
+        raise AtmeError(f"{path}: cannot be read as a picture; replace it or take it out of the folder")
+    return np.ascontiguousarray(image, np.uint8)

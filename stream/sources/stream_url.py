@@ -1,0 +1,138 @@
+"""Live video from a network address."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import av
+
+from recognizer.errors import AtmeError
+from stream.frame import Image
+from stream.sources.base import STALL_TIMEOUT, FrameSource
+from stream.sources.video import VideoFile, reason, to_image
+
+OPEN_TIMEOUT = 10.0
+"""Seconds to wait for the first data: a stream joined midway starts at its next key frame."""
+
+# Begin at now, not with what was read to find out the format (it would come all at once); find that out from
+# little data; RTSP over TCP, as a lost packet costs frames. No low_delay: it breaks streams with B-frames.
+_LOW_LATENCY = {
+    "fflags": "nobuffer",
+    "probesize": "500000",
+    "analyzeduration": "1000000",
+    "rtsp_transport": "tcp",
+}
+
+
+class StreamUrl(FrameSource):
+    """A live stream: timestamps are monotonic seconds, taken when the frame's data arrived."""
+
+    def __init__(self, container: Any, name: str, stall_timeout: float) -> None:
+        """Takes over an opened PyAV container. Raises AtmeError where no frame arrives in time."""
+        self._container = container
+        self._stall_timeout = stall_timeout
+        self._begun = False
+        stream = container.streams.video[0]
+        stream.thread_type = "SLICE"  # frame threads would hold back a frame each
+        self._stream = stream
+        self._packets: Iterator[Any] = container.demux()
+        self._ready: deque[tuple[float, Image]] = deque()
+        rate = stream.average_rate or stream.guessed_rate
+        super().__init__(name=name, live=True, size=(0, 0), nominal_fps=float(rate) if rate else None)
+        try:
+            first = self._take()
+            if first is None:
+                raise AtmeError(f"{name}: the stream ended before its first frame; check the sender")
+        except AtmeError:
+            container.close()
+            raise
+        self._ready.appendleft(first)
+        height, width = first[1].shape[:2]
+        self.size = (width, height)
+
+    def _take(self) -> tuple[float, Image] | None:
+        waiting_since = time.monotonic()
+        while not self._ready:
+            try:
+                packet = next(self._packets, None)
+            except av.error.FFmpegError as error:
+                self._break_off(error)
+            arrived = time.monotonic()
+            if packet is None:
+                return None
+            if packet.stream is self._stream:
+                self._decode(packet, arrived)
+            # Sound may keep coming where pictures no longer do, so the read timeout alone is not enough.
+            if not self._ready and arrived - waiting_since > self._stall_timeout:
+                self._stall()
+        return self._ready.popleft()
+
+    def _decode(self, packet: Any, arrived: float) -> None:
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            self._left_out()
+            return
+        for frame in frames:
+            if frame.is_corrupt:  # patched up by the decoder: it would be seen as a movement
+                self._left_out()
+            else:
+                self._ready.append((arrived, to_image(frame)))
+                self._begun = True
+
+    def _left_out(self) -> None:
+        if self._begun:  # before the first key frame nothing can be whole
+            self._warn(f"{self.name}: some frames arrived damaged and were left out")
+
+    def _break_off(self, error: Exception) -> None:
+        if isinstance(error, (av.error.ExitError, TimeoutError)):
+            self._stall()
+        raise AtmeError(f"{self.name}: the stream broke off ({reason(error)}); check the sender") from error
+
+    def _stall(self) -> None:
+        raise AtmeError(
+            f"{self.name}: the stream stalled, no frame for {self._stall_timeout:g} s; check the sender"
+        )
+
+    def _release(self) -> None:
+        self._ready.clear()
+        self._container.close()
+
+
+def open_url(
+    url: str, *, stall_timeout: float = STALL_TIMEOUT, open_timeout: float = OPEN_TIMEOUT
+) -> FrameSource:
+    """Open an http, https, rtsp, udp, tcp, … address.
+
+    A finished recording on a server has a known length: it is played as a file is, in media time. Everything
+    else is live. Raises AtmeError for an address that cannot be reached or sends no video.
+    """
+    name = without_secrets(url)
+    container = _connect(url, name, (open_timeout, stall_timeout), _LOW_LATENCY)
+    if container.duration:
+        container.close()  # opened anew, as the low-latency options cost a recording its beginning
+        return VideoFile(_connect(url, name, (open_timeout, stall_timeout), {}), name)
+    return StreamUrl(container, name, stall_timeout)
+
+
+def _connect(url: str, name: str, timeout: tuple[float, float], options: dict[str, str]) -> Any:
+    try:
+        container = av.open(url, options=options, timeout=timeout, metadata_errors="replace")
+    except av.error.ExitError as error:
+        raise AtmeError(f"{name}: nothing arrived in {timeout[0]:g} s; check the address") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise AtmeError(f"{name}: cannot be opened ({reason(error)}); check the address") from error
+    if not container.streams.video:
+        container.close()
+        raise AtmeError(f"{name}: sends no video; check the address")
+    return container
+
+
+def without_secrets(url: str) -> str:
+    """The address fit to be shown and logged: no user name, password or query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
