@@ -100,6 +100,13 @@ class MotionSample:
     """How far the head has moved since the neutral picture."""
     rebased: bool
     """The neutral picture was replaced although the face was not quiet."""
+    face_px: float
+    """Width of the face in the frame, image pixels."""
+    brightness: float
+    """Mean grey level of the face, 0–255."""
+
+
+NO_FACE = dict.fromkeys(REGIONS, 0.0)
 
 
 @dataclass(frozen=True)
@@ -139,9 +146,7 @@ class MotionMeter:
         landmarks = self._landmarker.detect(image)
         if landmarks is None:
             self.reset()
-            return MotionSample(
-                frame, time, False, dict.fromkeys(REGIONS, 0.0), 0.0, "", 0.0, 0.0, 0.0, False
-            )
+            return MotionSample(frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0)
         to_canonical = alignment(landmarks)
         gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         picture = cv2.warpAffine(
@@ -162,7 +167,18 @@ class MotionMeter:
         head = float(np.abs(place - self._neutral.place).max() * 256 / place[2])
         rebased = self._renew_neutral(_Pose(time, picture, place, signal < self.config.neutral_quiet * floor))
         return MotionSample(
-            frame, time, True, regions, signal, region, floor, eye_opening(landmarks), head, rebased
+            frame,
+            time,
+            True,
+            regions,
+            signal,
+            region,
+            floor,
+            eye_opening(landmarks),
+            head,
+            rebased,
+            face_px=float(place[2]),
+            brightness=float(picture.mean()),
         )
 
     def _read(self, picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float32]) -> dict[str, float]:

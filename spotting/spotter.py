@@ -74,6 +74,12 @@ class Spotter:
         self._since: float | None = None
         self._active_since: float | None = None
         self._armed = False
+        self._ready = False
+
+    @property
+    def ready(self) -> bool:
+        """The face is known well enough to report movements."""
+        return self._ready
 
     @property
     def look_behind_ms(self) -> float:
@@ -94,7 +100,8 @@ class Spotter:
         self._openings.append(sample.eye_opening)
         self.threshold = max(self.config.min_motion, self.config.sensitivity * sample.floor)
         self._forget(sample.time)
-        if sample.time - self._since < self.config.warm_up_ms / 1000:
+        self._ready = sample.time - self._since >= self.config.warm_up_ms / 1000
+        if not self._ready:
             return []
         return self._decide(point)
 

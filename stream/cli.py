@@ -1,0 +1,251 @@
+"""The ``atme`` command: live, replay, recognize, demo, doctor. Uses nothing that the Python API lacks."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from recognizer.errors import AtmeError
+
+if TYPE_CHECKING:  # at run time each command imports what it needs: --help must not load MediaPipe
+    from stream.event import MicroExpression
+    from stream.frame import Image
+    from stream.session import Session
+    from stream.settings import Settings
+
+app = typer.Typer(
+    help="Sees facial micro-expressions live, on a webcam or in a recorded video.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+EventsOption = Annotated[Path | None, typer.Option("--events", help="Write each event to this .jsonl file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of the overlay.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default ./config.toml.")]
+WeightsOption = Annotated[Path | None, typer.Option("--weights", help="Model made by atme-train (.onnx).")]
+
+
+class Speed(str, Enum):
+    """How fast a recording is replayed."""
+
+    realtime = "realtime"
+    max = "max"
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options for every command; ``main`` reads --debug itself, before any command can fail."""
+
+
+@app.command()
+def live(
+    camera: Annotated[str | None, typer.Argument(help="Camera number or name; default: settings.")] = None,
+    source: Annotated[str | None, typer.Option(help="A stream instead: http, https, rtsp, udp, tcp.")] = None,
+    events: EventsOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+    weights: WeightsOption = None,
+) -> None:
+    """Watch a camera or a live stream until q is pressed."""
+    from stream.session import Session
+
+    settings = _settings(config, weights)
+    if source is not None and camera is not None:
+        raise AtmeError("a camera and --source at once; give one of them")
+    if source is not None:
+        _watch(partial(Session.open, source, settings), events, json)
+    else:
+        _watch(partial(Session.camera, camera, settings), events, json)
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Video files, or folders of images.")],
+    speed: Annotated[Speed, typer.Option(help="As recorded, or as fast as it goes.")] = Speed.realtime,
+    events: EventsOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+    weights: WeightsOption = None,
+) -> None:
+    """Run recordings through the same pipeline; nothing is dropped, the result repeats exactly."""
+    from stream.session import Session
+
+    settings = _settings(config, weights)
+    for path in files:
+        _watch(partial(Session.replay, path, settings, speed=speed.value), events, json)
+
+
+@app.command()
+def recognize(
+    onset: Annotated[Path, typer.Argument(help="Picture at the start of the movement.")],
+    apex: Annotated[Path, typer.Argument(help="Picture at its peak.")],
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
+    explain: Annotated[Path | None, typer.Option(help="Write what the network saw to this .png.")] = None,
+    config: ConfigOption = None,
+    weights: WeightsOption = None,
+) -> None:
+    """Label one onset-apex pair of pictures."""
+    from recognizer.backend import DEFAULT_WEIGHTS
+    from recognizer.recognizer import Recognizer
+    from stream.native_log import native_log
+
+    settings = _settings(config, weights)
+    pictures = (_picture(onset), _picture(apex))
+    with native_log(), Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS) as recognizer:
+        features = recognizer.extractor.extract(*pictures)
+        result = recognizer.recognize_features(features)
+        provider = recognizer.provider
+    if explain is not None:
+        from recognizer.explain import explain as draw
+
+        _write_picture(explain, draw(features, result))
+    if json:
+        print(json_format.dumps({**asdict(result), "provider": provider}))
+        return
+    print(f"{result.label}  (confidence {result.confidence:.2f}, on {provider})")
+    for name, share in result.probabilities.items():
+        print(f"  {name:<9} {share:.3f}  {'█' * round(30 * share)}")
+    print("  " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in result.stage_ms.items()))
+
+
+@app.command()
+def demo(
+    clip: Annotated[Path | None, typer.Option(help="A rendered clip with its truth beside it.")] = None,
+    speed: Annotated[Speed, typer.Option(help="As recorded, or as fast as it goes.")] = Speed.realtime,
+) -> None:
+    """Replay a rendered face with three known micro-expressions and compare what was found."""
+    from stream.demo import compare, demo_clip, read_truth
+    from stream.session import Session
+
+    path = clip or demo_clip()
+    truth = read_truth(path)
+    found: list[MicroExpression] = []
+    settings = _settings(None, None)
+    _watch(partial(Session.replay, path, settings, speed=speed.value), also=found.append)
+    if not compare(truth, found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: what is there, what is missing, what to do."""
+    from stream.doctor import examine
+    from stream.native_log import native_log
+
+    healthy = True
+    with native_log():
+        findings = []
+        for finding in examine():
+            findings.append(finding)
+            healthy = healthy and (finding.ok or not finding.needed)
+    for finding in findings:
+        mark = "ok     " if finding.ok else ("MISSING" if finding.needed else "without")
+        print(f"{mark}  {finding.name:<14}  {finding.text}")
+    if not healthy:
+        raise typer.Exit(2)
+
+
+def _settings(config: Path | None, weights: Path | None) -> Settings:
+    from stream.settings import load_settings
+
+    settings = load_settings(config)
+    if weights is not None:
+        settings = replace(settings, recognizer=replace(settings.recognizer, weights=str(weights)))
+    return settings
+
+
+def _watch(
+    open_session: Callable[[], Session],
+    events: Path | None = None,
+    json: bool = False,
+    also: Callable[[MicroExpression], None] | None = None,
+) -> None:
+    """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first."""
+    from rich.console import Console
+
+    from stream.event_log import EventLog
+    from stream.lines import run_lines
+    from stream.native_log import native_log
+    from stream.overlay import run_overlay, summarise
+
+    on_screen = sys.stdout.isatty() and not json
+    seen: list[MicroExpression] = []
+    with ExitStack() as stack:
+        log = stack.enter_context(EventLog(events)) if events else None
+
+        def on_event(event: MicroExpression) -> None:
+            if log:
+                log.write(event)
+            if on_screen:
+                seen.append(event)
+            if also:
+                also(event)
+
+        stack.enter_context(native_log())
+        session = stack.enter_context(open_session())
+        try:
+            if on_screen:
+                run_overlay(session, on_event)
+            else:
+                run_lines(session, json, on_event)
+        finally:
+            status = session.status()
+            if on_screen:
+                Console().print(summarise(status, seen))
+    for warning in session.warnings:
+        print(f"atme: {status.source}: {warning}", file=sys.stderr)
+    if not on_screen and status.dropped:
+        print(f"atme: {status.source}: {status.dropped} frames dropped", file=sys.stderr)
+
+
+def _picture(path: Path) -> Image:
+    import cv2
+
+    if not path.is_file():
+        raise AtmeError(f"{path}: no such picture; give two image files, onset and apex")
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise AtmeError(f"{path}: not a picture that can be read; give a PNG or JPEG file")
+    return np.asarray(picture, np.uint8)
+
+
+def _write_picture(path: Path, picture: Image) -> None:
+    import cv2
+
+    try:
+        written = cv2.imwrite(str(path), picture)
+    except cv2.error:
+        written = False
+    if not written:
+        raise AtmeError(f"{path}: cannot be written; name a .png file in a folder you may write to")
+
+
+def main() -> None:
+    """Entry point: an AtmeError is one line and exit code 2."""
+    run(app, "atme")
+
+
+def run(application: typer.Typer, name: str) -> None:
+    """Run a command line; errors a user can cause become one line on stderr and exit code 2."""
+    try:
+        application()
+    except AtmeError as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

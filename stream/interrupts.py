@@ -1,0 +1,43 @@
+"""Ctrl-C, SIGTERM and a closed terminal as a polite request, so that no event is lost between its arrival and its log line."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Windows has no SIGHUP."""
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into a request; yields a function that says whether one came.
+
+    The second signal ends the program the hard way (``KeyboardInterrupt``, or an exit code such as 143 for
+    SIGTERM), unwinding every context manager, so that nobody is locked in by a session that does not end.
+    The handler only notes the request: calling the session from a signal handler could meet its own locks.
+    Outside the main thread, where Python allows no handlers, no request ever comes.
+    """
+    requests: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        requests.append(number)
+        if len(requests) > 1:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    previous = {
+        number: signal.signal(number, note)
+        for number in SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup and shells' background jobs mean it
+    }
+    try:
+        yield lambda: bool(requests)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

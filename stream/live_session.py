@@ -1,0 +1,37 @@
+"""What the outputs need of a running session: the one interface the overlay and the line output share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from stream.event import MicroExpression
+from stream.status import Status
+
+
+class LiveSession(Protocol):
+    """A running session as its viewers see it; ``stream.session.Session`` is the real one."""
+
+    @property
+    def running(self) -> bool:
+        """False once the source ended (or ``stop`` took effect) and every event was delivered."""
+        ...
+
+    def poll(self, timeout: float) -> MicroExpression | None:
+        """Wait up to ``timeout`` seconds for the next event; a worker's error is raised here."""
+        ...
+
+    def status(self) -> Status:
+        """A snapshot for the display."""
+        ...
+
+    def pause(self) -> None:
+        """Stop looking until ``resume``."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after ``pause``."""
+        ...
+
+    def stop(self) -> None:
+        """End the session early; what was already spotted may still be delivered."""
+        ...

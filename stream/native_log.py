@@ -1,0 +1,75 @@
+"""Keeps native libraries from writing over the screen: their stderr goes to a file for a while."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recognizer.errors import AtmeError
+
+STDERR = 2
+REPLAYED_BYTES = 8192
+"""How much of the noise is shown when the program falls over: the end of it, where the cause is."""
+
+
+@contextmanager
+def native_log(path: Path | None = None) -> Iterator[Path | None]:
+    """Send everything written to file descriptor 2 into a file, and restore the descriptor afterwards.
+
+    MediaPipe, ONNX Runtime and ffmpeg write there below Python, so replacing ``sys.stderr`` would not catch
+    them; ``sys.stderr`` itself writes to the same descriptor and reaches the file as well.
+
+    With a ``path`` the output is appended to it. Without one a temporary file takes it and is deleted
+    afterwards (nothing is recorded unless asked for); after an unexpected error its end is first printed to
+    the real stderr. Where stderr is not a terminal it cannot tear the screen and, without a ``path``, is left
+    alone.
+    Yields the file's path, or None when nothing was redirected.
+
+    Raises:
+        AtmeError: the file cannot be opened for writing.
+    """
+    if path is None and not os.isatty(STDERR):
+        yield None
+        return
+    target, file = _open(path)
+    sys.stderr.flush()
+    terminal = os.dup(STDERR)
+    os.dup2(target, STDERR)
+    os.close(target)
+    unexpected = False
+    try:
+        yield file
+    except (AtmeError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        unexpected = True
+        raise
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, STDERR)
+        os.close(terminal)
+        if path is None:
+            if unexpected:
+                _replay(file)
+            file.unlink(missing_ok=True)
+
+
+def _open(path: Path | None) -> tuple[int, Path]:
+    if path is None:
+        target, name = tempfile.mkstemp(prefix="atme-", suffix=".log")
+        return target, Path(name)
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), path
+    except OSError as error:
+        raise AtmeError(
+            f"cannot write the log to {path}: {error.strerror}; name a file in a folder you may write to"
+        ) from error
+
+
+def _replay(file: Path) -> None:
+    noise = file.read_bytes()[-REPLAYED_BYTES:]
+    os.write(STDERR, noise)

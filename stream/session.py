@@ -1,0 +1,256 @@
+"""One run of the live program: capture → spotting → recognition, each in its thread, events out.
+
+from stream import Session
+for event in Session.replay("clip.mp4"):
+    print(event.onset, event.apex, event.label, event.probabilities)
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.face import NoFaceError
+from recognizer.recognizer import Recognizer
+from spotting.candidate import Candidate
+from spotting.motion import MotionMeter
+from spotting.spotter import Spotter
+from stream.capture import Capture
+from stream.event import MicroExpression
+from stream.frame import Frame
+from stream.ring import RingBuffer
+from stream.settings import Settings
+from stream.sources import FrameSource, open_camera, open_recording, open_url
+from stream.status import Status
+from stream.watch import Watch
+
+_QUEUE = 8
+"""Candidates that may wait for the recognizer."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    candidate: Candidate
+    onset: Frame
+    apex: Frame
+    captured: float
+    """Monotonic time at which the deciding frame was captured."""
+
+
+class Session:
+    """Recognises micro-expressions in a source while it runs. Iterate over it, or ``poll`` it.
+
+    The threads start with the first ``poll`` or iteration; leaving the iteration or the ``with`` block stops
+    them. A worker's death is raised by ``poll``, after the events recognised before it.
+    """
+
+    def __init__(self, source: FrameSource, settings: Settings | None = None, *, pace: bool = False) -> None:
+        """``pace``: replay a recording at the speed it was taken. AtmeError when weights cannot be used."""
+        self.settings = settings = settings or Settings()
+        self._source = source
+        self._recognizer = Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS)
+        self._meter = MotionMeter(settings.motion)
+        self._spotter = Spotter(settings.spotter)
+        fps = source.nominal_fps or 60.0
+        self._ring = RingBuffer(
+            source.size,
+            history=math.ceil(self._spotter.look_behind_ms / 1000 * fps) + 2,
+            max_backlog=max(2, round(settings.session.backlog_ms / 1000 * fps)),
+            lossless=not source.live,
+        )
+        self._capture = Capture(source, self._ring, pace=pace)
+        self._pairs: queue.Queue[_Pair | BaseException | None] = queue.Queue(_QUEUE)
+        self._results: queue.SimpleQueue[MicroExpression | BaseException | None] = queue.SimpleQueue()
+        self._watch = Watch(source, settings.session, self._recognizer.provider)
+        self._threads = [
+            threading.Thread(target=self._spot, name="spotting", daemon=True),
+            threading.Thread(target=self._recognise, name="recognition", daemon=True),
+        ]
+        self._started = False
+        self._finished = False
+        self._stopping = threading.Event()
+        self._start_afresh = threading.Event()
+
+    @classmethod
+    def replay(
+        cls, path: str | Path, settings: Settings | None = None, *, speed: Literal["max", "realtime"] = "max"
+    ) -> Session:
+        """A recorded video or a folder of images; never drops a frame, repeats bit for bit."""
+        settings = settings or Settings()
+        source = open_recording(Path(path), fps=settings.session.image_fps)
+        return cls(source, settings, pace=speed == "realtime")
+
+    @classmethod
+    def camera(cls, device: str | int | None = None, settings: Settings | None = None) -> Session:
+        """A camera by number or name (None: the one in the settings)."""
+        from dataclasses import replace
+
+        settings = settings or Settings()
+        wanted = settings.camera if device is None else replace(settings.camera, device=str(device))
+        return cls(open_camera(wanted), settings)
+
+    @classmethod
+    def open(cls, url: str, settings: Settings | None = None) -> Session:
+        """A live stream: http, https, rtsp, udp, tcp."""
+        settings = settings or Settings()
+        return cls(open_url(url, stall_timeout=settings.session.stall_timeout_s), settings)
+
+    @property
+    def running(self) -> bool:
+        """False once the source ended and every event was delivered."""
+        return not self._finished
+
+    def start(self) -> None:
+        """Starts the threads; done by itself at the first ``poll`` or iteration."""
+        if not self._started:
+            self._started = True
+            self._capture.start()
+            for thread in self._threads:
+                thread.start()
+
+    def poll(self, timeout: float) -> MicroExpression | None:
+        """The next event, or None after ``timeout`` seconds or at the end; raises a worker's error."""
+        self.start()
+        if self._finished:
+            return None
+        try:
+            result = self._results.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(result, MicroExpression):
+            return result
+        self._finished = True
+        self._watch.finish()
+        if result is not None:
+            raise result
+        return None
+
+    def __iter__(self) -> Iterator[MicroExpression]:
+        """Events until the source ends; the session is closed when the loop is left."""
+        with self:
+            while self.running:
+                event = self.poll(1.0)
+                if event is not None:
+                    yield event
+
+    def status(self) -> Status:
+        """A snapshot for the overlay; from any thread."""
+        return self._watch.status(self._ring.dropped, self._capture.paused)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the source wants the user to know; may grow while it runs."""
+        return self._source.warnings
+
+    def pause(self) -> None:
+        """Live: frames are let go until ``resume``. Recording: reading waits."""
+        self._capture.pause()
+
+    def resume(self) -> None:
+        """Goes on; a live session learns the face anew, for time has passed unseen."""
+        if self._source.live and self._capture.paused:
+            self._start_afresh.set()
+        self._capture.resume()
+
+    def stop(self) -> None:
+        """Ends capturing; what is under way is still delivered by ``poll``, then ``running`` turns False."""
+        self._stopping.set()
+        self._capture.stop()
+
+    def close(self) -> None:
+        """Stops and waits for the threads."""
+        self.stop()
+        if self._started:
+            self._capture.join(2.0)
+            for thread in self._threads:
+                thread.join(10.0)
+        self._finished = True
+        self._meter.close()
+        self._recognizer.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- the spotting thread
+
+    def _spot(self) -> None:
+        end: BaseException | None = None
+        try:
+            for frame in self._ring:
+                if self._stopping.is_set():
+                    break
+                self._look_at(frame)
+            self._hand_over(self._spotter.flush(), None)
+            self._count_rejections()
+        except BaseException as error:
+            end = error
+        self._capture.stop()
+        self._pairs.put(end)
+
+    def _look_at(self, frame: Frame) -> None:
+        if self._start_afresh.is_set():
+            self._start_afresh.clear()
+            self._meter.reset()
+            self._spotter.reset()
+        sample = self._meter.measure(frame.index, frame.timestamp, frame.image)
+        candidates = self._spotter.push(sample)
+        self._watch.saw(sample, self._spotter.threshold, self._spotter.ready)
+        self._hand_over(candidates, frame)
+        self._count_rejections()
+
+    def _hand_over(self, candidates: list[Candidate], frame: Frame | None) -> None:
+        for candidate in candidates:
+            try:
+                onset, apex = self._ring.get(candidate.onset_frame), self._ring.get(candidate.apex_frame)
+            except KeyError:
+                self._watch.reject("frames gone")
+                continue
+            captured = None if frame is None else self._ring.captured_at(frame.index)
+            pair = _Pair(candidate, onset, apex, captured or time.monotonic())
+            if not self._source.live:
+                self._pairs.put(pair)
+                continue
+            try:
+                self._pairs.put_nowait(pair)
+            except queue.Full:
+                self._watch.reject("recognizer busy")
+
+    def _count_rejections(self) -> None:
+        while self._spotter.rejections:
+            self._watch.reject(self._spotter.rejections.pop().reason)
+
+    # ---- the recognition thread
+
+    def _recognise(self) -> None:
+        try:
+            while isinstance(pair := self._pairs.get(), _Pair):
+                self._label(pair)
+            self._results.put(pair)
+        except BaseException as error:
+            self._capture.stop()
+            self._results.put(error)
+            while isinstance(self._pairs.get(), _Pair):  # let the spotting thread end
+                pass
+
+    def _label(self, pair: _Pair) -> None:
+        try:
+            recognition = self._recognizer.recognize(pair.onset.image, pair.apex.image)
+        except NoFaceError:
+            self._watch.reject("no face at onset")
+            return
+        latency = 1000 * (time.monotonic() - pair.captured)
+        self._watch.labelled(latency)
+        self._results.put(MicroExpression(pair.candidate, recognition, latency))
