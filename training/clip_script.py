@@ -1,0 +1,190 @@
+"""What happens in a synthetic clip, and when: the script that `training.clip` renders.
+
+Pure time and geometry, no pictures: expressions and their envelopes, blinks, the drift of head and light.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.recognition import CLASSES
+from training.motion_model import Activation
+
+FACE_WIDTH = 240.0
+"""Pixels from φ1 to φ15 of a portrait that fills a 640×480 picture comfortably."""
+BLINK_CLOSING, BLINK_CLOSED, BLINK_OPENING = 0.10, 0.05, 0.15
+"""Seconds. Lids fall faster than they rise."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One movement of the face: a micro-expression, or (without a label) a distractor such as speech.
+
+    Raises ValueError for an unknown label or times out of order.
+    """
+
+    label: str | None
+    """negative, positive or surprise; None for what a spotter should turn away."""
+    activations: tuple[Activation, ...]
+    """The action units at full strength."""
+    onset: float
+    apex: float
+    offset: float
+    """Seconds: the last moment at rest, the first at full strength, the first at rest again."""
+    hold: float = 0.0
+    """Seconds at full strength, from the apex on."""
+
+    def __post_init__(self) -> None:
+        if self.label is not None and self.label not in CLASSES:
+            raise ValueError(f"an action's label is one of {CLASSES} or None, not {self.label!r}")
+        if not (self.onset < self.apex and 0 <= self.hold < self.offset - self.apex):
+            raise ValueError(f"an action needs onset < apex, and apex + hold < offset: {self}")
+
+    def strength(self, time: float) -> float:
+        """0 at rest, 1 at the apex, with raised cosines between: no jump in speed at either end."""
+        if time <= self.onset or time >= self.offset:
+            return 0.0
+        if time < self.apex:
+            done = (time - self.onset) / (self.apex - self.onset)
+        elif time <= self.apex + self.hold:
+            return 1.0
+        else:
+            done = (self.offset - time) / (self.offset - self.apex - self.hold)
+        return 0.5 - 0.5 * math.cos(math.pi * done)
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """Where the head is, against its place in the portrait."""
+
+    dx: float
+    dy: float
+    """Pixels, right and down."""
+    roll: float
+    """Radians, clockwise in the picture."""
+    scale: float
+
+    def matrix(self, centre: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(2, 3) similarity that takes portrait pixels to the pose; it turns and grows about ``centre``."""
+        cos, sin = self.scale * math.cos(self.roll), self.scale * math.sin(self.roll)
+        turn = np.array(((cos, -sin), (sin, cos)))
+        shift = centre + np.array((self.dx, self.dy)) - turn @ centre
+        return np.column_stack((turn, shift))
+
+
+@dataclass(frozen=True)
+class ClipScript:
+    """Everything that decides a clip, besides the portrait. Raises ValueError for odd sizes and no frames."""
+
+    duration: float
+    """Seconds."""
+    fps: float = 60.0
+    size: tuple[int, int] = (640, 480)
+    """Width, height; even, as the video codec wants it."""
+    actions: tuple[Action, ...] = ()
+    blinks: tuple[float, ...] = ()
+    """Seconds at which the lids begin to fall."""
+    head_motion: float = 0.0
+    """The slow drift's greatest shift along each axis, in pixels; roll and scale drift in proportion."""
+    noise: float = 0.0
+    """Standard deviation of the camera noise, in grey levels."""
+    light: float = 0.0
+    """Greatest relative change of the brightness, slow: 0.01 is one percent."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.fps <= 0 or self.duration * self.fps < 1:
+            raise ValueError(f"a clip needs at least one frame, not {self.duration} s at {self.fps} fps")
+        if min(self.size) < 2 or any(side % 2 for side in self.size):
+            raise ValueError(f"a clip's width and height are even and positive, not {self.size}")
+
+    @property
+    def frame_count(self) -> int:
+        """Frames in the clip."""
+        return round(self.duration * self.fps)
+
+    @property
+    def blink_actions(self) -> tuple[Action, ...]:
+        """The blinks as unlabelled actions; strength 1 is a closed eye."""
+        return tuple(_blink(start) for start in self.blinks)
+
+    def closure(self, time: float) -> float:
+        """How far the lids are down: 0 open, 1 closed."""
+        return max((blink.strength(time) for blink in self.blink_actions), default=0.0)
+
+    def head_pose(self, time: float) -> HeadPose:
+        """The head at this time. Roll moves the sides of the face by up to half of ``head_motion``, scale by
+        up to a quarter."""
+        dx, dy, roll, scale = (self._drift(channel, time) for channel in range(4))
+        swing = self.head_motion / (FACE_WIDTH / 2)
+        return HeadPose(
+            self.head_motion * dx, self.head_motion * dy, 0.5 * swing * roll, 1 + 0.25 * swing * scale
+        )
+
+    def brightness(self, time: float) -> float:
+        """Factor on all grey values."""
+        return 1 + self.light * self._drift(4, time)
+
+    def _drift(self, channel: int, time: float) -> float:
+        """Smooth and slow (below 0.3 Hz), within −1 … 1, different in each channel and for each seed."""
+        rng = np.random.default_rng((self.seed, channel))
+        slow, fast = rng.uniform(0.06, 0.15), rng.uniform(0.18, 0.3)
+        first, second = rng.uniform(0, 2 * math.pi, 2)
+        wave = 0.65 * math.sin(2 * math.pi * slow * time + first)
+        return wave + 0.35 * math.sin(2 * math.pi * fast * time + second)
+
+
+def _blink(start: float) -> Action:
+    closed = start + BLINK_CLOSING
+    offset = closed + BLINK_CLOSED + BLINK_OPENING
+    return Action(None, (Activation(45, 0.05, 0.05),), start, closed, offset, hold=BLINK_CLOSED)
+
+
+# The class's action units as coded for micro-expressions (Davison et al. 2018, DOI 10.3390/jimaging4100119):
+# one combination is drawn; each unit with its share of the peak.
+EXPRESSIONS: dict[str, tuple[dict[int, float], ...]] = {
+    "negative": ({4: 1.0}, {4: 1.0, 7: 0.5}, {4: 1.0, 9: 0.5}),
+    "positive": ({12: 1.0}, {12: 1.0, 6: 0.5}),
+    "surprise": ({1: 1.0, 2: 1.0}, {1: 1.0, 2: 1.0, 5: 0.4}),
+}
+
+
+def demo_script(seed: int = 0) -> ClipScript:
+    """Nine seconds at 60 fps: one micro-expression of each class in random order, two blinks between them,
+    slight head motion and noise. Peaks are 2.0–2.5 px on a face 256 px wide."""
+    rng = np.random.default_rng(seed)
+    labels = [str(label) for label in rng.permutation(CLASSES)]
+    starts = np.array((1.9, 4.5, 7.1)) + rng.uniform(-0.15, 0.15, 3)
+    return ClipScript(
+        duration=9.0,
+        actions=tuple(_micro(label, float(start), rng) for label, start in zip(labels, starts, strict=True)),
+        blinks=tuple(float(time) for time in np.array((3.2, 5.8)) + rng.uniform(-0.1, 0.1, 2)),
+        head_motion=1.2,
+        noise=1.7,
+        light=0.01,
+        seed=seed,
+    )
+
+
+def _micro(label: str, onset: float, rng: np.random.Generator) -> Action:
+    choices = EXPRESSIONS[label]
+    shares = choices[int(rng.integers(len(choices)))]
+    peak = (
+        rng.uniform(1.93, 2.07) / 256
+    )  # a unit's bumps overlap: the skin itself moves 1.05 to 1.19 times as far
+    apex = onset + rng.uniform(0.12, 0.17)
+    return Action(
+        label, tuple(_activate(shares, peak, rng)), onset, float(apex), float(apex + rng.uniform(0.13, 0.20))
+    )
+
+
+def _activate(shares: dict[int, float], peak: float, rng: np.random.Generator) -> Iterable[Activation]:
+    weaker = rng.uniform(0.85, 1.0, 1)[0]  # faces move a little more on one side
+    left, right = rng.permutation((1.0, weaker))
+    for unit, share in shares.items():
+        yield Activation(unit, float(share * peak * left), float(share * peak * right))
