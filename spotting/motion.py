@@ -3,14 +3,15 @@
 Each frame's face is brought to one canonical picture by its rigid landmarks (eye corners, nose bridge);
 dense DIS flow from the *neutral* picture to it is smoothed and read off at the places where action units
 pull; what the rigid places move (the error of the alignment, and head motion) is subtracted. The neutral
-picture is the one ``neutral_age_ms`` back if all has been quiet since, so it stays put while a movement
-lasts, and holds nothing of its slow beginning.
+picture is the mean of a time a little back in which all was quiet and has been since, so it stays put while
+a movement lasts, and holds nothing of its slow beginning.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -69,11 +70,13 @@ class MotionConfig:
     """How motion is measured. Times in ms; distances in pixels of a 256-px face."""
 
     neutral_age_ms: float = 160.0
-    """The face must have been quiet this long for its picture to become the neutral one."""
-    neutral_quiet: float = 2.0
+    """The face must be quiet this long; the mean picture of the older half of it becomes the neutral one."""
+    neutral_quiet: float = 1.7
     """A picture may become neutral while the signal is under this many times its usual level."""
-    neutral_timeout_ms: float = 900.0
-    """After this long without a quiet picture the face has a new neutral: take the current one."""
+    hold_ms: float = 400.0
+    """Displaced but still for this long is a new resting face: longer than a micro-expression holds."""
+    restless_ms: float = 900.0
+    """After this long without rest the current picture becomes the neutral one."""
     floor_window_ms: float = 4000.0
     """The usual level is the median of the signal over this window."""
 
@@ -115,6 +118,9 @@ class _Pose:
     picture: npt.NDArray[np.uint8]
     place: npt.NDArray[np.float32]
     """(3,) the head's place: centre x, y of the eyes and the face's width, in image pixels."""
+    eyes: float
+    moved: npt.NDArray[np.float64]
+    """(sides, 2) displacement of every place of ``SIDES``, pixels of a 256-px face."""
     quiet: bool
 
 
@@ -155,17 +161,18 @@ class MotionMeter:
         place = np.array(
             (*landmarks[[36, 45]].mean(axis=0), FACE / np.hypot(*to_canonical[0, :2])), np.float32
         )
-        if self._neutral is None:
-            self._neutral = _Pose(time, picture, place, True)
-            self._last_quiet = time
-
         points = landmarks @ to_canonical[:, :2].T + to_canonical[:, 2]
-        regions = self._read(picture, points)
+        moved = self._moved(picture, points)
+        regions = dict.fromkeys(REGIONS, 0.0)
+        for (name, *_), size in zip(SIDES, np.linalg.norm(moved, axis=1), strict=True):
+            regions[name] = max(regions[name], float(size))
         region = max(regions, key=lambda name: regions[name])
         signal = regions[region]
         floor = self._floor(time, signal)
-        head = float(np.abs(place - self._neutral.place).max() * 256 / place[2])
-        rebased = self._renew_neutral(_Pose(time, picture, place, signal < self.config.neutral_quiet * floor))
+        eyes = eye_opening(landmarks)
+        pose = _Pose(time, picture, place, eyes, moved, signal < self.config.neutral_quiet * floor)
+        head = float(np.abs(place - self._neutral.place).max() * 256 / place[2]) if self._neutral else 0.0
+        rebased = self._renew_neutral(pose, floor)
         return MotionSample(
             frame,
             time,
@@ -174,25 +181,24 @@ class MotionMeter:
             signal,
             region,
             floor,
-            eye_opening(landmarks),
+            eyes,
             head,
             rebased,
             face_px=float(place[2]),
             brightness=float(picture.mean()),
         )
 
-    def _read(self, picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float32]) -> dict[str, float]:
-        """Displacement of every region, from the neutral picture to this one."""
-        assert self._neutral is not None
+    def _moved(
+        self, picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """(sides, 2) displacement from the neutral picture to this one, the head's own taken off."""
+        if self._neutral is None:
+            return np.zeros((len(SIDES), 2))
         flow = self._flow.calc(self._neutral.picture, picture, None)
         smooth = cv2.GaussianBlur(flow, (0, 0), 0.04 * FACE)
         anchors = np.array([points[list(k)].mean(axis=0) + FACE * np.array(shift) for _, k, shift in SIDES])
         skull = _CENTRE + FACE * _SKULL
-        moved = _sample(smooth, anchors) - _head_motion(skull, _sample(smooth, skull), anchors)
-        regions = dict.fromkeys(REGIONS, 0.0)
-        for (name, *_), size in zip(SIDES, np.linalg.norm(moved, axis=1) * PX_256, strict=True):
-            regions[name] = max(regions[name], float(size))
-        return regions
+        return PX_256 * (_sample(smooth, anchors) - _head_motion(skull, _sample(smooth, skull), anchors))
 
     def _floor(self, time: float, signal: float) -> float:
         self._levels.append((time, signal))
@@ -200,19 +206,48 @@ class MotionMeter:
             self._levels.popleft()
         return float(np.median([level for _, level in self._levels]))
 
-    def _renew_neutral(self, pose: _Pose) -> bool:
-        """Moves the neutral picture on; True when the face was not quiet but has been moving too long."""
-        config = self.config
-        self._recent.append(pose)
-        while self._recent and pose.time - self._recent[0].time >= config.neutral_age_ms / 1000:
-            oldest = self._recent.popleft()
-            if oldest.quiet and all(later.quiet for later in self._recent):
-                self._neutral, self._last_quiet = oldest, pose.time
-        if pose.time - self._last_quiet < config.neutral_timeout_ms / 1000:
+    def _renew_neutral(self, pose: _Pose, floor: float) -> bool:
+        """Moves the neutral picture on; True when it was replaced although the face was displaced."""
+        config, recent = self.config, self._recent
+        recent.append(pose)
+        while pose.time - recent[0].time > config.hold_ms / 1000:
+            recent.popleft()
+        if self._neutral is None:
+            self._take(pose, pose.time)
             return False
-        self._neutral, self._last_quiet = pose, pose.time
-        self._recent.clear()
-        return True
+        young = [p for p in recent if pose.time - p.time <= config.neutral_age_ms / 1000]
+        if len(young) < len(recent) and _calm(young):
+            self._take(_mean(young[: len(young) // 2 + 1]), pose.time)
+            return False
+        still = pose.time - recent[0].time > 0.8 * config.hold_ms / 1000 and _still(recent, 2 * floor)
+        restless = pose.time - self._last_quiet > config.restless_ms / 1000
+        if pose.time - self._last_quiet > config.hold_ms / 1000 and (still or restless):
+            self._take(pose, pose.time)
+            recent.clear()
+            return True
+        return False
+
+    def _take(self, pose: _Pose, now: float) -> None:
+        self._neutral, self._last_quiet = pose, now
+
+
+def _mean(poses: Sequence[_Pose]) -> _Pose:
+    """Their mean picture: one frame's noise and misalignment would stay in the signal until the next one."""
+    picture = np.mean([p.picture for p in poses], axis=0)
+    place = np.mean([p.place for p in poses], axis=0, dtype=np.float32)
+    return replace(poses[-1], picture=np.asarray(np.rint(picture), np.uint8), place=place)
+
+
+def _calm(poses: Sequence[_Pose]) -> bool:
+    """Nothing moved, and the lids were not on their way."""
+    eyes = [p.eyes for p in poses]
+    return all(p.quiet for p in poses) and max(eyes) < 1.12 * min(eyes)
+
+
+def _still(poses: Sequence[_Pose], bound: float) -> bool:
+    """Displaced, perhaps, but no place has moved by more than ``bound`` from its mean."""
+    moved = np.stack([p.moved for p in poses])
+    return bool(np.linalg.norm(moved - moved.mean(axis=0), axis=2).max() < bound)
 
 
 def alignment(landmarks: Landmarks) -> npt.NDArray[np.float64]:

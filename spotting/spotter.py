@@ -37,7 +37,7 @@ class SpotterConfig:
     """The signal is averaged over this long (one frame at 40 fps and less)."""
     warm_up_ms: float = 500.0
     """After the face appears, time to learn its usual level before anything is reported."""
-    blink_closing: float = 0.72
+    blink_closing: float = 0.85
     """Eyes open less than this part of their usual opening are blinking."""
     blink_margin_ms: float = 80.0
     """Lids still drag the skin for this long before and after the eyes look closed."""

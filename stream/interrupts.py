@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal as a polite request, so that no event is lost between its arrival and its log line."""
+"""Ctrl-C, SIGTERM and a closed terminal as a polite request: no event is lost halfway."""
 
 from __future__ import annotations
 

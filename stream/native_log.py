@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recognizer.errors import AtmeError
@@ -53,9 +53,11 @@ def native_log(path: Path | None = None) -> Iterator[Path | None]:
         os.dup2(terminal, STDERR)
         os.close(terminal)
         if path is None:
+            noise = file.read_bytes()[-REPLAYED_BYTES:]
+            file.unlink()
             if unexpected:
-                _replay(file)
-            file.unlink(missing_ok=True)
+                with suppress(OSError):  # the terminal may be what went away
+                    os.write(STDERR, noise)
 
 
 def _open(path: Path | None) -> tuple[int, Path]:
@@ -68,8 +70,3 @@ def _open(path: Path | None) -> tuple[int, Path]:
         raise AtmeError(
             f"cannot write the log to {path}: {error.strerror}; name a file in a folder you may write to"
         ) from error
-
-
-def _replay(file: Path) -> None:
-    noise = file.read_bytes()[-REPLAYED_BYTES:]
-    os.write(STDERR, noise)

@@ -19,7 +19,7 @@ from stream.status import Status
 
 CURVE_S = 8.0
 """Seconds of motion that the curve shows."""
-CALM_STATES = frozenset({"watching", "paused", "finished", "stopping"})
+CALM_STATES = frozenset({"watching", "learning the face", "finished", "stopping"})
 """Every other state needs the user's attention."""
 CURVE = "#0072b2"
 ABOVE_THRESHOLD = f"bold {WARNING}"

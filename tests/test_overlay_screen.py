@@ -1,0 +1,190 @@
+"""The picture: it fits every terminal, and says what matters."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from overlay_session import EVENTS, make_event, make_status, motion
+from rich.cells import cell_len
+from rich.console import Console
+
+from stream.overlay import summarise
+from stream.overlay.big_text import big_text
+from stream.overlay.event_panel import FRESH_S
+from stream.overlay.labels import LOOKS
+from stream.overlay.screen import screen
+
+SIZES = [(80, 24), (120, 40), (60, 20), (200, 60)]
+STATES = [
+    "watching",
+    "no face",
+    "paused",
+    "waiting for frames",
+    "rate 14 fps is too low: add light",
+    "finished",
+    "learning the face",
+]
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-9]|4[0-9]|9[0-7])[;m]")
+
+
+def raw(renderable, width: int, height: int = 100) -> str:
+    """What the terminal would get."""
+    out = StringIO()
+    console = Console(file=out, width=width, height=height, force_terminal=True, color_system="truecolor")
+    console.print(renderable)
+    return out.getvalue()
+
+
+def lines(status, events, width: int, height: int) -> list[str]:
+    return ANSI.sub("", raw(screen(status, events, width, height), width, height)).splitlines()
+
+
+def four_events():
+    return [make_event(2.0 + 3 * i, label, odds) for i, (label, odds) in enumerate(EVENTS)]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_fills_the_terminal_exactly(width, height, state, count):
+    status = make_status(state=state, paused=state == "paused")
+    picture = lines(status, four_events()[:count], width, height)
+    assert len(picture) == height
+    assert max(map(cell_len, picture)) <= width
+    text = "\n".join(picture)
+    assert state in text
+    for essential in ("interview_07.mp4", "1280×720", "30 fps", "29.7 fps", "CPU", "0:16.0", "42%", "quit"):
+        assert essential in text
+    for essential in ("frames 480", "dropped 0", "142 ms", "203 ms", "blink 9", "threshold 0.25"):
+        assert essential in text
+    assert ("resume" if state == "paused" else "pause") in picture[-1]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(("label", "odds"), EVENTS)
+def test_last_event_dominates(width, height, label, odds):
+    event = make_event(15.0, label, odds)
+    picture = lines(make_status(), [make_event(9.0), event], width, height)
+    text = "\n".join(picture)
+    double = width >= 110
+    assert f"{LOOKS[label].symbol} {label}" in picture[2]
+    assert all(row.rstrip() in text for row in big_text(label, double))
+    for essential in ("360 ms", "onset 15.000", "apex 15.160", "offset 15.360", f"{max(odds):.0%}"):
+        assert essential in text
+    assert "2.4× threshold (left brow)" in text
+    for probability in odds:
+        assert f"{probability:.0%}" in text
+    assert ("nearest negative 41%" if label == "uncertain" else "confidence") in text
+    newest = next(line for line in picture if "15.000" in line and "onset" not in line)
+    assert newest.split()[1] == label
+
+
+@given(
+    width=st.integers(20, 220),
+    height=st.integers(11, 70),
+    source=st.text(max_size=300),
+    state=st.text(max_size=200),
+    time=st.floats(0, 1e6),
+    count=st.integers(0, 4),
+)
+def test_never_larger_than_the_terminal(width, height, source, state, time, count):
+    status = make_status(source=source, state=state, time=time, rejected={"long reason " * 9: 10**9})
+    events = [make_event(time - 2 + i / 3, label, odds) for i, (label, odds) in enumerate(EVENTS[:count])]
+    picture = ANSI.sub("", raw(screen(status, events, width, height), width, height)).split("\n")[:-1]
+    assert len(picture) <= height
+    assert max(map(cell_len, picture)) <= width
+
+
+def test_before_the_first_frame():
+    status = make_status(
+        time=0.0,
+        progress=None,
+        nominal_fps=None,
+        measured_fps=0.0,
+        frames=0,
+        curve=(),
+        rejected={},
+        latency_p50_ms=None,
+        latency_p95_ms=None,
+        state="waiting for frames",
+    )
+    text = "\n".join(lines(status, [], 80, 24))
+    assert "No micro-expression yet" in text
+    assert "latency p50 –, p95 –" in text
+    assert "None" not in text
+
+
+def test_a_new_event_stands_on_a_filled_ground_and_an_old_one_does_not():
+    ground = "48;2;213;94;0"
+    event = make_event(9.0)
+    fresh = raw(screen(make_status(time=event.candidate.decided + FRESH_S / 2), [event], 80, 24), 80)
+    old = raw(screen(make_status(time=event.candidate.decided + FRESH_S + 3), [event], 80, 24), 80)
+    assert ground in fresh
+    assert "just now" in fresh or "s ago" in fresh
+    assert ground not in old
+    assert "6 s ago" in old
+
+
+def test_no_color_leaves_no_colour(monkeypatch):
+    picture = screen(make_status(state="no face"), [make_event(15.0)], 80, 24)
+    assert COLOUR.search(raw(picture, 80, 24))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not COLOUR.search(raw(picture, 80, 24))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_only_what_needs_attention_is_filled_with_yellow(state):
+    text = raw(screen(make_status(state=state, paused=state == "paused"), [], 80, 24), 80, 24)
+    calm = state in ("watching", "paused", "learning the face", "finished")
+    assert ("48;2;240;228;66" in text) is not calm
+
+
+def test_markers_stand_under_the_movement():
+    picture = lines(make_status(curve=motion(16.0, [12.3])), [make_event(12.3)], 140, 45)
+    marks = next(line for line in picture if line.startswith(" event "))
+    apex = marks.index("▼")
+    assert re.search(r"├─+▼─+┤", marks)
+    peak = next(line for line in picture[picture.index(marks) - 12 :] if re.search("[\u2801-\u28ff]", line))
+    assert abs(re.search("[\u2801-\u28ff]", peak).start() - apex) <= 1
+
+
+@pytest.mark.parametrize("label", LOOKS)
+@pytest.mark.parametrize("double", [False, True])
+def test_every_label_has_its_big_letters(label, double):
+    rows = big_text(f"{LOOKS[label].symbol} {label}", double)
+    assert len(rows) == (5 if double else 3)
+    assert len({len(row) for row in rows}) == 1
+    assert set("".join(rows)) <= set("█▀▄ ")
+
+
+def test_a_strange_label_is_shown_plainly():
+    assert big_text("contempt!") == [" " * 9, "CONTEMPT!", " " * 9]
+
+
+def test_summary_lists_every_event_and_count():
+    events = four_events()
+    text = ANSI.sub("", raw(summarise(make_status(dropped=3), events), 80))
+    for event in events:
+        row = next(line for line in text.splitlines() if f"{event.onset:.3f}" in line)
+        for cell in (
+            event.label,
+            f"{event.apex:.3f}",
+            f"{event.offset:.3f}",
+            "360",
+            f"{event.confidence:.0%}",
+        ):
+            assert cell in row
+    flat = " ".join(text.split())
+    assert "4 micro-expressions (negative 1, positive 1, surprise 1, uncertain 1)" in flat
+    for count in ("480 frames", "3 dropped", "rejected 17: blink 9, macro 4, head motion 2, too short 2"):
+        assert count in flat
+
+
+def test_summary_of_nothing():
+    text = raw(summarise(make_status(), []), 80)
+    assert "no micro-expression" in text
