@@ -18,5 +18,5 @@ class Frame:
     index: int
     """Counts the frames that the source delivered, from 0."""
     timestamp: float
-    """Seconds: media time for recordings, monotonic capture time for cameras and streams."""
+    """Seconds: media time for recordings; for cameras and streams monotonic, from the first frame."""
     image: Image

@@ -37,7 +37,8 @@ class FrameSource(ABC):
         self.name = name
         """In words, for the overlay: ``clip.mp4``, ``camera 0``."""
         self.live = live
-        """True where time does not wait: timestamps are then monotonic capture time, else media time."""
+        """True where time does not wait: timestamps are then capture time from the first frame on, else
+        media time."""
         self.size = size
         """Width and height in pixels."""
         self.nominal_fps = nominal_fps
@@ -47,6 +48,8 @@ class FrameSource(ABC):
         self._warnings: list[str] = []
         self._count = 0
         self._last_timestamp: float | None = None
+        self.origin: float | None = None
+        """Live: ``time.monotonic()`` of the first frame, to relate timestamps to other clocks."""
         self._closed = threading.Event()
         self._in_use = threading.Lock()
 
@@ -71,7 +74,7 @@ class FrameSource(ABC):
             return None
         if taken is None:
             return None
-        timestamp = self._in_order(taken[0])
+        timestamp = self._in_order(self._since_first(taken[0]) if self.live else taken[0])
         frame = Frame(self._count, timestamp, taken[1])
         self._count += 1
         self._last_timestamp = timestamp
@@ -96,14 +99,20 @@ class FrameSource(ABC):
 
     @abstractmethod
     def _take(self) -> tuple[float | None, Image] | None:
-        """Time in seconds (None where the medium gives none) and BGR uint8 picture, C-contiguous.
+        """Time in seconds (live: monotonic; None where the medium gives none) and the picture.
 
+        The picture is BGR uint8, C-contiguous.
         None at the end.
         """
 
     @abstractmethod
     def _release(self) -> None:
         """Close what is held; called at least once, so it must bear repetition."""
+
+    def _since_first(self, timestamp: float | None) -> float | None:
+        if self.origin is None:
+            self.origin = timestamp
+        return None if timestamp is None or self.origin is None else timestamp - self.origin
 
     def _in_order(self, timestamp: float | None) -> float:
         """The timestamp, or where it is missing or does not advance the best that keeps time running."""

@@ -1,0 +1,44 @@
+# make demo   install, then watch a face with three known micro-expressions being read
+# make test   install, then check style, types and every test
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .demo/demo.mp4
+
+.PHONY: demo test lint install picture clean
+
+install: $(VENV)/.installed
+
+# Native libraries are asked for before anything is downloaded: one clear line beats a stack of tracebacks.
+$(VENV)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed: apt install python3.11 python3.11-venv"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))' \
+	  || { echo "$(PYTHON) is not Python 3.10-3.12: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv is missing: apt install python3-venv"; exit 2; }
+	@$(PYTHON) -c 'import ctypes.util, sys; \
+	  sys.exit(sys.platform == "linux" and not ctypes.util.find_library("GL"))' \
+	  || { echo "libGL is missing, OpenCV needs it: apt install libgl1"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: install
+	@$(BIN)/atme-train synthesize-clip $(DEMO)
+	@$(BIN)/atme demo --clip $(DEMO)
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+test: lint
+	@$(BIN)/python -m pytest
+
+# The picture of the overlay in the README, from a real replay.
+picture: install
+	@$(BIN)/python docs/overlay_picture.py
+
+clean:
+	rm -rf $(VENV) .demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
