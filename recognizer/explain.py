@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.feature import PairFeatures
+from recognizer.feature import PairFeatures, puzzle_strain
 from recognizer.flow import Field, strain
 from recognizer.recognition import Recognition
 
@@ -22,16 +22,17 @@ Picture = npt.NDArray[np.uint8]
 def explain(features: PairFeatures, recognition: Recognition) -> Picture:
     """(H, W, 3) BGR picture: a row a branch (onset, apex, u, v, strain), label and probabilities below."""
     rows = [
-        _row("face", features.faces, features.entire_flow),
-        _row("puzzle", features.puzzles, features.puzzled_flow),
+        _row("face", features.faces, features.entire_flow, strain(features.entire_flow)),
+        _row("puzzle", features.puzzles, features.puzzled_flow, puzzle_strain(features.puzzled_flow)),
     ]
     body = np.vstack(rows)
     return np.vstack([body, _footer(recognition, body.shape[1])])
 
 
-def _row(name: str, pictures: tuple[Picture, Picture], flow: Field) -> Picture:
+def _row(
+    name: str, pictures: tuple[Picture, Picture], flow: Field, tension: npt.NDArray[np.float32]
+) -> Picture:
     reach = float(np.abs(flow).max())
-    tension = strain(flow)
     tiles = [
         (f"{name}, onset", cv2.cvtColor(pictures[0], cv2.COLOR_GRAY2BGR)),
         (f"{name}, apex", cv2.cvtColor(pictures[1], cv2.COLOR_GRAY2BGR)),

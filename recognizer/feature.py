@@ -18,6 +18,8 @@ from recognizer.flow import Field, FlowEngine, strain
 from recognizer.landmarks import Landmarker
 
 FEATURE_SIZE = 28
+SEAM = 3
+"""Pixels beside a seam of the puzzle in which the flow's jump from one region to the next may lie."""
 
 Feature = npt.NDArray[np.uint8]
 """(3, 28, 28) uint8: u, v, |ε|, each stretched to 0–255 (min–max)."""
@@ -68,7 +70,8 @@ class FeatureExtractor:
         puzzles = (puzzle(grays[0], geometry, size), puzzle(grays[1], geometry, size))
         cropped = time.perf_counter()
         entire_flow, puzzled_flow = self._engine.flows([faces, puzzles])
-        entire, puzzled = to_feature(entire_flow), to_feature(puzzled_flow)
+        entire = to_feature(entire_flow, strain(entire_flow))
+        puzzled = to_feature(puzzled_flow, puzzle_strain(puzzled_flow))
         done = time.perf_counter()
         stages = {"landmarks": found - started, "crop": cropped - found, "flow": done - cropped}
         return PairFeatures(
@@ -87,12 +90,28 @@ class FeatureExtractor:
         self._landmarker.close()
 
 
-def to_feature(field: Field) -> Feature:
-    """(H, W, 2) flow → (3, 28, 28) uint8: u, v and strain, shrunk, then min–max a channel.
+def puzzle_strain(field: Field) -> npt.NDArray[np.float32]:
+    """Strain of the puzzle's flow, (size, size): a region at a time, for skin does not join at the seams."""
+    half = field.shape[0] // 2
 
-    Strain is taken at full size, where it is finest. A channel without any contrast becomes zeros.
+    def region(flow: Field, rows: tuple[int, int], columns: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """The strain; within ``SEAM`` of a seam (before, after) that of the nearest row or column inside."""
+        height, width = flow.shape[:2]
+        inner = strain(flow)[rows[0] : height - rows[1], columns[0] : width - columns[1]]
+        return np.pad(inner, (rows, columns), mode="edge")
+
+    left = region(field[:half, :half], (0, SEAM), (0, SEAM))
+    right = region(field[:half, half:], (0, SEAM), (SEAM, 0))
+    mouth = region(field[half:], (SEAM, 0), (0, 0))
+    return np.vstack([np.hstack([left, right]), mouth])
+
+
+def to_feature(field: Field, tension: npt.NDArray[np.float32]) -> Feature:
+    """(H, W, 2) flow and (H, W) strain → (3, 28, 28) uint8: u, v, |ε|, shrunk, then min–max a channel.
+
+    Strain comes at full size, where it is finest. A channel without any contrast becomes zeros.
     """
-    channels = (field[..., 0], field[..., 1], strain(field))
+    channels = (field[..., 0], field[..., 1], tension)
     return np.stack([_stretch(_shrink(channel)) for channel in channels])
 
 

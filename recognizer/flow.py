@@ -19,6 +19,11 @@ Field = npt.NDArray[np.float32]
 """(H, W, 2) float32: u (right) and v (down) in pixels."""
 
 
+MARGIN = 8
+"""Pixels by which pictures are mirrored outwards before the flow and the flow is cut after it: TV-L1 knows no
+motion across the border, and a few wild pixels there would stretch the whole feature (min–max)."""
+
+
 class FlowEngine:
     """Flow of several pairs at once, on whatever this machine has. Not safe to share between threads."""
 
@@ -29,9 +34,12 @@ class FlowEngine:
 
     def flows(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
         """One field a pair of (H, W) uint8 pictures; the pictures of one call have one size."""
+        wide = [(_widen(first), _widen(second)) for first, second in pairs]
         if self.device == "cuda":
-            return self._on_gpu(pairs)
-        return [self._on_cpu(first, second) for first, second in pairs]
+            fields = self._on_gpu(wide)
+        else:
+            fields = [self._on_cpu(first, second) for first, second in wide]
+        return [np.ascontiguousarray(field[MARGIN:-MARGIN, MARGIN:-MARGIN]) for field in fields]
 
     def _on_cpu(self, first: Gray, second: Gray) -> Field:
         size = (first.shape[0], first.shape[1])
@@ -46,7 +54,12 @@ class FlowEngine:
 
         stack = torch.from_numpy(np.stack([np.stack(pair) for pair in pairs])).to("cuda")
         fields = tvl1(stack[:, 0], stack[:, 1]).permute(0, 2, 3, 1).cpu().numpy()
-        return [np.ascontiguousarray(field) for field in fields]
+        return list(fields)
+
+
+def _widen(picture: Gray) -> Gray:
+    wide = cv2.copyMakeBorder(picture, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REFLECT_101)
+    return np.asarray(wide, np.uint8)
 
 
 def strain(field: Field) -> npt.NDArray[np.float32]:
