@@ -31,7 +31,12 @@ def main() -> None:
             if event is not None:
                 events.append(event)
         console = Console(
-            record=True, width=WIDTH, height=HEIGHT, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+            record=True,
+            width=WIDTH,
+            height=HEIGHT,
+            file=io.StringIO(),
+            force_terminal=True,
+            color_system="truecolor",
         )
         console.print(screen(session.status(), tuple(events), WIDTH, HEIGHT), end="")
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "overlay.svg"

@@ -41,6 +41,7 @@ class Backend:
         if KEY not in metadata:
             raise AtmeError(f"{weights}: an ONNX model, but without atme metadata; export it with atme-train")
         self.info = ModelInfo.from_json(metadata[KEY], str(weights))
+        _check_shape(self._session, self.info, str(weights))
         self.provider = _PROVIDERS.get(self._session.get_providers()[0], "CPU")
 
     def logits(
@@ -57,6 +58,18 @@ class Backend:
         scaled = self.logits(entire, puzzled) / self.info.temperature
         raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
+
+
+def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: str) -> None:
+    inputs = {place.name for place in session.get_inputs()}
+    outputs = {place.name: place.shape for place in session.get_outputs()}
+    if inputs != {"entire", "puzzled"} or "logits" not in outputs:
+        raise AtmeError(f"{where}: its network does not turn entire and puzzled into logits; export it again")
+    if outputs["logits"][-1] != len(info.classes):
+        raise AtmeError(
+            f"{where}: its network tells {outputs['logits'][-1]} classes apart and its metadata names "
+            f"{len(info.classes)}; export it again"
+        )
 
 
 def _options() -> onnxruntime.SessionOptions:

@@ -58,6 +58,8 @@ class FeatureExtractor:
                 f"onset is {onset.shape[1]}×{onset.shape[0]} and apex {apex.shape[1]}×{apex.shape[0]}; "
                 "give two frames of one recording"
             )
+        if onset.dtype != apex.dtype:
+            raise AtmeError(f"onset is {onset.dtype} and apex {apex.dtype}; give two uint8 pictures")
         started = time.perf_counter()
         landmarks = self._landmarker.detect(onset)
         if landmarks is None:
@@ -122,7 +124,7 @@ def _shrink(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _stretch(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     low, high = float(channel.min()), float(channel.max())
-    if high - low < 1e-9:
+    if high - low < 1e-6:  # pixels: rounding errors of float32, not motion
         return np.zeros(channel.shape, np.uint8)
     return np.asarray(np.rint((channel - low) * (255 / (high - low))), np.uint8)
 

@@ -69,9 +69,11 @@ class Landmarker:
 
     def reset(self) -> None:
         """Forgets the face it followed."""
-        self._mesh.close()
+        self.close()
         self._mesh = self._open()
 
     def close(self) -> None:
-        """Frees the native graph."""
-        self._mesh.close()
+        """Frees the native graph; once is enough, more does no harm."""
+        if self._mesh is not None:
+            self._mesh.close()
+            self._mesh = None

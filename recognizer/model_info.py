@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 
 from recognizer.errors import AtmeError
@@ -42,6 +43,7 @@ class ModelInfo:
             raw = json.loads(text)
             info = cls(**{f.name: raw[f.name] for f in fields(cls)})
             info = cls(**{**asdict(info), "classes": tuple(info.classes)})
+            info._check()
         except (ValueError, KeyError, TypeError) as error:
             raise AtmeError(
                 f"{where}: its atme metadata is damaged ({error!r}); export the model again"
@@ -51,4 +53,18 @@ class ModelInfo:
                 f"{where}: made for preprocessing version {info.preprocessing}, this program has "
                 f"{PREPROCESSING}; retrain or export the model again"
             )
+        if info.flow != "tvl1":
+            raise AtmeError(f"{where}: made for {info.flow} flow, this program has tvl1; retrain the model")
         return info
+
+    def _check(self) -> None:
+        """ValueError or TypeError for values that no model can mean."""
+        for name in ("working_size", "temperature", "refusal"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(name)
+        if self.working_size != int(self.working_size) or self.working_size < 28:
+            raise ValueError("working_size")
+        if self.temperature <= 0:
+            raise ValueError("temperature")
+        if len(set(self.classes)) < 2 or not all(isinstance(name, str) for name in self.classes):
+            raise ValueError("classes")

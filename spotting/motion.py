@@ -10,13 +10,14 @@ a movement lasts, and holds nothing of its slow beginning.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.face import NoFaceError
 from recognizer.landmarks import Landmarker, Landmarks
 
 REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
@@ -130,8 +131,7 @@ class MotionMeter:
     def __init__(self, config: MotionConfig | None = None) -> None:
         self.config = config or MotionConfig()
         self._landmarker = Landmarker(tracking=True)
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._flow.setFinestScale(1)
+        self._flow = _dense_flow()
         self._recent: deque[_Pose] = deque()
         self._levels: deque[tuple[float, float]] = deque()
         self._neutral: _Pose | None = None
@@ -154,18 +154,15 @@ class MotionMeter:
             self.reset()
             return MotionSample(frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0)
         to_canonical = alignment(landmarks)
-        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        picture = cv2.warpAffine(
-            gray, to_canonical, (SIZE, SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
-        )
+        picture = _canonical(image, to_canonical)
         place = np.array(
             (*landmarks[[36, 45]].mean(axis=0), FACE / np.hypot(*to_canonical[0, :2])), np.float32
         )
-        points = landmarks @ to_canonical[:, :2].T + to_canonical[:, 2]
-        moved = self._moved(picture, points)
-        regions = dict.fromkeys(REGIONS, 0.0)
-        for (name, *_), size in zip(SIDES, np.linalg.norm(moved, axis=1), strict=True):
-            regions[name] = max(regions[name], float(size))
+        moved = np.zeros((len(SIDES), 2))
+        if self._neutral is not None:
+            points = landmarks @ to_canonical[:, :2].T + to_canonical[:, 2]
+            moved = _displacement(self._flow, self._neutral.picture, picture, points)
+        regions = _by_region(moved)
         region = max(regions, key=lambda name: regions[name])
         signal = regions[region]
         floor = self._floor(time, signal)
@@ -187,18 +184,6 @@ class MotionMeter:
             face_px=float(place[2]),
             brightness=float(picture.mean()),
         )
-
-    def _moved(
-        self, picture: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
-        """(sides, 2) displacement from the neutral picture to this one, the head's own taken off."""
-        if self._neutral is None:
-            return np.zeros((len(SIDES), 2))
-        flow = self._flow.calc(self._neutral.picture, picture, None)
-        smooth = cv2.GaussianBlur(flow, (0, 0), 0.04 * FACE)
-        anchors = np.array([points[list(k)].mean(axis=0) + FACE * np.array(shift) for _, k, shift in SIDES])
-        skull = _CENTRE + FACE * _SKULL
-        return PX_256 * (_sample(smooth, anchors) - _head_motion(skull, _sample(smooth, skull), anchors))
 
     def _floor(self, time: float, signal: float) -> float:
         self._levels.append((time, signal))
@@ -248,6 +233,73 @@ def _still(poses: Sequence[_Pose], bound: float) -> bool:
     """Displaced, perhaps, but no place has moved by more than ``bound`` from its mean."""
     moved = np.stack([p.moved for p in poses])
     return bool(np.linalg.norm(moved - moved.mean(axis=0), axis=2).max() < bound)
+
+
+def displacement_from(first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray[np.uint8]]) -> list[float]:
+    """How far the face of each picture has moved since ``first``: the meter's signal against a fixed neutral.
+
+    BGR uint8 pictures of one recording in order, the first at rest; one figure a picture of ``images``, in
+    pixels of a 256-px face, NaN where no face is found. Raises NoFaceError without a face in ``first``.
+
+    The meter itself cannot tell this of a short clip: it may take a picture of the movement as its next
+    neutral, because within a clip that is all movement the movement is the usual level.
+    """
+    landmarker, flow = Landmarker(tracking=True), _dense_flow()
+    try:
+        landmarks = landmarker.detect(first)
+        if landmarks is None:
+            raise NoFaceError("no face in the first picture of the clip; give a frontal, lit face")
+        neutral = _canonical(first, alignment(landmarks))
+        sizes = []
+        for image in images:
+            landmarks = landmarker.detect(image)
+            if landmarks is None:
+                sizes.append(float("nan"))
+                continue
+            to_canonical = alignment(landmarks)
+            points = landmarks @ to_canonical[:, :2].T + to_canonical[:, 2]
+            moved = _displacement(flow, neutral, _canonical(image, to_canonical), points)
+            sizes.append(max(_by_region(moved).values()))
+        return sizes
+    finally:
+        landmarker.close()
+
+
+def _dense_flow() -> cv2.DISOpticalFlow:
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow.setFinestScale(1)
+    return flow
+
+
+def _canonical(image: npt.NDArray[np.uint8], to_canonical: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """(SIZE, SIZE) grey picture of the face, brought to its canonical place."""
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    picture = cv2.warpAffine(
+        gray, to_canonical, (SIZE, SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(picture, np.uint8)
+
+
+def _displacement(
+    engine: cv2.DISOpticalFlow,
+    neutral: npt.NDArray[np.uint8],
+    picture: npt.NDArray[np.uint8],
+    points: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """(sides, 2) displacement from the neutral picture to this one, the head's own taken off."""
+    flow = engine.calc(neutral, picture, None)
+    smooth = cv2.GaussianBlur(flow, (0, 0), 0.04 * FACE)
+    anchors = np.array([points[list(k)].mean(axis=0) + FACE * np.array(shift) for _, k, shift in SIDES])
+    skull = _CENTRE + FACE * _SKULL
+    return PX_256 * (_sample(smooth, anchors) - _head_motion(skull, _sample(smooth, skull), anchors))
+
+
+def _by_region(moved: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Length of the displacement of each region, its further side's."""
+    regions = dict.fromkeys(REGIONS, 0.0)
+    for (name, *_), size in zip(SIDES, np.linalg.norm(moved, axis=1), strict=True):
+        regions[name] = max(regions[name], float(size))
+    return regions
 
 
 def alignment(landmarks: Landmarks) -> npt.NDArray[np.float64]:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from spotting.candidate import Candidate, Rejection
 from spotting.motion import MotionSample
+
+_EYES_S = 6.0
+"""The usual opening of the eyes is the median over this many seconds."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class _Point:
     """Smoothed signal."""
     time: float
     """Middle of the smoothing window."""
+    frame: int
+    """The frame nearest to it."""
 
 
 class Spotter:
@@ -70,7 +76,7 @@ class Spotter:
     def _restart(self) -> None:
         self._points: deque[_Point] = deque()
         self._raw: deque[MotionSample] = deque()
-        self._openings: deque[float] = deque(maxlen=400)
+        self._openings: deque[tuple[float, float]] = deque()  # (time, opening)
         self._since: float | None = None
         self._active_since: float | None = None
         self._armed = False
@@ -97,7 +103,7 @@ class Spotter:
             self._since = sample.time
         point = self._smooth(sample)
         self._points.append(point)
-        self._openings.append(sample.eye_opening)
+        self._openings.append((sample.time, sample.eye_opening))
         self.threshold = max(self.config.min_motion, self.config.sensitivity * sample.floor)
         self._forget(sample.time)
         self._ready = sample.time - self._since >= self.config.warm_up_ms / 1000
@@ -114,11 +120,15 @@ class Spotter:
         while sample.time - self._raw[0].time > self.config.smoothing_ms / 1000:
             self._raw.popleft()
         value = float(np.mean([s.signal for s in self._raw]))
-        return _Point(sample, value, (self._raw[0].time + sample.time) / 2)
+        middle = (self._raw[0].time + sample.time) / 2
+        nearest = min(self._raw, key=lambda s: abs(s.time - middle))
+        return _Point(sample, value, middle, nearest.frame)
 
     def _forget(self, now: float) -> None:
         while now - self._points[0].time > self.look_behind_ms / 1000:
             self._points.popleft()
+        while now - self._openings[0][0] > _EYES_S:
+            self._openings.popleft()
 
     def _decide(self, point: _Point) -> list[Candidate]:
         limit = self.config.max_duration_ms / 1000
@@ -151,7 +161,7 @@ class Spotter:
             apex=apex.time,
             offset=offset,
             onset_frame=_nearest(rise, onset),
-            apex_frame=apex.sample.frame,
+            apex_frame=apex.frame,
             offset_frame=_nearest(fall, offset),
             score=apex.value / self.threshold,
             peak=apex.value,
@@ -167,14 +177,15 @@ class Spotter:
         """
         apex = slope[0]
         resting = min(apex.sample.floor, apex.value)
-        times = []
-        for part in (self.config.shoulder, self.config.foot):
-            level = resting + part * (apex.value - resting)
-            times.append(next((p.time for p in slope if p.value <= level), slope[-1].time))
-        shoulder, foot = times
-        step = (foot - shoulder) * self.config.foot / (self.config.shoulder - self.config.foot)
-        reach = 2 * abs(foot - apex.time)
-        return float(np.clip(foot + step, apex.time - reach, apex.time + reach))
+        high, low = (
+            _reach(slope, resting + part * (apex.value - resting))
+            for part in (self.config.shoulder, self.config.foot)
+        )
+        if low[1] >= high[1]:
+            return low[0]
+        step = (low[0] - high[0]) * (low[1] - resting) / (high[1] - low[1])
+        longest = 2 * abs(low[0] - apex.time)
+        return float(np.clip(low[0] + step, apex.time - longest, apex.time + longest))
 
     def _finish(self, reason: str | None = None) -> list[Candidate]:
         movement = self._movement()
@@ -197,7 +208,7 @@ class Spotter:
         during = [
             p.sample for p in self._points if movement.onset - margin <= p.time <= movement.offset + margin
         ]
-        usual = float(np.median(self._openings))
+        usual = float(np.median([opening for _, opening in self._openings]))
         if min(s.eye_opening for s in during) < config.blink_closing * usual:
             return "blink"
         if max(s.head for s in during) > config.max_head:
@@ -209,4 +220,16 @@ class Spotter:
 
 
 def _nearest(points: list[_Point], time: float) -> int:
-    return min(points, key=lambda p: abs(p.time - time)).sample.frame
+    return min(points, key=lambda p: abs(p.time - time)).frame
+
+
+def _reach(slope: list[_Point], level: float) -> tuple[float, float]:
+    """(time, height) at which the slope first comes down to the level; its end if it never does.
+
+    Interpolated between samples, or the answer would depend on the frame rate.
+    """
+    for before, after in pairwise(slope):
+        if after.value <= level < before.value:
+            share = (before.value - level) / (before.value - after.value)
+            return before.time + share * (after.time - before.time), level
+    return slope[-1].time, slope[-1].value

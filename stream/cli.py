@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -85,7 +86,8 @@ def replay(
 
     settings = _settings(config, weights)
     for path in files:
-        _watch(partial(Session.replay, path, settings, speed=speed.value), events, json)
+        if _watch(partial(Session.replay, path, settings, speed=speed.value), events, json):
+            break
 
 
 @app.command()
@@ -172,8 +174,11 @@ def _watch(
     events: Path | None = None,
     json: bool = False,
     also: Callable[[MicroExpression], None] | None = None,
-) -> None:
-    """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first."""
+) -> bool:
+    """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first.
+
+    Returns True where the user ended it early.
+    """
     from rich.console import Console
 
     from stream.event_log import EventLog
@@ -202,13 +207,14 @@ def _watch(
             else:
                 run_lines(session, json, on_event)
         finally:
-            status = session.status()
+            status, stopped = session.status(), session.stopped
             if on_screen:
                 Console().print(summarise(status, seen))
     for warning in session.warnings:
         print(f"atme: {status.source}: {warning}", file=sys.stderr)
     if not on_screen and status.dropped:
         print(f"atme: {status.source}: {status.dropped} frames dropped", file=sys.stderr)
+    return stopped
 
 
 def _picture(path: Path) -> Image:
@@ -244,8 +250,12 @@ def run(application: typer.Typer, name: str) -> None:
         application()
     except AtmeError as error:
         if "--debug" in sys.argv:
-            raise
+            traceback.print_exc()
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

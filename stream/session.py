@@ -20,12 +20,13 @@ from typing import Literal
 from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.face import NoFaceError
 from recognizer.recognizer import Recognizer
-from spotting.candidate import Candidate
+from spotting.candidate import Candidate, Rejection
 from spotting.motion import MotionMeter
 from spotting.spotter import Spotter
 from stream.capture import Capture
 from stream.event import MicroExpression
 from stream.frame import Frame
+from stream.observer import Observer
 from stream.ring import RingBuffer
 from stream.settings import Settings
 from stream.sources import FrameSource, open_camera, open_recording, open_url
@@ -53,10 +54,18 @@ class Session:
     """
 
     def __init__(self, source: FrameSource, settings: Settings | None = None, *, pace: bool = False) -> None:
-        """``pace``: replay a recording at the speed it was taken. AtmeError when weights cannot be used."""
+        """``pace``: replay a recording at the speed it was taken. AtmeError when weights cannot be used.
+
+        Set ``observer`` before the session starts to be told of every frame, event and rejection.
+        """
+        self.observer: Observer | None = None
         self.settings = settings = settings or Settings()
         self._source = source
-        self._recognizer = Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS)
+        try:
+            self._recognizer = Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS)
+        except BaseException:
+            source.close()
+            raise
         self._meter = MotionMeter(settings.motion)
         self._spotter = Spotter(settings.spotter)
         fps = source.nominal_fps or 60.0
@@ -107,6 +116,11 @@ class Session:
     def running(self) -> bool:
         """False once the source ended and every event was delivered."""
         return not self._finished
+
+    @property
+    def stopped(self) -> bool:
+        """True once ``stop`` was asked for."""
+        return self._stopping.is_set()
 
     def start(self) -> None:
         """Starts the threads; done by itself at the first ``poll`` or iteration."""
@@ -208,6 +222,8 @@ class Session:
         sample = self._meter.measure(frame.index, frame.timestamp, frame.image)
         candidates = self._spotter.push(sample)
         self._watch.saw(sample, self._spotter.threshold, self._spotter.ready)
+        if self.observer:
+            self.observer.frame(frame, sample, self._spotter.threshold)
         self._hand_over(candidates, frame)
         self._count_rejections()
 
@@ -216,7 +232,7 @@ class Session:
             try:
                 onset, apex = self._ring.get(candidate.onset_frame), self._ring.get(candidate.apex_frame)
             except KeyError:
-                self._watch.reject("frames gone")
+                self._turn_away(Rejection(candidate, "frames gone"))
                 continue
             captured = None if frame is None else self._ring.captured_at(frame.index)
             pair = _Pair(candidate, onset, apex, captured or time.monotonic())
@@ -226,11 +242,17 @@ class Session:
             try:
                 self._pairs.put_nowait(pair)
             except queue.Full:
-                self._watch.reject("recognizer busy")
+                self._turn_away(Rejection(candidate, "recognizer busy"))
 
     def _count_rejections(self) -> None:
-        while self._spotter.rejections:
-            self._watch.reject(self._spotter.rejections.pop().reason)
+        rejections, self._spotter.rejections = self._spotter.rejections, []
+        for rejection in rejections:
+            self._turn_away(rejection)
+
+    def _turn_away(self, rejection: Rejection) -> None:
+        self._watch.reject(rejection.reason)
+        if self.observer:
+            self.observer.rejection(rejection)
 
     # ---- the recognition thread
 
@@ -247,10 +269,14 @@ class Session:
 
     def _label(self, pair: _Pair) -> None:
         try:
-            recognition = self._recognizer.recognize(pair.onset.image, pair.apex.image)
+            features = self._recognizer.extractor.extract(pair.onset.image, pair.apex.image)
         except NoFaceError:
-            self._watch.reject("no face at onset")
+            self._turn_away(Rejection(pair.candidate, "no face at onset"))
             return
+        recognition = self._recognizer.recognize_features(features)
         latency = 1000 * (time.monotonic() - pair.captured)
         self._watch.labelled(latency)
-        self._results.put(MicroExpression(pair.candidate, recognition, latency))
+        event = MicroExpression(pair.candidate, recognition, latency)
+        if self.observer:
+            self.observer.event(event, pair.onset, pair.apex, features)
+        self._results.put(event)

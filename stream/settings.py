@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from recognizer.errors import AtmeError
 from spotting.motion import MotionConfig
@@ -49,8 +50,6 @@ class SessionConfig:
 class Settings:
     """All settings; each section is the config dataclass of the part it steers."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
     camera: CameraConfig = field(default_factory=CameraConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
@@ -75,27 +74,35 @@ def load_settings(path: Path | None = None) -> Settings:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AtmeError(f"{path}: not valid TOML ({error}); mend that line") from None
-    _refuse_unknown(raw, Settings, str(path))
-    try:
-        return TypeAdapter(Settings).validate_python(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        given = first["input"]
-        raise AtmeError(f"{path}: {where} = {given!r} does not fit: {first['msg'].lower()}") from None
+    settings: Settings = _section(raw, Settings, str(path))
+    return settings
 
 
-def _refuse_unknown(raw: dict[str, Any], kind: type, where: str, prefix: str = "") -> None:
+def _section(raw: dict[str, Any], kind: type, where: str, prefix: str = "") -> Any:
+    """The section's dataclass with the values given, each checked."""
     hints = get_type_hints(kind)
     valid = [f.name for f in fields(kind)]
+    values = {}
     for key, value in raw.items():
         if key not in valid:
             near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
             advice = f"did you mean {prefix}{near[0]}?" if near else f"valid here: {', '.join(valid)}"
             raise AtmeError(f"{where}: unknown setting {prefix}{key}; {advice}")
-        if is_dataclass(hints[key]):
-            if not isinstance(value, dict):
-                raise AtmeError(
-                    f"{where}: {prefix}{key} is a section; write [{prefix}{key}] above its settings"
-                )
-            _refuse_unknown(value, hints[key], where, f"{prefix}{key}.")
+        if not is_dataclass(hints[key]):
+            values[key] = _value(value, hints[key], f"{where}: {prefix}{key}")
+        elif isinstance(value, dict):
+            values[key] = _section(value, hints[key], where, f"{prefix}{key}.")
+        else:
+            raise AtmeError(f"{where}: {prefix}{key} is a section; write [{prefix}{key}] above its settings")
+    return kind(**values)
+
+
+def _value(value: Any, kind: type, where: str) -> Any:
+    try:
+        checked: Any = TypeAdapter(kind).validate_python(value, strict=True)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].lower()
+        raise AtmeError(f"{where} = {value!r} does not fit: {message}") from None
+    if isinstance(checked, (int, float)) and not 0 <= checked < math.inf:
+        raise AtmeError(f"{where} = {value!r} does not fit: input should be a number from 0 up")
+    return checked

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
+from terminal import Terminal
+
+from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.landmarks import Landmarker
+from recognizer.model_info import ModelInfo
+from stream.settings import RecognizerConfig, Settings
+from training.clip import Portrait, load_portrait, render_clip, render_demo
+from training.clip_script import Action, ClipScript
+from training.motion_model import Activation, displacement
+
+# The machine that runs the tests may have few cores; the children that the tests start shall be as modest.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+cv2.setNumThreads(1)
+
+Picture = npt.NDArray[np.uint8]
+Move = Callable[..., Picture]
+
+SHORT_ACTION = Action("positive", (Activation(12, 0.0085, 0.0085),), onset=1.2, apex=1.35, offset=1.52)
+"""The only movement of ``short_clip``: lip corners, 2 to 2.5 px on a face 256 px wide."""
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +38,108 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("needs the shared media folder beside the repository")
     return path
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Portrait:
+    """A frontal face about 240 px wide in the middle of 640×480, with its landmarks."""
+    return load_portrait()
+
+
+@pytest.fixture(scope="session")
+def moved(portrait: Portrait) -> Move:
+    """``moved((unit, left, right), …)``: the portrait while these action units work, in face widths."""
+    height, width = portrait.image.shape[:2]
+    grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
+
+    def move(*units: tuple[int, float, float]) -> Picture:
+        field = displacement(portrait.landmarks, [Activation(*unit) for unit in units], (height, width))
+        picture = cv2.remap(
+            portrait.image, grid - field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(picture, np.uint8)
+
+    return move
+
+
+@pytest.fixture(scope="session")
+def demo_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip of ``make demo``, 9 s with a micro-expression of each class; its truth lies beside it."""
+    return render_demo(tmp_path_factory.mktemp("demo") / "demo.mp4", progress=False)
+
+
+@pytest.fixture(scope="session")
+def short_clip(portrait: Portrait, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2.4 s at 60 fps with ``SHORT_ACTION``, slight head motion and camera noise."""
+    script = ClipScript(2.4, actions=(SHORT_ACTION,), head_motion=1.0, noise=1.5, seed=1)
+    return render_clip(tmp_path_factory.mktemp("short") / "short.mp4", portrait, script, progress=False)
+
+
+@pytest.fixture(scope="session")
+def model():
+    """An untrained Dual-ATME, the same each time, as it is exported."""
+    import torch
+
+    from recognizer.model import DualAtme
+    from training.export import round_to_half
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    net = DualAtme()
+    with torch.no_grad():  # spreads the logits, so that comparing them means something
+        for parameter in net.classifier[-1].parameters():
+            parameter.mul_(30)
+    round_to_half(net)
+    return net.eval()
+
+
+@pytest.fixture(scope="session")
+def untrained(model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``model`` as the live program reads it."""
+    from training.export import export
+
+    path = tmp_path_factory.mktemp("weights") / "untrained.onnx"
+    export(model, ModelInfo("untrained", trained_on="nothing", command="none"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def weights(request: pytest.FixtureRequest) -> Path:
+    """The weights that come with the program; untrained ones where they are not there yet."""
+    if DEFAULT_WEIGHTS.is_file():
+        return DEFAULT_WEIGHTS
+    path: Path = request.getfixturevalue("untrained")
+    return path
+
+
+@pytest.fixture(scope="session")
+def settings(weights: Path) -> Settings:
+    """The defaults, with weights that exist."""
+    return Settings(recognizer=RecognizerConfig(str(weights)))
+
+
+@pytest.fixture
+def landmarker():
+    """Looks at each picture afresh."""
+    found = Landmarker(tracking=False)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path):
+    """A shell in an 80×24 window."""
+    window = Terminal(tmp_path)
+    try:
+        window.open(80, 24)
+        yield window
+    finally:
+        window.tmux("kill-server")
+
+
+@pytest.fixture(scope="session")
+def sample_folder(short_clip: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The session folder, faces included, of ``short_clip``. Read it only; copy it to change it."""
+    from sample_session import record_sample
+
+    return record_sample(short_clip, weights, tmp_path_factory.mktemp("sample") / "session")

@@ -1,0 +1,55 @@
+"""What may look on while a session works: the recordings, and whatever else wants every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from recognizer.feature import PairFeatures
+from spotting.candidate import Rejection
+from spotting.motion import MotionSample
+from stream.event import MicroExpression
+from stream.frame import Frame
+
+
+class Observer(Protocol):
+    """Called by the session's worker threads, in order; every method must return at once and never raise.
+
+    ``frame`` and ``rejection`` come from the spotting thread, ``event`` from the recognition thread,
+    before the event is shown to anyone. A rejection may come from either. Pictures belong to the session:
+    whoever needs one after the call returns copies it.
+    """
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """A frame was measured. ``threshold`` is the spotter's at this frame, in pixels of a 256-px face."""
+        ...
+
+    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        """A movement was labelled, from these two frames and the features made of them."""
+        ...
+
+    def rejection(self, rejection: Rejection) -> None:
+        """A movement was turned away."""
+        ...
+
+
+class Observers:
+    """Several observers as one, told in the given order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._all = tuple(observers)
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """Passed on."""
+        for observer in self._all:
+            observer.frame(frame, sample, threshold)
+
+    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        """Passed on."""
+        for observer in self._all:
+            observer.event(event, onset, apex, features)
+
+    def rejection(self, rejection: Rejection) -> None:
+        """Passed on."""
+        for observer in self._all:
+            observer.rejection(rejection)

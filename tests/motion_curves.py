@@ -1,0 +1,93 @@
+"""Motion samples made from a curve: what a spotter sees, without a video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spotting.candidate import Candidate
+from spotting.motion import NO_FACE, MotionSample
+from spotting.spotter import Spotter
+
+FLOOR = 0.05
+
+
+@dataclass(frozen=True)
+class Bump:
+    """A movement: raised cosines up and down, and a hold between."""
+
+    onset: float
+    apex: float
+    offset: float
+    height: float = 1.5
+    hold: float = 0.0
+
+    def __call__(self, time: float) -> float:
+        if not self.onset < time < self.offset:
+            return 0.0
+        if time < self.apex:
+            share = (time - self.onset) / (self.apex - self.onset)
+        elif time <= self.apex + self.hold:
+            share = 1.0
+        else:
+            share = (self.offset - time) / (self.offset - self.apex - self.hold)
+        return self.height * (0.5 - 0.5 * math.cos(math.pi * share))
+
+
+def at_rate(fps: float, seconds: float = 4.0, phase: float = 0.0) -> list[float]:
+    """Times of a camera."""
+    return [(index + phase) / fps for index in range(round(seconds * fps))]
+
+
+def irregular(
+    seed: int, seconds: float = 4.0, shortest: float = 0.006, longest: float = 0.034
+) -> list[float]:
+    """Times of a variable frame rate."""
+    steps = np.random.default_rng(seed).uniform(shortest, longest, math.ceil(seconds / shortest))
+    times = np.cumsum(steps)
+    return [float(time) for time in times[times < seconds]]
+
+
+def samples(
+    times: Sequence[float],
+    curve: Callable[[float], float] = lambda time: 0.0,
+    noise: float = 0.0,
+    seed: int = 0,
+    change: Callable[[MotionSample], MotionSample] = lambda sample: sample,
+) -> list[MotionSample]:
+    """Signal = floor + curve + noise; ``change`` may alter each sample."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for frame, time in enumerate(times):
+        signal = max(FLOOR + curve(time) + noise * float(rng.standard_normal()), 0.0)
+        regions = {**NO_FACE, "lip corners": signal}
+        sample = MotionSample(
+            frame=frame,
+            time=time,
+            face=True,
+            regions=regions,
+            signal=signal,
+            region="lip corners",
+            floor=FLOOR,
+            eye_opening=0.3,
+            head=0.5,
+            rebased=False,
+            face_px=240.0,
+            brightness=120.0,
+        )
+        made.append(change(sample))
+    return made
+
+
+def blind(sample: MotionSample) -> MotionSample:
+    """No face in this frame."""
+    return replace(sample, face=False, regions=NO_FACE, signal=0.0, region="", floor=0.0, eye_opening=0.0)
+
+
+def spot(spotter: Spotter, stream: Sequence[MotionSample]) -> list[Candidate]:
+    """Everything found, the end included."""
+    found = [candidate for sample in stream for candidate in spotter.push(sample)]
+    return found + spotter.flush()

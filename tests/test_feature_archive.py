@@ -1,0 +1,105 @@
+"""The feature archive: what is written is read back; what is wrong is named in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from recognizer.errors import AtmeError
+from training import feature_archive
+from training.feature_archive import FeatureArchive
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+def arrays(n: int = 4) -> Arrays:
+    rng = np.random.default_rng(0)
+    return {
+        "entire": rng.integers(0, 256, (n, 3, 28, 28)).astype(np.uint8),
+        "puzzled": rng.integers(0, 256, (n, 3, 28, 28)).astype(np.uint8),
+        "label": np.arange(n) % 3,
+        "subject": np.array([f"s{k}" for k in range(n)], dtype=np.str_),
+        "database": np.full(n, "made", dtype="<U8"),
+        "sample": np.array([f"c{k}" for k in range(n)], dtype=np.str_),
+    }
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    feature_archive.save(FeatureArchive(**arrays()), path)  # type: ignore[arg-type]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
+    back = feature_archive.load(path)
+    for key, value in arrays().items():
+        assert np.array_equal(getattr(back, key), value)
+
+
+def test_whole_floats_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    content = arrays()
+    np.savez(path, **{**content, "entire": content["entire"].astype(np.float32)})
+    assert np.array_equal(feature_archive.load(path).entire, content["entire"])
+
+
+def nan(content: Arrays) -> None:
+    values = content["entire"].astype(np.float32)
+    values[0, 0, 0, 0] = np.nan
+    content["entire"] = values
+
+
+BROKEN: list[tuple[str, Callable[[Arrays], object], str]] = [
+    ("missing", lambda a: a.pop("puzzled"), "key 'puzzled' is missing"),
+    (
+        "shape",
+        lambda a: a.update(entire=np.zeros((4, 28, 28, 3), np.uint8)),
+        r"key 'entire' has shape \(4, 28",
+    ),
+    (
+        "length",
+        lambda a: a.update(puzzled=a["puzzled"][:3]),
+        r"'puzzled' has shape .*expected \(4, 3, 28, 28\)",
+    ),
+    ("nan", nan, "key 'entire' holds NaN"),
+    (
+        "fraction",
+        lambda a: a.update(entire=a["entire"] / 255.0),
+        "'entire' holds float64 .* whole numbers 0–255",
+    ),
+    ("class", lambda a: a.update(label=np.array([0, 1, 2, 3])), "'label' holds the unknown class 3"),
+    ("text label", lambda a: a.update(label=np.array(list("abcd"))), "key 'label' is <U1"),
+    ("label shape", lambda a: a.update(label=np.zeros((4, 1), np.int64)), "key 'label' has shape"),
+    ("subject", lambda a: a.update(subject=np.arange(4)), "key 'subject' is int64; expected text"),
+    ("empty", lambda a: a.update(arrays(0)), "key 'label' is empty"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+def test_bad_archives(tmp_path: Path, change: Callable[[Arrays], object], message: str) -> None:
+    path = tmp_path / "bad.npz"
+    content = arrays()
+    change(content)
+    np.savez(path, **content)
+    with pytest.raises(AtmeError, match=message) as caught:
+        feature_archive.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut"])
+def test_not_an_archive(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(AtmeError, match="not a readable"):
+        feature_archive.load(path)
+
+
+def test_single_array_and_missing_file(tmp_path: Path) -> None:
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(AtmeError, match="not a readable"):
+        feature_archive.load(tmp_path / "one.npz")
+    with pytest.raises(AtmeError, match="no such file"):
+        feature_archive.load(tmp_path / "none.npz")

@@ -1,0 +1,230 @@
+"""The laws of the design, each as a test."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from motion_curves import Bump, at_rate, blind, samples
+
+from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.gpu import gpu_count
+from spotting import Spotter
+from stream import Session
+from stream.settings import Settings, load_settings, tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("recognizer", "spotting", "stream", "training")
+MAY_IMPORT = {
+    "recognizer": set(),
+    "spotting": {"recognizer"},
+    "stream": {"recognizer", "spotting"},
+    "training": {"recognizer", "spotting"},
+}
+
+
+def sources(*rooms: str) -> Iterator[tuple[Path, ast.Module]]:
+    for room in rooms:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Top-level names of everything that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute, so that who imports whom can be read"
+            found.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found.add(ast.unparse(node.args[0]).strip("'\"").split(".")[0])
+    return found
+
+
+# --- who may import whom
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_only_what_they_may(room):
+    checked = 0
+    for path, tree in sources(room):
+        others = imported(tree) & set(ROOMS) - {room}
+        assert others <= MAY_IMPORT[room], f"{path} imports {others - MAY_IMPORT[room]}"
+        checked += 1
+    assert checked, f"{room} has no module"
+
+
+def test_every_module_is_installed():
+    """The list of packages in pyproject.toml is explicit: a new folder is easily forgotten."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for path, _ in sources(*ROOMS):
+        package = ".".join(path.parent.parts)
+        assert f'"{package}"' in text, f"{path} would not be installed: add {package} to packages"
+        assert (ROOT / path.parent / "__init__.py").is_file()
+
+
+PATH = """
+import sys
+import stream, recognizer
+assert "torch" not in sys.modules, "importing the live program loads torch"
+if {weights!r} == "none":
+    sys.exit()
+import pathlib
+import numpy as np
+from skimage.data import astronaut
+picture = np.ascontiguousarray(astronaut()[..., ::-1])
+with recognizer.Recognizer({weights!r}) as recognizer:
+    print(recognizer.recognize(picture, picture).label)
+loaded = {{"torch", "training"}} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+def test_the_live_program_never_loads_torch():
+    if gpu_count():
+        pytest.skip("with a GPU the flow runs in torch")
+    weights = str(DEFAULT_WEIGHTS) if DEFAULT_WEIGHTS.is_file() else "none"
+    done = subprocess.run(
+        [sys.executable, "-c", PATH.format(weights=weights)],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# --- 1 and 3: causality, and time
+
+
+@hypothesis_settings(max_examples=60)
+@given(
+    bumps=st.lists(
+        st.builds(
+            lambda start, rise, fall, height: Bump(start, start + rise, start + rise + fall, height),
+            st.floats(0.3, 3.5),
+            st.floats(0.04, 0.4),
+            st.floats(0.04, 0.4),
+            st.floats(0.1, 2),
+        ),
+        max_size=4,
+    ),
+    fps=st.sampled_from([30, 60, 200]),
+    cut=st.floats(0.5, 4),
+    lost=st.floats(0, 8),
+    seed=st.integers(0, 99),
+)
+def test_the_spotter_is_causal(bumps, fps, cut, lost, seed):
+    """What is decided by a moment is the same whatever comes after it."""
+    whole = samples(
+        at_rate(fps),
+        lambda time: sum(bump(time) for bump in bumps),
+        noise=0.02,
+        seed=seed,
+        change=lambda sample: blind(sample) if lost < sample.time < lost + 0.1 else sample,
+    )
+    spotter = Spotter()
+    decided = [found for sample in whole for found in spotter.push(sample)]
+    rejected = [r for r in spotter.rejections if r.movement.decided <= cut]
+    early = Spotter()
+    until = [found for sample in whole if sample.time <= cut for found in early.push(sample)]
+    assert until == [found for found in decided if found.decided <= cut]
+    assert early.rejections == [r for r in rejected if r.reason != "face lost"] or lost < 4
+    for found in decided:
+        assert found.apex <= found.decided
+        assert found.onset_frame <= found.apex_frame <= found.offset_frame
+        assert whole[found.offset_frame].time <= found.decided
+
+
+# --- 2: replay is bit-repeatable
+
+
+def test_two_replays_are_equal_to_the_last_bit(short_clip, settings):
+    runs = []
+    for _ in range(2):
+        session = Session.replay(short_clip, settings)
+        events = [(event.candidate, event.recognition.label, event.probabilities) for event in session]
+        status = session.status()
+        runs.append((events, status.frames, status.dropped, status.rejected, status.curve))
+    assert runs[0] == runs[1]
+    assert runs[0][0], "no event in the clip: nothing was compared"
+    assert runs[0][1] == 144
+    assert runs[0][2] == 0
+
+
+# --- 5: one preprocessing
+
+
+OURS = {"crop_face", "cut", "puzzle", "puzzle_strain"}
+
+
+@pytest.mark.parametrize("room", ["spotting", "stream", "training"])
+def test_only_the_recognizer_makes_features_from_pictures(room):
+    """Everybody else asks its FeatureExtractor, so live and offline features cannot differ."""
+    for path, tree in sources(room):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in ("optflow", "DualTVL1OpticalFlow_create"), f"{path}:{node.lineno}"
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recognizer"):
+                taken = {alias.name for alias in node.names}
+                assert not taken & OURS, f"{path}:{node.lineno} takes {taken & OURS}"
+                assert node.module != "recognizer.tvl1", f"{path}:{node.lineno}"
+                assert not (node.module == "recognizer.flow" and "FlowEngine" in taken), f"{path}"
+
+
+def test_synthesised_flow_becomes_a_feature_as_real_flow_does():
+    synthesis = pytest.importorskip("training.flow_synthesis")
+    import torch
+
+    from recognizer.feature import to_feature
+    from recognizer.flow import strain
+
+    rng = np.random.default_rng(0)
+    flows = rng.normal(size=(3, 56, 56, 2)).astype(np.float32)
+    flows[1] = flows[1] * 0.01 + 3
+    ours = np.stack([to_feature(flow, strain(flow)) for flow in flows])
+    fields = torch.from_numpy(flows).permute(0, 3, 1, 2)
+    theirs = synthesis.to_feature(fields, synthesis.strain(fields)).numpy()
+    assert np.abs(ours - theirs).max() <= 1
+
+
+# --- 8: settings
+
+
+def test_config_toml_is_every_setting_with_its_default():
+    path = ROOT / "config.toml"
+    assert load_settings(path) == Settings()
+    text = path.read_text(encoding="utf-8")
+    assert {name: set(section) for name, section in tomllib.loads(text).items()} == {
+        name: set(section) for name, section in asdict(Settings()).items()
+    }
+    for line in text.splitlines():
+        if line.strip() and not line.startswith(("[", "#")):
+            assert "#" in line, f"no word of why: {line}"
+
+
+# --- 10: nothing of this machine, nothing of other people
+
+
+def test_no_recording_lies_in_the_repository():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    if not listed:
+        pytest.skip("not a git checkout")
+    media = {".mp4", ".mov", ".avi", ".mkv", ".jpg", ".jpeg", ".npz", ".wav"}
+    assert [name for name in listed if Path(name).suffix.lower() in media] == []

@@ -1,0 +1,168 @@
+"""The motion signal on pictures whose motion is known: the face's own is seen, the head's is not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from recognizer.errors import AtmeError
+from spotting import MotionMeter, Spotter
+from spotting.motion import REGIONS, alignment, eye_opening
+
+FPS = 60
+BROWS = ("inner brows", "outer brows")
+MOUTH = ("lip corners", "cheeks", "upper lip", "lower lip", "chin")
+
+
+@pytest.fixture
+def meter():
+    made = MotionMeter()
+    yield made
+    made.close()
+
+
+def watch(meter, pictures, start=0):
+    return [meter.measure(index, index / FPS, picture) for index, picture in enumerate(pictures, start=start)]
+
+
+def headed(portrait, count, pose):
+    """The portrait with its head moved: ``pose(seconds)`` is (right, down) in pixels and roll in degrees."""
+    centre = tuple(float(c) for c in portrait.landmarks.mean(axis=0))
+    for index in range(count):
+        dx, dy, degrees = pose(index / FPS)
+        matrix = cv2.getRotationMatrix2D(centre, degrees, 1.0)
+        matrix[:, 2] += (dx, dy)
+        yield cv2.warpAffine(
+            portrait.image, matrix, (640, 480), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+        )
+
+
+@pytest.mark.parametrize(
+    ("units", "most", "silent"),
+    [
+        ([12], "lip corners", BROWS),
+        ([15], "lip corners", BROWS),
+        ([4], "inner brows", MOUTH),
+        ([1, 2], "outer brows", MOUTH),
+        ([25], "lower lip", BROWS),
+    ],
+)
+def test_two_pixels_of_an_action_unit_are_seen_where_they_are(meter, portrait, moved, units, most, silent):
+    pictures = [portrait.image] * 40 + [moved(*((unit, 0.0085, 0.0085) for unit in units))] * 3
+    sample = watch(meter, pictures)[-1]
+    assert sample.regions[most] > 0.5
+    assert sample.signal == max(sample.regions.values())
+    assert sample.signal == sample.regions[sample.region]
+    assert sample.regions[most] > 0.6 * sample.signal
+    assert set(sample.regions) == set(REGIONS)
+    assert max(sample.regions[name] for name in silent) < 0.35 * sample.signal
+
+
+def test_one_side_is_enough(meter, portrait, moved):
+    pictures = [portrait.image] * 40 + [moved((12, 0.0085, 0.0))] * 3
+    sample = watch(meter, pictures)[-1]
+    assert sample.region == "lip corners"
+    assert sample.signal > 0.6
+
+
+@pytest.mark.parametrize(
+    "pose",
+    [
+        lambda t: (6 * np.sin(2 * np.pi * t), 3 * np.sin(4 * np.pi * t), 0),
+        lambda t: (0, 0, 3 * np.sin(2 * np.pi * t)),
+        lambda t: (30 * t, 0, 0),
+    ],
+    ids=["shift", "roll", "drift"],
+)
+def test_the_heads_own_motion_is_taken_off(meter, portrait, pose):
+    samples = watch(meter, headed(portrait, 75, pose))
+    # What the head does to a lip corner is many pixels; a sixth of a 2-px action unit may remain.
+    assert max(sample.signal for sample in samples if sample.time > 0.3) < 0.36
+    assert max(sample.head for sample in samples) > 2.5
+
+
+def test_slow_head_motion_is_no_movement(meter, portrait):
+    spotter = Spotter()
+    pictures = headed(portrait, 120, lambda t: (4 * np.sin(2 * t), 2 * np.sin(3 * t), np.sin(2.5 * t)))
+    assert [found for sample in watch(meter, pictures) for found in spotter.push(sample)] == []
+
+
+def test_a_still_picture_lies_at_the_floor(meter, portrait):
+    samples = watch(meter, [portrait.image] * 40)
+    assert samples[0].signal == 0
+    for sample in samples[20:]:
+        assert sample.signal < 0.1
+        assert not sample.rebased
+        assert sample.head < 0.3
+    last = samples[-1]
+    assert last.face
+    assert last.eye_opening == pytest.approx(eye_opening(portrait.landmarks), rel=0.1)
+    assert 200 < last.face_px < 280
+    assert 60 < last.brightness < 200
+
+
+def test_a_picture_without_face_starts_anew(meter, portrait, moved):
+    wall = np.full_like(portrait.image, 100)
+    before = watch(meter, [portrait.image] * 30)
+    gone = watch(meter, [wall] * 3, start=30)
+    smiling = moved((12, 0.0085, 0.0085))
+    after = watch(meter, [smiling] * 30, start=33)
+    assert before[-1].face
+    for sample in gone:
+        assert not sample.face
+        assert sample.signal == sample.head == sample.face_px == 0
+        assert set(sample.regions.values()) == {0.0}
+    # Who returns smiling has a new resting face: nothing of the old one is compared.
+    assert after[0].signal == 0
+    assert max(sample.signal for sample in after[15:]) < 0.15
+
+
+def test_reset_starts_anew(meter, portrait, moved):
+    watch(meter, [portrait.image] * 30)
+    meter.reset()
+    sample = meter.measure(30, 0.5, moved((12, 0.0085, 0.0085)))
+    assert sample.signal == 0
+    assert sample.floor == 0
+
+
+def test_the_same_frames_give_the_same_samples(portrait, moved):
+    pictures = [*headed(portrait, 20, lambda t: (9 * t, 0, 2 * t)), moved((4, 0.01, 0.01)), portrait.image]
+    runs = []
+    for _ in range(2):
+        meter = MotionMeter()
+        runs.append(watch(meter, pictures))
+        meter.close()
+    assert runs[0] == runs[1]
+
+
+def test_the_size_of_the_picture_does_not_matter(portrait, moved):
+    signals = []
+    for scale in (0.7, 1.4):
+        meter = MotionMeter()
+        pictures = [
+            cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            for picture in (portrait.image, moved((12, 0.0085, 0.0085)))
+        ]
+        sample = watch(meter, [pictures[0]] * 30 + [pictures[1]] * 3)[-1]
+        meter.close()
+        assert sample.region == "lip corners"
+        signals.append((sample.signal, sample.face_px / scale))
+    assert signals[0] == pytest.approx(signals[1], rel=0.25)
+    assert signals[0][1] == pytest.approx(signals[1][1], rel=0.05)
+
+
+def test_the_alignment_is_a_similarity_that_undoes_the_pose(portrait):
+    plain = alignment(portrait.landmarks)
+    turn = cv2.getRotationMatrix2D((100, 50), 17, 1.3)
+    turned = (portrait.landmarks @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
+    there = turned @ alignment(turned)[:, :2].T + alignment(turned)[:, 2]
+    here = portrait.landmarks @ plain[:, :2].T + plain[:, 2]
+    np.testing.assert_allclose(there, here, atol=0.01)
+    linear = plain[:, :2]
+    np.testing.assert_allclose(linear @ linear.T, np.eye(2) * np.linalg.det(linear), atol=1e-9)
+
+
+def test_another_kind_of_picture_is_one_line(meter):
+    with pytest.raises(AtmeError, match="BGR, uint8"):
+        meter.measure(0, 0.0, np.zeros((48, 64), np.uint8))

@@ -1,0 +1,102 @@
+"""Settings from TOML: what is valid, and one clear line for everything else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recognizer.errors import AtmeError
+from stream.settings import Settings, load_settings
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "mine.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(AtmeError) as caught:
+        load_settings(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+def test_what_is_not_given_keeps_its_default(write):
+    path = write("[spotter]\nmin_motion = 0.5\n[camera]\nfps = 200\nwidth = 320\n")
+    default = Settings()
+    assert load_settings(path) == replace(
+        default,
+        spotter=replace(default.spotter, min_motion=0.5),
+        camera=replace(default.camera, fps=200.0, width=320),
+    )
+
+
+def test_an_empty_file_is_the_defaults(write):
+    assert load_settings(write("# nothing\n")) == Settings()
+
+
+def test_without_a_name_the_file_of_this_folder_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_settings() == Settings()
+    Path("config.toml").write_text('[recognizer]\nweights = "mine.onnx"\n')
+    assert load_settings().recognizer.weights == "mine.onnx"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[spoter]\n", "unknown setting spoter; did you mean spotter?"),
+        (
+            "[spotter]\nmin_moton = 0.2\n",
+            "unknown setting spotter.min_moton; did you mean spotter.min_motion?",
+        ),
+        ("[camera]\nresolution_preset = 1\n", "valid here: device, width, height, fps, fourcc"),
+        ("xyzzy = 1\n", "valid here: camera, session, motion, spotter, recognizer"),
+        ("camera = 1\n", "camera is a section; write [camera]"),
+        ("spotter = [1, 2]\n", "spotter is a section"),
+        ('[spotter]\nmin_motion = "much"\n', "spotter.min_motion = 'much' does not fit"),
+        ('[spotter]\nmin_motion = "0.3"\n', "spotter.min_motion = '0.3' does not fit"),
+        ("[spotter]\nmin_motion = true\n", "spotter.min_motion = True does not fit"),
+        ("[spotter]\nmin_motion = nan\n", "spotter.min_motion = nan does not fit"),
+        ("[spotter]\nmin_motion = -1\n", "spotter.min_motion = -1 does not fit"),
+        ("[spotter.min_motion]\nx = 1\n", "spotter.min_motion = {'x': 1} does not fit"),
+        ("[camera]\nwidth = 640.5\n", "camera.width = 640.5 does not fit"),
+        ("[camera]\ndevice = 0\n", "camera.device = 0 does not fit"),
+        ("[recognizer]\nweights = 1979-05-27\n", "recognizer.weights"),
+        ("[camera\n", "not valid TOML"),
+        ("[camera]\n[camera]\n", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_one_line(write, text, message):
+    assert message in refused(write(text))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    assert "cannot be read" in refused(tmp_path / "missing.toml")
+    assert "cannot be read" in refused(tmp_path)
+    (tmp_path / "picture.toml").write_bytes(b"\xff\xd8\xff\xe0")
+    assert "not valid TOML" in refused(tmp_path / "picture.toml")
+
+
+SECTIONS = {name: list(section) for name, section in asdict(Settings()).items()}
+
+
+@given(section=st.sampled_from(sorted(SECTIONS)), data=st.data())
+def test_any_one_wrong_letter_is_answered_with_the_right_key(tmp_path_factory, section, data):
+    key = data.draw(st.sampled_from(SECTIONS[section]))
+    place = data.draw(st.integers(0, len(key) - 1))
+    wrong = key[:place] + "0" + key[place + 1 :]
+    path = tmp_path_factory.getbasetemp() / "typo.toml"
+    path.write_text(f"[{section}]\n{wrong} = 1\n")
+    assert f"did you mean {section}.{key}?" in refused(path)

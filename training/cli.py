@@ -1,0 +1,127 @@
+"""The ``atme-train`` command: synthesize, pretrain, evaluate."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recognizer.errors import AtmeError
+
+app = typer.Typer(
+    help="Makes, measures and exports the weights that the live program uses.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options for every command; ``main`` reads --debug itself, before any command can fail."""
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Where the weights go (.onnx).")],
+    seed: Annotated[int, typer.Option(help="Seed of the synthesis and of the network.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(help="Batches to train on; default: the shipped run's.")
+    ] = None,
+) -> None:
+    """Train weights on synthetic flow alone: no data set needed."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from training.pretrain import PretrainConfig, make_weights
+
+    config = PretrainConfig(seed=seed)
+    if steps is not None:
+        if steps < 1:
+            raise AtmeError(f"--steps {steps}: at least 1 is needed")
+        config = replace(config, steps=steps)
+    if not out.parent.is_dir():
+        raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn()) as bar:
+        task = bar.add_task("training", total=config.steps)
+
+        def progress(step: int, loss: float) -> None:
+            bar.update(task, completed=step + 1, description=f"training, loss {loss:.3f}")
+
+        calibration = make_weights(config, out, _command(out, seed, steps), progress)
+    print(
+        f"{out}: synthetic validation accuracy {calibration.accuracy:.3f}, temperature "
+        f"{calibration.temperature:.3f}, refused below {calibration.refusal:.3f} "
+        f"({calibration.non_events_refused:.0%} of the samples without an emotion)"
+    )
+
+
+def _command(out: Path, seed: int, steps: int | None) -> str:
+    return f"atme-train pretrain --out {out.name} --seed {seed}" + (f" --steps {steps}" if steps else "")
+
+
+@app.command()
+def evaluate(
+    features: Annotated[Path, typer.Option(help="Feature archive (.npz) with labels.")],
+    weights: Annotated[Path | None, typer.Option(help="Model (.onnx); default: the delivered one.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    plots: Annotated[Path | None, typer.Option(help="Also write PNG plots into this folder.")] = None,
+) -> None:
+    """Measure weights on labelled features: accuracy, UAR, UF1, calibration, refusal."""
+    import numpy as np
+    from rich.console import Console
+
+    from recognizer.backend import DEFAULT_WEIGHTS, Backend
+    from training import feature_archive, report_view
+    from training.evaluate import report
+
+    archive = feature_archive.load(features)
+    backend = Backend(weights or DEFAULT_WEIGHTS)
+    probabilities = backend.probabilities(archive.entire, archive.puzzled).astype(np.float64)
+    result = report(archive.label, probabilities, archive.database, archive.subject, backend.info.refusal)
+    if json:
+        print(report_view.to_json(result))
+    else:
+        report_view.show(result, Console())
+    if plots:
+        for path in report_view.plot(result, archive.label, probabilities, plots):
+            print(path, file=sys.stderr)
+
+
+@app.command()
+def synthesize(
+    out: Annotated[Path, typer.Option(help="Where the feature archive goes (.npz).")],
+    samples: Annotated[int, typer.Option(help="How many.")] = 300,
+    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    published: Annotated[
+        float, typer.Option(help="Share in the geometry of the published feature lists.", min=0, max=1)
+    ] = 0.5,
+) -> None:
+    """Write synthetic features as an archive, to try everything without a data set."""
+    from training import feature_archive
+    from training.flow_synthesis import synthetic_archive
+    from training.random_motion import SynthesisConfig
+
+    if samples < 1:
+        raise AtmeError(f"--samples {samples}: at least 1 is needed")
+    config = SynthesisConfig(non_events=0, published=published)
+    feature_archive.save(synthetic_archive(samples, seed, config), out)
+    print(f"{out}: {samples} synthetic samples, seed {seed}")
+
+
+def main() -> None:
+    """Entry point: an AtmeError is one line and exit code 2."""
+    try:
+        app()
+    except AtmeError as error:
+        if "--debug" in sys.argv:
+            raise
+        print(f"atme-train: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

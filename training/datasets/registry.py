@@ -1,0 +1,87 @@
+"""The data sets that ``prepare`` knows. A new one is one file with a ``load`` and one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from recognizer.errors import AtmeError
+from training.datasets import casme2, casme3, megc2019, samm, smic
+from training.datasets.sample import Loaded
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry."""
+
+    name: str
+    title: str
+    load: Callable[[Path], Loaded]
+    download: str
+    """What, and from whom."""
+    licence: str
+
+
+_CHINESE_ACADEMY = (
+    "signed agreement with the Institute of Psychology, Chinese Academy of Sciences; research only"
+)
+_OULU = "signed agreement with the University of Oulu; research only"
+
+DATASETS = {
+    entry.name: entry
+    for entry in (
+        Dataset(
+            "casme2",
+            "CASME II, 255 clips at 200 fps",
+            casme2.load,
+            f"{casme2.SHEET} and CASME2-RAW, from casme.psych.ac.cn/casme/e2",
+            _CHINESE_ACADEMY,
+        ),
+        Dataset(
+            "samm",
+            "SAMM, 159 clips at 200 fps",
+            samm.load,
+            f"{samm.SHEET} and the frames, from helward.mmu.ac.uk/STAFF/M.Yap/dataset.php",
+            "signed agreement with Manchester Metropolitan University; research only",
+        ),
+        Dataset(
+            "smic-hs",
+            "SMIC-HS, 164 clips at 100 fps",
+            smic.load,
+            "the HS folders, raw or cropped (no sheet), from oulu.fi/cmvs/node/41319",
+            _OULU,
+        ),
+        Dataset(
+            "smic-hs-e",
+            "SMIC-HS extended, 157 annotated clips at 100 fps",
+            smic.load_extended,
+            f"{smic.SHEET} and SMIC_HS_E, from oulu.fi/cmvs/node/41319",
+            _OULU,
+        ),
+        Dataset(
+            "megc2019",
+            "MEGC2019-CD: SMIC-HS, CASME II and SAMM, 442 clips of 68 subjects",
+            megc2019.load,
+            f"{megc2019.LABELS}, from facial-micro-expressiongc.github.io/MEGC2019, beside the three sets",
+            "those of the three sets",
+        ),
+        Dataset(
+            "casme3",
+            "CAS(ME)³ part A, 860 micro-expressions at 30 fps",
+            casme3.load,
+            f"{casme3.SHEET} and part A, from casme.psych.ac.cn/casme/e4",
+            _CHINESE_ACADEMY,
+        ),
+    )
+}
+
+
+def find(name: str) -> Dataset:
+    """The entry; AtmeError that names the nearest one for an unknown name."""
+    if name in DATASETS:
+        return DATASETS[name]
+    near = get_close_matches(name.casefold(), DATASETS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DATASETS)}"
+    raise AtmeError(f"'{name}' is no data set; {hint}")

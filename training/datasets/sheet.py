@@ -1,0 +1,125 @@
+"""Annotation sheets (.xlsx): finds the header wherever it stands, and says when it is another version's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recognizer.errors import AtmeError
+
+HEADER_WITHIN = 40
+"""Rows from the top in which the header is looked for; SAMM's is on row 14."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a sheet."""
+
+    number: int
+    """As Excel counts, from 1."""
+    cells: dict[str, Any]
+    """Column name as the loader wrote it → value; further columns by the name in the sheet."""
+
+    def text(self, column: str) -> str:
+        """The cell as text without blanks around it; empty for an empty cell or an absent column."""
+        value = self.cells.get(column)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return "" if value is None else str(value).strip()
+
+    def whole(self, column: str) -> int | None:
+        """The cell as a whole number, None where it is none."""
+        return whole(self.cells.get(column))
+
+
+def whole(value: Any) -> int | None:
+    """46, 46.0 and ``"046"`` → 46; anything else (``/``, an empty cell, a formula's residue) → None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() else None
+
+
+def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> list[Row]:
+    """Rows under the header that names all ``columns``; rows without any value in them are not rows.
+
+    Without ``sheet`` the first sheet that has the columns. Names are compared without case and blanks.
+    AtmeError: not an .xlsx file, no such sheet, no header with these columns (names those it found).
+    """
+    book = _open(path)
+    try:
+        if sheet is not None and sheet not in book.sheetnames:
+            raise AtmeError(
+                f"{path}: no sheet '{sheet}', only {', '.join(book.sheetnames)}; take the release as it came"
+            )
+        best: list[str] = []
+        for name in [sheet] if sheet is not None else book.sheetnames:
+            table = _table(book[name])
+            at, found = _header(table, columns)
+            if at is not None:
+                return _rows(table, at, columns)
+            best = max(best, found, key=len)
+    finally:
+        book.close()
+    raise AtmeError(
+        f"{path}: a sheet of another version; expected the columns {', '.join(columns)}; "
+        f"found {', '.join(best) or 'none'}"
+    )
+
+
+def _open(path: Path) -> Any:
+    import warnings
+
+    import openpyxl
+
+    try:
+        with warnings.catch_warnings():  # about styles and extensions that do not matter here
+            warnings.simplefilter("ignore")
+            # data_only: what a formula came to when last saved, not the formula.
+            return openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl raises whatever it stumbles upon in a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise AtmeError(
+            f"{path}: not a readable .xlsx sheet ({reason}); take the release as it came"
+        ) from None
+
+
+def _table(sheet: Any) -> list[tuple[Any, ...]]:
+    sheet.reset_dimensions()  # hand-edited files may lie about their size
+    return [tuple(row) for row in sheet.iter_rows(values_only=True)]
+
+
+def _plain(name: Any) -> str:
+    return "".join(str(name).split()).casefold()
+
+
+def _header(table: list[tuple[Any, ...]], columns: Sequence[str]) -> tuple[int | None, list[str]]:
+    """Index of the header row, or None and the names in the row that comes closest."""
+    wanted = {_plain(column) for column in columns}
+    closest: list[str] = []
+    most = 0
+    for index, row in enumerate(table[:HEADER_WITHIN]):
+        names = [str(cell).strip() for cell in row if isinstance(cell, str) and cell.strip()]
+        hits = len(wanted & {_plain(name) for name in names})
+        if hits == len(wanted):
+            return index, names
+        if hits > most or not closest:
+            closest, most = names, hits
+    return None, closest
+
+
+def _rows(table: list[tuple[Any, ...]], header: int, columns: Sequence[str]) -> list[Row]:
+    ours = {_plain(column): column for column in columns}
+    names: list[str | None] = []
+    for cell in table[header]:
+        name = None if cell is None or not str(cell).strip() else ours.get(_plain(cell), str(cell).strip())
+        names.append(None if name in names else name)  # of two equal columns the first
+    rows = []
+    for number, values in enumerate(table[header + 1 :], header + 2):
+        cells = {name: value for name, value in zip(names, values, strict=False) if name is not None}
+        if any(cells.get(column) not in (None, "") for column in columns):
+            rows.append(Row(number, cells))
+    return rows

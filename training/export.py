@@ -1,0 +1,108 @@
+"""Torch → one ONNX file that carries everything the live program must know about the model."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from recognizer.errors import AtmeError
+from recognizer.model_info import KEY, ModelInfo
+
+OPSET = 17
+TOLERANCE = 1e-4
+"""Greatest difference of a logit between torch and ONNX Runtime."""
+HALVED = 1_000_000
+"""Weights with at least this many numbers are stored in half precision."""
+
+
+def round_to_half(model: nn.Module) -> None:
+    """Rounds, in place, the weights that the file stores in half precision, so that both stay the same."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.numel() >= HALVED:
+                weight.copy_(weight.half().float())
+
+
+def export(model: nn.Module, info: ModelInfo, path: Path) -> None:
+    """Writes ``model`` with the inputs ``entire``, ``puzzled``, (N, 3, 28, 28) float32 in [−1, 1], and the
+    output ``logits``, (N, classes).
+
+    Large weights are rounded to half precision in the model too. The file is checked against torch before it
+    takes its place; AtmeError where logits differ by more than ``TOLERANCE`` or the place is not writable.
+    """
+    model.eval()
+    round_to_half(model)
+    if not path.parent.is_dir():
+        raise AtmeError(f"{path}: its folder does not exist; make {path.parent} first")
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+            draft = Path(folder) / "model.onnx"
+            _write(model, info, draft)
+            check_parity(model, draft, path)
+            os.replace(draft, path)
+    except OSError as error:
+        raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _write(model: nn.Module, info: ModelInfo, draft: Path) -> None:
+    example = torch.zeros(2, 3, 28, 28)
+    batch = {0: "N"}
+    with warnings.catch_warnings():
+        # The TorchScript exporter is told to be old; the new one prints about parts that nobody asked for.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            (example, example),
+            str(draft),
+            input_names=["entire", "puzzled"],
+            output_names=["logits"],
+            dynamic_axes={"entire": batch, "puzzled": batch, "logits": batch},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    graph = onnx.load(str(draft))
+    _halve(graph.graph)
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = KEY, info.to_json()
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(draft))
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Stores the large weights as float16, each followed by a Cast that restores float32."""
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < HALVED:
+            continue
+        name = tensor.name
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}_half")
+        tensor.CopyFrom(half)
+        graph.node.insert(0, helper.make_node("Cast", [half.name], [name], to=TensorProto.FLOAT))
+
+
+def check_parity(model: nn.Module, file: Path, name: Path) -> None:
+    """AtmeError, naming ``name``, where ``file`` gives other logits than ``model`` on random features."""
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    for n in (1, 7):
+        entire, puzzled = (torch.rand(n, 3, 28, 28, generator=generator) * 2 - 1 for _ in range(2))
+        with torch.no_grad():
+            expected = model(entire, puzzled).numpy()
+        feeds = {"entire": entire.numpy(), "puzzled": puzzled.numpy()}
+        found: npt.NDArray[np.float32] = session.run(["logits"], feeds)[0]
+        worst = max(worst, float(np.abs(found - expected).max()))
+    if not worst <= TOLERANCE:
+        raise AtmeError(
+            f"{name}: not written, ONNX Runtime's logits differ from torch's by {worst:.1e} (at most "
+            f"{TOLERANCE:.0e} allowed); try another version of onnxruntime"
+        )

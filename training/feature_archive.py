@@ -1,0 +1,111 @@
+"""The feature archive: one ``.npz`` with the features of a data set, ready to train on or to measure with."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.errors import AtmeError
+from recognizer.recognition import CLASSES
+
+SHAPE = (3, 28, 28)
+
+
+@dataclass(frozen=True)
+class FeatureArchive:
+    """N samples in one order."""
+
+    entire: npt.NDArray[np.uint8]
+    """(N, 3, 28, 28): u, v, |ε| of the whole face, min–max a channel."""
+    puzzled: npt.NDArray[np.uint8]
+    """The same of the brow–mouth puzzle."""
+    label: npt.NDArray[np.int64]
+    """(N,): 0 negative, 1 positive, 2 surprise."""
+    subject: npt.NDArray[np.str_]
+    database: npt.NDArray[np.str_]
+    sample: npt.NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def load(path: Path) -> FeatureArchive:
+    """Reads and checks an archive; AtmeError names the file, the key and what was expected."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except FileNotFoundError:
+        raise AtmeError(f"{path}: no such file; give a feature archive (.npz)") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise AtmeError(f"{path}: not a readable .npz archive ({reason})") from None
+    return _checked(arrays, path)
+
+
+def save(archive: FeatureArchive, path: Path) -> None:
+    """Writes an archive, whole or not at all."""
+    draft = path.with_name(f".{path.name}.partial")
+    try:
+        with draft.open("wb") as file:
+            np.savez_compressed(file, **vars(archive))
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _checked(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> FeatureArchive:
+    keys = ("entire", "puzzled", "label", "subject", "database", "sample")
+    for key in keys:
+        if key not in arrays:
+            raise AtmeError(f"{path}: key '{key}' is missing; expected {', '.join(keys)}")
+    if arrays["label"].ndim != 1:
+        raise AtmeError(f"{path}: key 'label' has shape {arrays['label'].shape}; expected (N,)")
+    n = len(arrays["label"])
+    if n == 0:
+        raise AtmeError(f"{path}: key 'label' is empty; expected at least one sample")
+    features = {key: _feature(arrays[key], key, path) for key in ("entire", "puzzled")}
+    for key in keys:
+        if key in ("subject", "database", "sample") and arrays[key].dtype.kind != "U":
+            raise AtmeError(f"{path}: key '{key}' is {arrays[key].dtype}; expected text")
+        wanted = (n, *SHAPE) if key in features else (n,)
+        if arrays[key].shape != wanted:
+            raise AtmeError(f"{path}: key '{key}' has shape {arrays[key].shape}; expected {wanted}")
+    return FeatureArchive(
+        features["entire"],
+        features["puzzled"],
+        _label(arrays["label"], path),
+        *(arrays[key].astype(np.str_) for key in ("subject", "database", "sample")),
+    )
+
+
+def _feature(values: npt.NDArray[np.generic], key: str, path: Path) -> npt.NDArray[np.uint8]:
+    """Features as uint8; floats pass where they are whole numbers 0–255."""
+    if values.dtype == np.uint8:
+        return values.astype(np.uint8)
+    if values.dtype.kind not in "fiu":
+        raise AtmeError(f"{path}: key '{key}' is {values.dtype}; expected uint8")
+    numbers = values.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise AtmeError(f"{path}: key '{key}' holds NaN or infinity; expected uint8 values 0–255")
+    if numbers.size and (numbers.min() < 0 or numbers.max() > 255 or (numbers % 1).any()):
+        raise AtmeError(
+            f"{path}: key '{key}' holds {values.dtype} values {numbers.min():.3g} to {numbers.max():.3g}; "
+            "expected whole numbers 0–255"
+        )
+    return numbers.astype(np.uint8)
+
+
+def _label(values: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.int64]:
+    known = ", ".join(f"{k} {name}" for k, name in enumerate(CLASSES))
+    if values.dtype.kind not in "iuf":
+        raise AtmeError(f"{path}: key 'label' is {values.dtype}; expected whole numbers ({known})")
+    wrong = values[~np.isin(values, range(len(CLASSES)))]
+    if len(wrong):
+        raise AtmeError(f"{path}: key 'label' holds the unknown class {wrong[0]}; expected {known}")
+    return values.astype(np.int64)

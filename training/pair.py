@@ -1,0 +1,121 @@
+"""One sample → its features, by the live preprocessing; the apex is estimated where none is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.errors import AtmeError
+from recognizer.feature import Feature, FeatureExtractor
+from recognizer.model_info import PREPROCESSING
+from spotting.motion import displacement_from
+from spotting.spotter import SpotterConfig
+from training.datasets.sample import Sample
+
+WORKING_SIZE = 128
+"""Side of the pictures that flow is computed between, in pixels."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The features of one sample."""
+
+    entire: Feature
+    puzzled: Feature
+    apex: int
+    """Frame number."""
+    apex_origin: str
+    """annotated or estimated."""
+    digest: str
+    """Of the bytes of the onset and apex files: equal for the same pictures under other names."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a sample could not be prepared."""
+
+    reason: str
+
+
+def extract(sample: Sample, extractor: FeatureExtractor) -> Pair | Failure:
+    """The features of one sample, or the reason why there are none."""
+    try:
+        apex, path, origin = sample.apex, sample.apex_path, sample.apex_origin
+        if apex is None or path is None:
+            (apex, path), origin = estimate_apex(sample), "estimated"
+        features = extractor.extract(read_picture(sample.onset_path), read_picture(path))
+    except AtmeError as error:
+        return Failure(str(error))
+    if not features.entire.any():
+        return Failure(f"nothing moves between the frames {sample.onset} and {apex}")
+    digest = hashlib.sha256(sample.onset_path.read_bytes() + path.read_bytes()).hexdigest()
+    return Pair(features.entire, features.puzzled, apex, origin, digest)
+
+
+def estimate_apex(sample: Sample) -> tuple[int, Path]:
+    """The frame in which the face has moved furthest since the onset: the spotter's measure and smoothing.
+
+    NoFaceError without a face at the onset, AtmeError without any in the frames after it.
+    """
+    after = [(number, path) for number, path in sample.frames if number > sample.onset]
+    moved = np.array(
+        displacement_from(read_picture(sample.onset_path), (read_picture(path) for _, path in after))
+    )
+    seen = np.flatnonzero(np.isfinite(moved))
+    if not len(seen):
+        raise AtmeError("no face in any frame after the onset, so the apex cannot be estimated")
+    times = np.array([number for number, _ in after])[seen] / sample.fps
+    near = np.abs(times - times[:, None]) <= SpotterConfig().smoothing_ms / 2000
+    smooth = near @ moved[seen] / near.sum(axis=1)
+    return after[int(seen[np.argmax(smooth)])]
+
+
+def read_picture(path: Path) -> npt.NDArray[np.uint8]:
+    """BGR uint8; AtmeError where the file is no picture."""
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise AtmeError(f"{path}: cannot be read ({error.strerror})") from None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise AtmeError(f"{path}: not a picture that can be read; unpack it again")
+    return np.asarray(image, np.uint8)
+
+
+def part_name(sample: Sample) -> str:
+    """File name of a finished sample; another one when its files or the preprocessing change."""
+    used = [sample.onset_path, sample.apex_path] if sample.apex_path else [path for _, path in sample.frames]
+    files = []
+    for path in filter(None, used):
+        status = path.stat()
+        files.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    text = json.dumps([PREPROCESSING, WORKING_SIZE, sample.id, files])
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
+
+
+def write_part(outcome: Pair | Failure, path: Path) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        np.savez(file, **vars(outcome))
+    os.replace(draft, path)
+
+
+def read_part(path: Path) -> Pair | Failure | None:
+    """None where there is none, or none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as part:
+            if "reason" in part.files:
+                return Failure(str(part["reason"]))
+            texts = (str(part["apex_origin"]), str(part["digest"]))
+            return Pair(part["entire"], part["puzzled"], int(part["apex"]), *texts)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
