@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import sys
-import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
@@ -16,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from recognizer.command_line import run
 from recognizer.errors import AtmeError
+from stream import records_cli
 
 if TYPE_CHECKING:  # at run time each command imports what it needs: --help must not load MediaPipe
     from stream.event import MicroExpression
     from stream.frame import Image
-    from stream.session import Session
     from stream.settings import Settings
 
 app = typer.Typer(
@@ -31,10 +28,16 @@ app = typer.Typer(
     add_completion=False,
 )
 
+records_cli.register(app)
+
 EventsOption = Annotated[Path | None, typer.Option("--events", help="Write each event to this .jsonl file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of the overlay.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default ./config.toml.")]
 WeightsOption = Annotated[Path | None, typer.Option("--weights", help="Model made by atme-train (.onnx).")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Keep the session in this new folder.")]
+FacesOption = Annotated[bool, typer.Option("--save-faces", help="With --out: pictures of the faces.")]
+RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the clean video; never sound.")]
+RenderOption = Annotated[Path | None, typer.Option("--render", help="Write a video with the events in it.")]
 
 
 class Speed(str, Enum):
@@ -56,20 +59,24 @@ def live(
     camera: Annotated[str | None, typer.Argument(help="Camera number or name; default: settings.")] = None,
     source: Annotated[str | None, typer.Option(help="A stream instead: http, https, rtsp, udp, tcp.")] = None,
     events: EventsOption = None,
+    out: OutOption = None,
+    save_faces: FacesOption = False,
+    record: RecordOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
     weights: WeightsOption = None,
 ) -> None:
     """Watch a camera or a live stream until q is pressed."""
+    from stream.records.records import RecordOptions
     from stream.session import Session
+    from stream.watch_session import watch_session
 
     settings = _settings(config, weights)
+    keep = RecordOptions(out, save_faces, record)
     if source is not None and camera is not None:
         raise AtmeError("a camera and --source at once; give one of them")
-    if source is not None:
-        _watch(partial(Session.open, source, settings), events, json)
-    else:
-        _watch(partial(Session.camera, camera, settings), events, json)
+    opener = partial(Session.camera, camera) if source is None else partial(Session.open, source)
+    watch_session(partial(opener, settings), events, json, keep)
 
 
 @app.command()
@@ -77,16 +84,27 @@ def replay(
     files: Annotated[list[Path], typer.Argument(help="Video files, or folders of images.")],
     speed: Annotated[Speed, typer.Option(help="As recorded, or as fast as it goes.")] = Speed.realtime,
     events: EventsOption = None,
+    out: OutOption = None,
+    save_faces: FacesOption = False,
+    record: RecordOption = None,
+    render: RenderOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
     weights: WeightsOption = None,
 ) -> None:
     """Run recordings through the same pipeline; nothing is dropped, the result repeats exactly."""
+    from stream.records.records import RecordOptions
     from stream.session import Session
+    from stream.watch_session import watch_session
 
     settings = _settings(config, weights)
+    several = len(files) > 1
+    if several and (record or render):
+        raise AtmeError("--record and --render name one video; replay one recording at a time")
     for path in files:
-        if _watch(partial(Session.replay, path, settings, speed=speed.value), events, json):
+        keep = RecordOptions(out / path.stem if out and several else out, save_faces, record, render)
+        opener = partial(Session.replay, path, settings, speed=speed.value)
+        if watch_session(opener, events, json, keep, recording=path):
             break
 
 
@@ -131,12 +149,13 @@ def demo(
     """Replay a rendered face with three known micro-expressions and compare what was found."""
     from stream.demo import compare, demo_clip, read_truth
     from stream.session import Session
+    from stream.watch_session import watch_session
 
     path = clip or demo_clip()
     truth = read_truth(path)
     found: list[MicroExpression] = []
     settings = _settings(None, None)
-    _watch(partial(Session.replay, path, settings, speed=speed.value), also=found.append)
+    watch_session(partial(Session.replay, path, settings, speed=speed.value), also=found.append)
     if not compare(truth, found):
         raise typer.Exit(1)
 
@@ -169,54 +188,6 @@ def _settings(config: Path | None, weights: Path | None) -> Settings:
     return settings
 
 
-def _watch(
-    open_session: Callable[[], Session],
-    events: Path | None = None,
-    json: bool = False,
-    also: Callable[[MicroExpression], None] | None = None,
-) -> bool:
-    """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first.
-
-    Returns True where the user ended it early.
-    """
-    from rich.console import Console
-
-    from stream.event_log import EventLog
-    from stream.lines import run_lines
-    from stream.native_log import native_log
-    from stream.overlay import run_overlay, summarise
-
-    on_screen = sys.stdout.isatty() and not json
-    seen: list[MicroExpression] = []
-    with ExitStack() as stack:
-        log = stack.enter_context(EventLog(events)) if events else None
-
-        def on_event(event: MicroExpression) -> None:
-            if log:
-                log.write(event)
-            if on_screen:
-                seen.append(event)
-            if also:
-                also(event)
-
-        stack.enter_context(native_log())
-        session = stack.enter_context(open_session())
-        try:
-            if on_screen:
-                run_overlay(session, on_event)
-            else:
-                run_lines(session, json, on_event)
-        finally:
-            status, stopped = session.status(), session.stopped
-            if on_screen:
-                Console().print(summarise(status, seen))
-    for warning in session.warnings:
-        print(f"atme: {status.source}: {warning}", file=sys.stderr)
-    if not on_screen and status.dropped:
-        print(f"atme: {status.source}: {status.dropped} frames dropped", file=sys.stderr)
-    return stopped
-
-
 def _picture(path: Path) -> Image:
     import cv2
 
@@ -242,19 +213,6 @@ def _write_picture(path: Path, picture: Image) -> None:
 def main() -> None:
     """Entry point: an AtmeError is one line and exit code 2."""
     run(app, "atme")
-
-
-def run(application: typer.Typer, name: str) -> None:
-    """Run a command line; errors a user can cause become one line on stderr and exit code 2."""
-    try:
-        application()
-    except AtmeError as error:
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

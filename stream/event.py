@@ -8,6 +8,9 @@ from typing import Any
 from recognizer.recognition import Recognition
 from spotting.candidate import Candidate
 
+SCHEMA = 1
+"""Version of the event format (docs/event-schema.md)."""
+
 
 @dataclass(frozen=True)
 class MicroExpression:
@@ -50,4 +53,9 @@ class MicroExpression:
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, JSON-ready form: one line of ``events.jsonl``."""
-        return {**asdict(self.candidate), **asdict(self.recognition), "latency_ms": self.latency_ms}
+        return {
+            "schema": SCHEMA,
+            **asdict(self.candidate),
+            **asdict(self.recognition),
+            "latency_ms": self.latency_ms,
+        }

@@ -26,19 +26,20 @@ def event_line(event: MicroExpression) -> str:
     not finite becomes ``null``: JSON has no other word for it.
     """
     return json.dumps(
-        {name: _plain(name, value) for name, value in event.to_dict().items()},
+        {name: plain(name, value) for name, value in event.to_dict().items()},
         ensure_ascii=False,
         allow_nan=False,
     )
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain(name: str, value: Any) -> Any:
+    """A value as JSON holds it: rounded by what its name says it is; ``None`` where it is not finite."""
     if isinstance(value, dict):
         # The stages inside stage_ms are milliseconds because the dictionary's name says so.
-        return {key: _plain(name, inner) for key, inner in value.items()}
+        return {key: plain(name, inner) for key, inner in value.items()}
     if isinstance(value, str):
         return value
-    if name.endswith("_frame"):
+    if isinstance(value, int) or name.endswith("_frame"):
         return int(value)
     if not math.isfinite(value):
         return None

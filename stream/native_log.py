@@ -17,7 +17,7 @@ REPLAYED_BYTES = 8192
 
 
 @contextmanager
-def native_log(path: Path | None = None) -> Iterator[Path | None]:
+def native_log(path: Path | None = None) -> Iterator[Path]:
     """Send everything written to file descriptor 2 into a file, and restore the descriptor afterwards.
 
     MediaPipe, ONNX Runtime and ffmpeg write there below Python, so replacing ``sys.stderr`` would not catch
@@ -25,16 +25,11 @@ def native_log(path: Path | None = None) -> Iterator[Path | None]:
 
     With a ``path`` the output is appended to it. Without one a temporary file takes it and is deleted
     afterwards (nothing is recorded unless asked for); after an unexpected error its end is first printed to
-    the real stderr. Where stderr is not a terminal it cannot tear the screen and, without a ``path``, is left
-    alone.
-    Yields the file's path, or None when nothing was redirected.
+    the real stderr. Yields the file's path.
 
     Raises:
         AtmeError: the file cannot be opened for writing.
     """
-    if path is None and not os.isatty(STDERR):
-        yield None
-        return
     target, file = _open(path)
     sys.stderr.flush()
     terminal = os.dup(STDERR)

@@ -113,6 +113,11 @@ class Session:
         return cls(open_url(url, stall_timeout=settings.session.stall_timeout_s), settings)
 
     @property
+    def source(self) -> FrameSource:
+        """Where the frames come from."""
+        return self._source
+
+    @property
     def running(self) -> bool:
         """False once the source ended and every event was delivered."""
         return not self._finished

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from recognizer.command_line import run
 from recognizer.errors import AtmeError
+from training import datasets_cli
 
 app = typer.Typer(
     help="Makes, measures and exports the weights that the live program uses.",
@@ -114,14 +116,29 @@ def synthesize(
     print(f"{out}: {samples} synthetic samples, seed {seed}")
 
 
+@app.command(name="synthesize-clip")
+def synthesize_clip(
+    out: Annotated[Path, typer.Argument(help="The video (.mp4, .mkv, .mov); its truth goes beside it.")],
+    portrait: Annotated[
+        Path | None, typer.Option(help="A picture with a face; default: a public-domain portrait.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same clip.")] = 0,
+) -> None:
+    """Render a face with three micro-expressions, one of each class, and write down when they happen."""
+    from training.clip import render_demo
+
+    if out.parent != Path():
+        out.parent.mkdir(parents=True, exist_ok=True)
+    print(render_demo(out, portrait, seed))
+
+
+datasets_cli.register(app)
+
+
 def main() -> None:
     """Entry point: an AtmeError is one line and exit code 2."""
-    try:
-        app()
-    except AtmeError as error:
-        if "--debug" in sys.argv:
-            raise
-        print(f"atme-train: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(app, "atme-train")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""``session.json``: where a session's records come from, so that they can be judged and repeated later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from recognizer.backend import DEFAULT_WEIGHTS
+from stream.settings import Settings
+from stream.sources import FrameSource
+from stream.status import Status
+
+SCHEMA = 1
+PACKAGES = (
+    "atme-live",
+    "mediapipe",
+    "opencv-contrib-python",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "numpy",
+    "av",
+)
+
+
+class Observed(Protocol):
+    """What the records need to know of a session; ``stream.session.Session`` is the real one."""
+
+    settings: Settings
+
+    @property
+    def source(self) -> FrameSource:
+        """Where the frames come from."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the source wants the user to know."""
+        ...
+
+    def status(self) -> Status:
+        """A snapshot of the counters."""
+        ...
+
+
+def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dict[str, Any]:
+    """What is known before the first frame. ``recording``: the file or folder that is replayed, if one is."""
+    source = session.source
+    weights = Path(session.settings.recognizer.weights or DEFAULT_WEIGHTS)
+    return {
+        "schema": SCHEMA,
+        "started": utc_now(),
+        "ended": None,
+        "end": "running",
+        "monotonic_origin": None,
+        "source": {
+            "name": source.name,
+            "recording": None if recording is None else str(recording.resolve()),
+            "live": source.live,
+            "width": source.size[0],
+            "height": source.size[1],
+            "nominal_fps": source.nominal_fps,
+            "duration": source.duration,
+        },
+        "provider": session.status().provider,
+        "weights": {"file": weights.name, "sha256": _sha256(weights)},
+        "save_faces": save_faces,
+        "settings": asdict(session.settings),
+        "versions": {"python": platform.python_version(), "system": platform.system(), **_versions()},
+    }
+
+
+def at_end(session: Observed, latencies_ms: Sequence[float], error: BaseException | None) -> dict[str, Any]:
+    """What is known after the last frame; ``error`` is what ended the session, if anything did."""
+    status = session.status()
+    failed = error is not None and not isinstance(error, KeyboardInterrupt)
+    return {
+        "ended": utc_now(),
+        "end": f"failed: {error}" if failed else "finished",
+        "monotonic_origin": session.source.origin,
+        "frames": status.frames,
+        "frames_dropped": status.dropped,
+        "seconds": status.time,
+        "events": len(latencies_ms),
+        "rejected": status.rejected,
+        "latency_ms": percentiles(latencies_ms),
+        "warnings": list(session.warnings),
+    }
+
+
+def percentiles(latencies_ms: Sequence[float]) -> dict[str, float] | None:
+    """p50, p95, p99 and the greatest; None without any."""
+    if not len(latencies_ms):
+        return None
+    values = np.percentile(latencies_ms, (50, 95, 99, 100))
+    return {name: round(float(v), 1) for name, v in zip(("p50", "p95", "p99", "max"), values, strict=True)}
+
+
+def write_about(path: Path, about: dict[str, Any]) -> None:
+    """Replaces the file in one step: a reader finds the old one or the new one. OSError as files raise it."""
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(about, file, ensure_ascii=False, indent=2, default=str)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def utc_now() -> str:
+    """``2025-01-31T12:00:00.123+00:00``."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

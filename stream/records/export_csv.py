@@ -1,0 +1,31 @@
+"""One row an event, all numbers, for spreadsheets and statistics."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from recognizer.recognition import CLASSES
+from stream.records.recorded_session import RecordedSession
+
+COLUMNS = (
+    *("event", "onset", "apex", "offset", "duration_ms", "onset_frame", "apex_frame", "offset_frame"),
+    *("label", "confidence"),
+    *(f"p_{name}" for name in CLASSES),
+    *("score", "peak", "region", "decided", "latency_ms"),
+)
+
+
+def write(session: RecordedSession, path: Path) -> None:
+    """Times in seconds, ``peak`` in pixels of a 256-px face; an unknown number is an empty cell."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        rows.writeheader()
+        for number, event in enumerate(session.events, start=1):
+            cells = {
+                **event.to_dict(),
+                "event": number,
+                "duration_ms": round(1000 * event.candidate.duration, 3),
+                **{f"p_{name}": share for name, share in event.probabilities.items()},
+            }
+            rows.writerow({name: "" if str(cell) == "nan" else cell for name, cell in cells.items()})

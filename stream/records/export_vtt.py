@@ -1,0 +1,28 @@
+"""WebVTT: a cue for each event, exactly from onset to offset, for browsers and players.
+
+https://www.w3.org/TR/webvtt1/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stream.records.export import percent
+from stream.records.recorded_session import RecordedSession
+
+
+def write(session: RecordedSession, path: Path) -> None:
+    """Cues may overlap; times are rounded to milliseconds."""
+    blocks = ["WEBVTT"]
+    for number, event in enumerate(session.events, start=1):
+        text = f"{event.label} {percent(event.confidence)}"
+        blocks.append(f"{number}\n{clock(event.onset)} --> {clock(event.offset)}\n{text}")
+    path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+
+
+def clock(seconds: float, point: str = ".") -> str:
+    """``01:02:03.456``."""
+    whole, thousandths = divmod(round(1000 * max(seconds, 0.0)), 1000)
+    minutes, whole = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{whole:02d}{point}{thousandths:03d}"

@@ -1,0 +1,183 @@
+"""The session folder: everything that ``--out DIR`` keeps of a session, on disk as it happens.
+
+events.jsonl     the truth: one event a line, synced to the disk before it is shown
+rejected.jsonl   the movements that were turned away, and why
+motion.csv       the motion signal of every frame
+marks.jsonl      moments that the user marked, if there are any
+session.json     settings, versions, source, counters; written at the start and completed at the end
+faces/           pictures of each event, only where they were asked for
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import cv2
+
+from recognizer.errors import AtmeError
+from recognizer.feature import PairFeatures
+from spotting.candidate import Rejection
+from spotting.motion import MotionSample
+from stream.event import MicroExpression
+from stream.event_log import EventLog, plain
+from stream.frame import Frame
+from stream.records.about_session import Observed, at_end, at_start, write_about
+from stream.records.event_pictures import NAMES, draw_pictures
+from stream.records.motion_file import MotionFile
+
+EVENTS, REJECTED, MOTION, MARKS, ABOUT, FACES = (
+    *("events.jsonl", "rejected.jsonl", "motion.csv", "marks.jsonl", "session.json", "faces"),
+)
+
+
+class SessionFolder:
+    """An observer that writes a session folder. Use it as a context manager *around* the session.
+
+    A disk that fails while the session runs never ends the session: it is said once, in ``warnings``, and
+    writing is tried again with the next frame or event.
+    """
+
+    def __init__(self, path: Path, *, save_faces: bool = False) -> None:
+        """Creates the folder and its files. AtmeError where it is not empty or cannot be written to."""
+        self.path = Path(path)
+        self.warnings: list[str] = []
+        self._save_faces = save_faces
+        self._latencies: list[float] = []
+        self._session: Observed | None = None
+        self._about: dict[str, Any] = {}
+        self._extra: dict[str, Any] = {}
+        self._origin_known = False
+        self._lock = Lock()  # rejections come from two threads, marks from a third
+        self._new = not self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if any(self.path.iterdir()):
+                raise AtmeError(f"{self.path}: not empty, and recordings are never mixed; name a new folder")
+            if save_faces:
+                (self.path / FACES).mkdir()
+            self._events = EventLog(self.path / EVENTS)
+            self._motion = MotionFile(self.path / MOTION)
+            self._rejected: BinaryIO = open(self.path / REJECTED, "xb")  # noqa: SIM115  (closed by __exit__)
+        except OSError as error:
+            raise AtmeError(
+                f"{self.path}: cannot be made a session folder ({error.strerror}); name one you may write to"
+            ) from error
+
+    def begin(self, session: Observed, recording: Path | None = None) -> None:
+        """Notes what will be observed, before the session starts. ``recording``: what is replayed, if any."""
+        self._session = session
+        self._about = at_start(session, recording, self._save_faces)
+        try:
+            write_about(self.path / ABOUT, self._about)
+        except OSError as error:
+            raise AtmeError(
+                f"{self.path}: cannot be written to ({error.strerror}); make room or name another folder"
+            ) from error
+
+    # ---- from the worker threads
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """A row of ``motion.csv``."""
+        try:
+            self._motion.write(sample, threshold)
+            if not self._origin_known and self._session is not None:
+                self._origin_known = True
+                self._about["monotonic_origin"] = self._session.source.origin
+                write_about(self.path / ABOUT, self._about)
+        except OSError as error:
+            self._warn(MOTION, error)
+
+    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        """A line of ``events.jsonl``, on the disk before the event is shown; pictures where asked for."""
+        self._latencies.append(event.latency_ms)
+        try:
+            self._events.write(event)
+        except AtmeError as error:
+            self._warn(EVENTS, error.__cause__)
+        if self._save_faces:
+            self._save_pictures(onset, apex, features)
+
+    def rejection(self, rejection: Rejection) -> None:
+        """A line of ``rejected.jsonl``."""
+        fields = {**asdict(rejection.movement), "reason": rejection.reason}
+        line = {name: plain(name, value) for name, value in fields.items()}
+        try:
+            with self._lock:
+                self._rejected.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                self._rejected.flush()
+        except OSError as error:
+            self._warn(REJECTED, error)
+
+    # ---- from the main thread
+
+    def mark(self, time: float, text: str = "") -> None:
+        """Keeps a moment that the user marked, in seconds on the source's clock; from any thread."""
+        line = json.dumps({"time": round(time, 6), "text": text}, ensure_ascii=False)
+        try:
+            with self._lock, open(self.path / MARKS, "ab") as file:
+                file.write(line.encode() + b"\n")
+        except OSError as error:
+            self._warn(MARKS, error)
+
+    def add(self, **more: Any) -> None:
+        """More for ``session.json``, written at the end."""
+        self._extra.update(more)
+
+    def __enter__(self) -> SessionFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name, file in ((EVENTS, self._events), (MOTION, self._motion), (REJECTED, self._rejected)):
+            try:
+                file.__exit__(None, None, None) if isinstance(file, EventLog) else file.close()
+            except OSError as failure:
+                self._warn(name, failure)
+        if self._session is None:
+            self._withdraw()
+            return
+        about = {**self._about, **at_end(self._session, self._latencies, error), **self._extra}
+        about["warnings"] = [*about["warnings"], *self.warnings]
+        try:
+            write_about(self.path / ABOUT, about)
+        except OSError as failure:
+            self._warn(ABOUT, failure)
+
+    def _withdraw(self) -> None:
+        """The session never began: leaves no folder that the next attempt would find in use."""
+        with suppress(OSError):
+            if (self.path / EVENTS).stat().st_size:
+                return
+            for name in (EVENTS, MOTION, REJECTED):
+                (self.path / name).unlink()
+            if self._save_faces:
+                (self.path / FACES).rmdir()
+            if self._new:
+                self.path.rmdir()
+
+    def _save_pictures(self, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        pictures = draw_pictures(onset.image, apex.image, features)
+        for name in NAMES:
+            path = self.path / FACES / f"{len(self._latencies):04d}-{name}.png"
+            good, data = cv2.imencode(".png", getattr(pictures, name))
+            try:
+                if good:
+                    path.write_bytes(data.tobytes())
+            except OSError as error:
+                self._warn(FACES, error)
+                return
+
+    def _warn(self, name: str, error: BaseException | None) -> None:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = (
+            f"{self.path / name}: cannot be written ({reason}); the session goes on, check disk and folder"
+        )
+        if message not in self.warnings:
+            self.warnings.append(message)

@@ -1,0 +1,91 @@
+"""``--record``: the frames that the session worked on, as a clean video."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from pathlib import Path
+
+from recognizer.feature import PairFeatures
+from spotting.candidate import Rejection
+from spotting.motion import MotionSample
+from stream.event import MicroExpression
+from stream.frame import Frame
+from stream.records.video_writer import VideoWriter, check_video_path
+
+BACKLOG_BYTES = 256 * 2**20
+"""Memory for frames that wait to be encoded: 4.6 s of 640×480 at 60 fps."""
+
+
+class VideoRecorder:
+    """An observer that encodes in a thread of its own: ``begin`` before the first frame, ``close`` after.
+
+    Live, a frame that finds the queue full is left out of the video and counted; a replay waits instead. A
+    disk that fails ends the video, not the session; ``warnings`` says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """AtmeError where no video of that name can be written."""
+        self.path = check_video_path(path)
+        self.warnings: list[str] = []
+        self.written = 0
+        self.dropped = 0
+        self._writer: VideoWriter | None = None
+        self._failed = threading.Event()
+
+    def begin(self, size: tuple[int, int], fps: float | None, *, live: bool) -> None:
+        """``size`` is width, height of the frames to come. AtmeError where the file cannot be opened."""
+        self._writer = VideoWriter(self.path, size, fps)
+        self._live = live
+        room = max(BACKLOG_BYTES // (3 * size[0] * size[1]), 2)
+        self._queue: queue.Queue[Frame | None] = queue.Queue(room)
+        self._thread = threading.Thread(target=self._encode, name="recording", daemon=True)
+        self._thread.start()
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """Takes a copy of the picture; waits for nothing while live."""
+        if self._writer is None:
+            return
+        if self._failed.is_set() or (self._live and self._queue.full()):
+            self.dropped += 1
+            return
+        self._queue.put(Frame(frame.index, frame.timestamp, frame.image.copy()))
+
+    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        """Nothing: the video stays clean."""
+
+    def rejection(self, rejection: Rejection) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Encodes what waits and completes the file."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._writer = None
+
+    def summary(self) -> dict[str, str | int]:
+        """For ``session.json``."""
+        return {"file": self.path.name, "frames": self.written, "frames_dropped": self.dropped}
+
+    def _encode(self) -> None:
+        assert self._writer is not None
+        while (frame := self._queue.get()) is not None:
+            if self._failed.is_set():
+                self.dropped += 1
+                continue
+            try:
+                self._writer.write(frame.timestamp, frame.image)
+                self.written += 1
+            except OSError as error:
+                self._fail(error)
+        try:
+            self._writer.close()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self._failed.set()
+        message = f"{self.path}: the video ends here, it cannot be written ({error.strerror}); check the disk"
+        if message not in self.warnings:
+            self.warnings.append(message)

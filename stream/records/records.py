@@ -1,0 +1,154 @@
+"""Everything that a session is asked to keep, as one observer: folder, clean video, annotated video."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from recognizer.errors import AtmeError
+from recognizer.feature import PairFeatures
+from spotting.candidate import Rejection
+from spotting.motion import MotionSample
+from stream.event import MicroExpression
+from stream.frame import Frame
+from stream.observer import Observer, Observers
+from stream.records.about_session import Observed
+from stream.records.folder import SessionFolder
+from stream.records.motion_file import Motion
+from stream.records.record_video import VideoRecorder
+from stream.records.recorded_session import RecordedSession
+from stream.records.video_writer import check_video_path
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What to keep; by default nothing."""
+
+    out: Path | None = None
+    """``--out``: a session folder."""
+    save_faces: bool = False
+    """``--save-faces``: pictures of each event in it."""
+    record: Path | None = None
+    """``--record``: the clean video."""
+    render: Path | None = None
+    """``--render``: the annotated video, of replays."""
+
+
+class Records:
+    """Open it before the session, so that a path that cannot be written to costs nobody a recording; give it
+    to the session as its observer; leave it after the session has closed."""
+
+    def __init__(self, options: RecordOptions) -> None:
+        """AtmeError where something cannot be written, or options contradict each other."""
+        if options.save_faces and options.out is None:
+            raise AtmeError("--save-faces without --out; name the folder that shall hold the pictures")
+        for video in (options.record, options.render):
+            if video is not None:
+                check_video_path(video, coming=options.out)
+        self.folder = SessionFolder(options.out, save_faces=options.save_faces) if options.out else None
+        self._recorder = VideoRecorder(options.record) if options.record else None
+        self._render = options.render
+        self._trace = Trace() if options.render else None
+        every: tuple[Observer | None, ...] = (self.folder, self._recorder, self._trace)
+        self._observers = Observers([one for one in every if one is not None])
+        self._recording: Path | None = None
+        self._session: Observed | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be kept, one line each."""
+        parts = (self.folder, self._recorder)
+        return tuple(line for part in parts if part is not None for line in part.warnings)
+
+    def begin(self, session: Observed, recording: Path | None = None) -> None:
+        """Once the session is open and before it starts. ``recording``: the file or folder it replays."""
+        self._session, self._recording = session, recording
+        if self._render is not None and recording is None:
+            raise AtmeError("--render needs a recording; use --record for a live session")
+        if self.folder is not None:
+            self.folder.begin(session, recording)
+        if self._recorder is not None:
+            source = session.source
+            self._recorder.begin(source.size, source.nominal_fps, live=source.live)
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """Told by the session."""
+        self._observers.frame(frame, sample, threshold)
+
+    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        """Told by the session."""
+        self._observers.event(event, onset, apex, features)
+
+    def rejection(self, rejection: Rejection) -> None:
+        """Told by the session."""
+        self._observers.rejection(rejection)
+
+    def mark(self, time: float, text: str = "") -> None:
+        """A moment that the user marked, seconds on the source's clock; kept where there is a folder."""
+        if self.folder is not None:
+            self.folder.mark(time, text)
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+        if self.folder is not None:
+            if self._recorder is not None:
+                self.folder.add(video=self._recorder.summary())
+            self.folder.__exit__(kind, error, trace)
+        if self._trace is not None and error is None and self._recording is not None:
+            self._draw(self._trace.session(self._recording))
+
+    def _draw(self, session: RecordedSession) -> None:
+        from rich.progress import Progress
+
+        from stream.records.render_video import render_video
+
+        assert self._render is not None
+        assert self._recording is not None
+        assert self._session is not None
+        with Progress(disable=not sys.stdout.isatty(), transient=True) as bar:
+            task = bar.add_task(f"Drawing {self._render.name}", total=1.0)
+            render_video(
+                self._recording,
+                session,
+                self._render,
+                image_fps=self._session.settings.session.image_fps,
+                progress=lambda share: bar.update(task, completed=share),
+            )
+
+
+class Trace:
+    """An observer that keeps curve, events and rejections in memory."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, float, bool, float, float]] = []
+        self._events: list[MicroExpression] = []
+        self._rejections: list[Rejection] = []
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """One point of the curve."""
+        self._rows.append((sample.frame, sample.time, sample.face, sample.signal, threshold))
+
+    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        """One event."""
+        self._events.append(event)
+
+    def rejection(self, rejection: Rejection) -> None:
+        """One rejection."""
+        self._rejections.append(rejection)
+
+    def session(self, path: Path) -> RecordedSession:
+        """What was seen, as if read from disk."""
+        table = np.array(self._rows, np.float64).reshape(-1, 5)
+        motion = Motion(table[:, 0].astype(np.int64), table[:, 1], table[:, 2] > 0, table[:, 3], table[:, 4])
+        events = tuple(sorted(self._events, key=lambda event: event.onset))
+        return RecordedSession(path, events, tuple(self._rejections), motion=motion)

@@ -1,0 +1,173 @@
+"""``atme report``: gathers a session's numbers and pictures and writes them as one HTML file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from recognizer.errors import AtmeError
+from recognizer.face import NoFaceError
+from recognizer.feature import FeatureExtractor
+from stream.event import MicroExpression
+from stream.frame import Image
+from stream.overlay.labels import look_of
+from stream.records.event_pictures import NAMES, EventPictures, draw_pictures
+from stream.records.motion_file import Motion
+from stream.records.recorded_session import RecordedSession
+from stream.records.report_page import page
+from stream.sources import open_recording
+
+Thumbnails = dict[str, str]
+"""Name of the picture → its data URI."""
+
+
+def write_report(
+    session: RecordedSession, out: Path | None = None, video: Path | None = None, *, pictures: bool = True
+) -> Path:
+    """One HTML file that needs nothing else: ``report.html`` in the session's folder, or ``out``.
+
+    Pictures come from the session's saved faces; without those, from ``video`` or the recording that the
+    session names, if it is still there; ``pictures=False`` leaves them out, for a report that is passed on.
+    AtmeError where ``video`` does not fit or ``out`` cannot be written.
+    """
+    if out is None:
+        folder = session.path if session.path.is_dir() else session.path.parent
+        out = folder / "report.html"
+    images = thumbnails(session, video) if pictures else [None] * len(session.events)
+    html = page(session, images, timeline(session))
+    part = out.with_name(f".{out.name}.part")
+    try:
+        part.write_text(html, encoding="utf-8")
+        part.replace(out)
+    except OSError as error:
+        raise AtmeError(f"{out}: cannot be written ({error.strerror}); name another --out file") from error
+    return out
+
+
+def timeline(session: RecordedSession) -> dict[str, Any]:
+    """What the page's script draws: compact, times in seconds, distances in pixels of a 256-px face."""
+    events = [
+        {
+            "onset": round(event.onset, 4),
+            "apex": round(event.apex, 4),
+            "offset": round(event.offset, 4),
+            "label": event.label,
+            "confidence": round(event.confidence, 3),
+            "symbol": look_of(event.label).symbol,
+            "colour": look_of(event.label).colour,
+        }
+        for event in session.events
+    ]
+    rejected = [
+        {
+            "onset": round(r.movement.onset, 4),
+            "apex": round(r.movement.apex, 4),
+            "offset": round(r.movement.offset, 4),
+            "reason": r.reason,
+        }
+        for r in session.rejections
+    ]
+    marks = [{"time": round(mark.time, 4), "text": mark.text} for mark in session.marks]
+    curve = _curve(session.motion) if session.motion is not None and len(session.motion) else None
+    return {
+        "duration": round(session.duration, 4),
+        "events": events,
+        "rejected": rejected,
+        "marks": marks,
+        "curve": curve,
+    }
+
+
+def thumbnails(session: RecordedSession, video: Path | None = None) -> list[Thumbnails | None]:
+    """Pictures of each event, None where there are none."""
+    if video is None and session.faces is not None:
+        return _saved(session)
+    recording = video or session.recording
+    if recording is None or not session.events:
+        return [None] * len(session.events)
+    return _from_recording(session, recording, needed=video is not None)
+
+
+def _curve(motion: Motion) -> dict[str, list[float]]:
+    return {
+        "time": [round(float(t), 4) for t in motion.time],
+        "signal": [round(float(s), 3) for s in motion.signal],
+        "threshold": [round(float(t), 3) for t in motion.threshold],
+        "face": [int(f) for f in motion.face],
+    }
+
+
+def _saved(session: RecordedSession) -> list[Thumbnails | None]:
+    assert session.faces is not None
+    found: list[Thumbnails | None] = []
+    for number in _written_order(session.events):
+        paths = {name: session.faces / f"{number:04d}-{name}.png" for name in NAMES}
+        pictures = {name: cv2.imread(str(path)) for name, path in paths.items() if path.is_file()}
+        found.append({name: _uri(p) for name, p in pictures.items() if p is not None} or None)
+    return found
+
+
+def _written_order(events: tuple[MicroExpression, ...]) -> list[int]:
+    """The number that each event, in order of onset, has among the pictures: the order of decisions."""
+    order = sorted(range(len(events)), key=lambda k: events[k].candidate.decided)
+    numbers = [0] * len(events)
+    for number, k in enumerate(order, start=1):
+        numbers[k] = number
+    return numbers
+
+
+def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) -> list[Thumbnails | None]:
+    wanted = {e.candidate.onset_frame for e in session.events}
+    wanted |= {e.candidate.apex_frame for e in session.events}
+    fps = ((session.about or {}).get("settings") or {}).get("session", {}).get("image_fps", 100.0)
+    frames = _frames(recording, fps, wanted)
+    if needed and not wanted <= frames.keys():
+        raise AtmeError(f"{recording}: ends before the last event; give the recording that was replayed")
+    extractor = FeatureExtractor()
+    found: list[Thumbnails | None] = []
+    try:
+        for event in session.events:
+            pair = [frames.get(k) for k in (event.candidate.onset_frame, event.candidate.apex_frame)]
+            found.append(_pictures(extractor, pair[0], pair[1]))
+    finally:
+        extractor.close()
+    return found
+
+
+def _pictures(extractor: FeatureExtractor, onset: Image | None, apex: Image | None) -> Thumbnails | None:
+    if onset is None or apex is None:
+        return None
+    try:
+        return _uris(draw_pictures(onset, apex, extractor.extract(onset, apex)))
+    except NoFaceError:
+        return None
+
+
+def _frames(recording: Path, fps: float, wanted: Iterable[int]) -> dict[int, Image]:
+    """The frames with these numbers, as the session counted them."""
+    left, found = set(wanted), {}
+    with open_recording(recording, fps=fps) as source:
+        while left and (frame := source.read()) is not None:
+            if frame.index in left:
+                left.remove(frame.index)
+                found[frame.index] = np.array(frame.image)
+    return found
+
+
+def _uris(pictures: EventPictures) -> Thumbnails:
+    return {field.name: _uri(getattr(pictures, field.name)) for field in fields(pictures)}
+
+
+def _uri(picture: Image) -> str:
+    good, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    if not good:
+        raise AtmeError(
+            "a picture of the session cannot be encoded; make the report without its faces folder"
+        )
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

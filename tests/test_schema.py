@@ -1,0 +1,77 @@
+"""The published schema and the lines that are really written agree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from overlay_session import EVENTS, make_event
+
+import stream
+from recognizer.recognition import Recognition
+from spotting.candidate import Candidate
+from stream.event_log import event_line
+
+PATH = Path(stream.__file__).parent / "schema" / "event.schema.json"
+SCHEMA = json.loads(PATH.read_text(encoding="utf-8"))
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "event-schema.md"
+
+
+def validator(definition: str = "") -> Draft202012Validator:
+    schema = {**SCHEMA, "$ref": f"#/$defs/{definition}", "required": []} if definition else SCHEMA
+    return Draft202012Validator(schema)
+
+
+def test_schema_is_itself_valid():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize(("label", "odds"), EVENTS)
+def test_events_fit(label, odds):
+    validator().validate(json.loads(event_line(make_event(1.5, label, odds))))
+
+
+def test_an_event_without_finite_numbers_fits():
+    event = make_event()
+    odd = replace(event, candidate=replace(event.candidate, peak=float("nan")), latency_ms=float("inf"))
+    validator().validate(json.loads(event_line(odd)))
+
+
+def test_lines_of_a_recorded_session_fit(sample_folder):
+    for name, definition in (("events", ""), ("rejected", "rejection"), ("marks", "mark")):
+        lines = (sample_folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        assert lines
+        for line in lines:
+            validator(definition).validate(json.loads(line))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"onset": "1.5"},
+        {"apex_frame": 1.5},
+        {"apex_frame": -1},
+        {"confidence": 1.2},
+        {"probabilities": {"negative": 2.0, "positive": 0.0}},
+        {"schema": 2},
+        {"label": None},
+    ],
+)
+def test_a_wrong_value_does_not_fit(change):
+    with pytest.raises(ValidationError):
+        validator().validate({**json.loads(event_line(make_event())), **change})
+
+
+def test_every_field_is_required_and_documented():
+    line = json.loads(event_line(make_event()))
+    names = {f.name for kind in (Candidate, Recognition) for f in fields(kind)} | {"latency_ms"}
+    assert names <= line.keys() <= names | {"schema"}
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for name in names:
+        assert f"`{name}`" in text, f"docs/event-schema.md does not mention {name}"
+        with pytest.raises(ValidationError, match=name):
+            validator().validate({key: value for key, value in line.items() if key != name})
