@@ -119,8 +119,8 @@ def recognize(
 ) -> None:
     """Label one onset-apex pair of pictures."""
     from recognizer.backend import DEFAULT_WEIGHTS
+    from recognizer.native_log import native_log
     from recognizer.recognizer import Recognizer
-    from stream.native_log import native_log
 
     settings = _settings(config, weights)
     pictures = (_picture(onset), _picture(apex))
@@ -163,8 +163,8 @@ def demo(
 @app.command()
 def doctor() -> None:
     """Check this machine: what is there, what is missing, what to do."""
+    from recognizer.native_log import native_log
     from stream.doctor import examine
-    from stream.native_log import native_log
 
     healthy = True
     with native_log():

@@ -42,7 +42,7 @@ def report(
     pictures: Annotated[bool, typer.Option(help="Show faces, saved or from the recording.")] = True,
 ) -> None:
     """Show a session on one page that opens anywhere, without a network."""
-    from stream.native_log import native_log
+    from recognizer.native_log import native_log
     from stream.records.report import write_report
 
     recorded = _read(session)

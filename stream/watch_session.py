@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from recognizer.native_log import native_log
 from stream.event import MicroExpression
 from stream.event_log import EventLog
 from stream.lines import run_lines
-from stream.native_log import native_log
 from stream.overlay import run_overlay, summarise
 from stream.records.records import RecordOptions, Records
 from stream.session import Session

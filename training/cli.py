@@ -125,11 +125,14 @@ def synthesize_clip(
     seed: Annotated[int, typer.Option(help="Same seed, same clip.")] = 0,
 ) -> None:
     """Render a face with three micro-expressions, one of each class, and write down when they happen."""
+    from recognizer.native_log import native_log
     from training.clip import render_demo
 
     if out.parent != Path():
         out.parent.mkdir(parents=True, exist_ok=True)
-    print(render_demo(out, portrait, seed))
+    with native_log():
+        path = render_demo(out, portrait, seed)
+    print(path)
 
 
 datasets_cli.register(app)

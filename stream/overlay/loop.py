@@ -11,10 +11,10 @@ from dataclasses import replace
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
+from recognizer.native_log import native_log
 from stream.event import MicroExpression
 from stream.interrupts import stop_requests
 from stream.live_session import LiveSession
-from stream.native_log import native_log
 from stream.overlay.keys import single_keys
 from stream.overlay.screen import screen
 
