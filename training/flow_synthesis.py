@@ -161,7 +161,7 @@ def observe(flow: Tensor, contrast: Tensor, noise: Tensor, generator: torch.Gene
 def total_variation(noisy: Tensor, fidelity: Tensor, iterations: int = 12) -> Tensor:
     """Minimises |∇f| + fidelity/2 · (f − noisy)² a channel (ROF; Chambolle & Pock 2011): flow in patches.
 
-    ``noisy``: (N, 2, H, W), each channel taken in units of its own standard deviation; ``fidelity``: (N, 1, H, W).
+    ``noisy``: (N, 2, H, W), each channel in units of its own standard deviation; ``fidelity``: (N, 1, H, W).
     """
     scale = noisy.std(dim=(2, 3), keepdim=True) + 1e-9
     given = noisy / scale
