@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recognizer.errors import AtmeError
 from training.cli import main
 from training.evaluate import (
     bootstrap,
@@ -152,6 +151,7 @@ def test_user_errors_are_one_line(
     assert errors.startswith("atme-train: ")
     assert errors.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(sys, "argv", ["atme-train", "--debug", *arguments])
-    with pytest.raises(AtmeError):
-        main()
+    code, _, errors = run("--debug", *arguments)
+    assert code == 2
+    assert "Traceback" in errors
+    assert errors.splitlines()[-1].startswith("atme-train: ")
