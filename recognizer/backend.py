@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,17 @@ _PROVIDERS = {
     "CUDAExecutionProvider": "CUDA",
     "CPUExecutionProvider": "CPU",
 }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the network says of N pairs."""
+
+    probabilities: npt.NDArray[np.float32]
+    """(N, classes), rows sum to 1: which emotion, if it is one."""
+    evidence: npt.NDArray[np.float32]
+    """(N,): the probability that it is an emotion at all. Of a network without a logit for "no emotion":
+    the greatest probability. Below ``ModelInfo.refusal`` the program declines to name a class."""
 
 
 class Backend:
@@ -51,13 +63,23 @@ class Backend:
         feeds = {"entire": normalise(entire), "puzzled": normalise(puzzled)}
         return np.asarray(self._session.run(["logits"], feeds)[0], np.float32)
 
+    def judge(self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]) -> Judgement:
+        """The same, made into calibrated probabilities and evidence."""
+        scaled = self.logits(entire, puzzled) / self.info.temperature
+        raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        classes = raised[:, : len(self.info.classes)]
+        total = classes.sum(axis=1, keepdims=True)
+        probabilities = classes / total
+        evidence = (total / raised.sum(axis=1, keepdims=True))[:, 0]
+        if not self.info.nothing:
+            evidence = probabilities.max(axis=1)
+        return Judgement(np.asarray(probabilities, np.float32), np.asarray(evidence, np.float32))
+
     def probabilities(
         self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.float32]:
-        """The same → (N, classes) calibrated probabilities."""
-        scaled = self.logits(entire, puzzled) / self.info.temperature
-        raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
+        """Of ``judge``, the probabilities alone: (N, classes)."""
+        return self.judge(entire, puzzled).probabilities
 
 
 def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: str) -> None:
@@ -65,10 +87,11 @@ def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: 
     outputs = {place.name: place.shape for place in session.get_outputs()}
     if inputs != {"entire", "puzzled"} or "logits" not in outputs:
         raise AtmeError(f"{where}: its network does not turn entire and puzzled into logits; export it again")
-    if outputs["logits"][-1] != len(info.classes):
+    named = len(info.classes) + info.nothing
+    if outputs["logits"][-1] != named:
         raise AtmeError(
             f"{where}: its network tells {outputs['logits'][-1]} classes apart and its metadata names "
-            f"{len(info.classes)}; export it again"
+            f"{named}; export it again"
         )
 
 

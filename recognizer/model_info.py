@@ -30,8 +30,10 @@ class ModelInfo:
     classes: tuple[str, ...] = CLASSES
     temperature: float = 1.0
     """Logits are divided by this before the softmax (calibration)."""
+    nothing: bool = False
+    """The network has one logit more than classes, the last: no emotion (blink, speech, noise, …)."""
     refusal: float = 0.0
-    """Below this greatest probability the label is ``uncertain``."""
+    """Below this evidence (see ``Judgement``) the label is ``uncertain``."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -21,5 +21,7 @@ class Recognition:
     """Class name → probability; they sum to 1."""
     confidence: float
     """The greatest probability, 0–1."""
+    evidence: float = 1.0
+    """How sure it is that this is an emotion at all and no blink, speech, head motion or noise, 0–1."""
     stage_ms: dict[str, float] = field(default_factory=dict)
     """Stage name (landmarks, flow, model, …) → milliseconds."""

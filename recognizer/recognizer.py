@@ -37,15 +37,16 @@ class Recognizer:
     def recognize_features(self, features: PairFeatures) -> Recognition:
         """Labels features that ``extractor`` has made."""
         started = time.perf_counter()
-        row = self.backend.probabilities(features.entire[None], features.puzzled[None])[0]
+        judgement = self.backend.judge(features.entire[None], features.puzzled[None])
+        row, evidence = judgement.probabilities[0], float(judgement.evidence[0])
         elapsed = 1000 * (time.perf_counter() - started)
         info = self.backend.info
         best = int(row.argmax())
-        confidence = float(row[best])
         return Recognition(
-            label=info.classes[best] if confidence >= info.refusal else UNCERTAIN,
+            label=info.classes[best] if evidence >= info.refusal else UNCERTAIN,
             probabilities={name: float(p) for name, p in zip(info.classes, row, strict=True)},
-            confidence=confidence,
+            confidence=float(row[best]),
+            evidence=evidence,
             stage_ms={**features.stage_ms, "model": elapsed},
         )
 

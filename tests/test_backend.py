@@ -18,8 +18,9 @@ from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
 from recognizer.feature import normalise
 from recognizer.gpu import gpu_count
-from recognizer.model import Cbam, Inception, bi_inception
+from recognizer.model import Cbam, DualAtme, Inception, ModelConfig, bi_inception
 from recognizer.model_info import KEY, PREPROCESSING, ModelInfo
+from training.export import export
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -235,3 +236,14 @@ def test_a_foreign_network_with_our_metadata(tmp_path):
     assert "without atme metadata" in refused(tmp_path / "plain.onnx")
     path = with_metadata(tmp_path / "plain.onnx", tmp_path / "dressed.onnx", good_metadata())
     assert "entire" in refused(path)
+
+
+def test_evidence_is_what_is_left_beside_no_emotion(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    info = ModelInfo("four", trained_on="nothing", command="none", nothing=True, temperature=0.5)
+    export(DualAtme(ModelConfig(classes=4)).eval(), info, tmp_path / "four.onnx")
+    backend = Backend(tmp_path / "four.onnx")
+    logits = torch.from_numpy(backend.logits(*features(5))) / 0.5
+    judgement = backend.judge(*features(5))
+    np.testing.assert_allclose(judgement.evidence, 1 - logits.softmax(dim=1)[:, 3].numpy(), atol=1e-6)
+    np.testing.assert_allclose(judgement.probabilities, logits[:, :3].softmax(dim=1).numpy(), atol=1e-6)

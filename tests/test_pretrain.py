@@ -61,10 +61,10 @@ def test_loss_falls_and_the_run_repeats_bit_by_bit() -> None:
     )
 
 
-def test_targets_are_flat_where_there_is_no_emotion() -> None:
-    soft = targets(torch.tensor([2, NON_EVENT]), 0.3)
-    assert soft[0].tolist() == pytest.approx([0.1, 0.1, 0.8])
-    assert soft[1].tolist() == pytest.approx([1 / 3] * 3)
+def test_what_is_no_emotion_has_a_column_of_its_own() -> None:
+    soft = targets(torch.tensor([2, NON_EVENT]), 0.4)
+    assert soft[0].tolist() == pytest.approx([0.1, 0.1, 0.7, 0.1])
+    assert soft[1].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.7])
 
 
 def test_focal_loss_by_hand() -> None:
@@ -136,5 +136,5 @@ def test_delivered_weights_know_fresh_synthetic_faces() -> None:
     model = onnx.load(str(DEFAULT_WEIGHTS))
     assert all(not tensor.external_data for tensor in model.graph.initializer)
     fresh = synthetic_archive(600, 987_654, SynthesisConfig(non_events=0))
-    predicted = backend.logits(fresh.entire, fresh.puzzled).argmax(axis=1)
+    predicted = backend.probabilities(fresh.entire, fresh.puzzled).argmax(axis=1)
     assert score(fresh.label, predicted).uf1 >= 0.85

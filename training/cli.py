@@ -11,7 +11,7 @@ import typer
 
 from recognizer.command_line import run
 from recognizer.errors import AtmeError
-from training import datasets_cli
+from training import datasets_cli, loso_cli
 
 app = typer.Typer(
     help="Makes, measures and exports the weights that the live program uses.",
@@ -84,8 +84,12 @@ def evaluate(
 
     archive = feature_archive.load(features)
     backend = Backend(weights or DEFAULT_WEIGHTS)
-    probabilities = backend.probabilities(archive.entire, archive.puzzled).astype(np.float64)
-    result = report(archive.label, probabilities, archive.database, archive.subject, backend.info.refusal)
+    judgement = backend.judge(archive.entire, archive.puzzled)
+    probabilities, evidence = (
+        part.astype(np.float64) for part in (judgement.probabilities, judgement.evidence)
+    )
+    refusal = backend.info.refusal
+    result = report(archive.label, probabilities, archive.database, archive.subject, refusal, evidence)
     if json:
         print(report_view.to_json(result))
     else:
@@ -136,6 +140,7 @@ def synthesize_clip(
 
 
 datasets_cli.register(app)
+loso_cli.register(app)
 
 
 def main() -> None:

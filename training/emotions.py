@@ -37,6 +37,9 @@ NEGATIVE: tuple[Recipe, ...] = (
     (2, (9, 10)),
     (2, (4, 5)),
     (3, (4, 6, 7)),
+    # disgust narrows the eyes, which raises the cheeks
+    (3, (6, 10)),
+    (2, (6, 7, 9)),
     (2, (4, 17)),
     (9, (14,)),
     (5, (15,)),

@@ -40,10 +40,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What refusing the least confident samples buys."""
+    """What refusing the samples of least evidence buys."""
 
     coverage: tuple[float, ...]
-    """Share of the samples answered, from the most confident on."""
+    """Share of the samples answered, from the most evident on."""
     risk: tuple[float, ...]
     """Share of errors among those answered."""
 
@@ -58,7 +58,7 @@ class Report:
     """95 % bootstrap intervals of ``accuracy``, ``uar`` and ``uf1``, resampled by subject."""
     ece: float
     refusal: float
-    """Confidence below which the label is ``uncertain``."""
+    """Evidence below which the label is ``uncertain``."""
     refused: float
     """Share of the samples refused at that threshold."""
     answered: Scores
@@ -142,9 +142,11 @@ def reliability(
     return rows
 
 
-def risk_coverage(truth: Labels, probabilities: Probabilities) -> RiskCoverage:
-    """Errors among the k most confident samples, for every k; equal confidences keep their order."""
-    order = np.argsort(-probabilities.max(axis=1), kind="stable")
+def risk_coverage(
+    truth: Labels, probabilities: Probabilities, evidence: npt.NDArray[np.float64] | None = None
+) -> RiskCoverage:
+    """Errors among the k samples of most evidence (default: confidence), for every k; ties in order."""
+    order = np.argsort(-(probabilities.max(axis=1) if evidence is None else evidence), kind="stable")
     wrong = (probabilities.argmax(axis=1) != truth)[order]
     answered = np.arange(1, len(truth) + 1)
     return RiskCoverage(
@@ -158,10 +160,14 @@ def report(
     database: npt.NDArray[np.str_],
     subject: npt.NDArray[np.str_],
     refusal: float,
+    evidence: npt.NDArray[np.float64] | None = None,
 ) -> Report:
-    """Everything at once; databases in alphabetical order, subjects told apart by database."""
+    """Everything at once; databases in alphabetical order, subjects told apart by database.
+
+    ``evidence`` (N,) is what ``refusal`` is compared with; default: the greatest probability.
+    """
     predicted = probabilities.argmax(axis=1)
-    kept = probabilities.max(axis=1) >= refusal
+    kept = (probabilities.max(axis=1) if evidence is None else evidence) >= refusal
     people = np.char.add(np.char.add(database, "/"), subject)
     return Report(
         overall=score(truth, predicted),
@@ -174,5 +180,5 @@ def report(
         refusal=refusal,
         refused=float(1 - kept.mean()),
         answered=score(truth[kept], predicted[kept]),
-        risk_coverage=risk_coverage(truth, probabilities),
+        risk_coverage=risk_coverage(truth, probabilities, evidence),
     )

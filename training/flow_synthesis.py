@@ -154,8 +154,10 @@ def observe(flow: Tensor, contrast: Tensor, noise: Tensor, generator: torch.Gene
     width = _widths(n, 0.6, 3.0, generator)
     smooth = _blur(noisy * weight, width) / _blur(weight, width)
     fidelity = _widths(n, 1.0, 12.0, generator)[:, None, None, None] * weight
-    patchy = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
-    return torch.where(patchy, total_variation(noisy, fidelity), smooth)
+    patchy = torch.rand(n, generator=generator) < 0.5
+    if patchy.any():
+        smooth[patchy] = total_variation(noisy[patchy], fidelity[patchy])
+    return smooth
 
 
 def total_variation(noisy: Tensor, fidelity: Tensor, iterations: int = 12) -> Tensor:

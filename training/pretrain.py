@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recognizer.model import DualAtme
+from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from training.export import export, round_to_half
@@ -25,7 +25,7 @@ class PretrainConfig:
     """One training run. The same configuration gives the same weights on one machine type."""
 
     seed: int = 0
-    steps: int = 1200
+    steps: int = 600
     batch: int = 256
     reuse: int = 3
     """How often a synthetic sample is seen (mirrored at random); more are faster, fewer are fresher."""
@@ -82,11 +82,14 @@ def normalise(x: Tensor) -> Tensor:
 
 
 def targets(label: Tensor, smoothing: float) -> Tensor:
-    """(N, classes) soft targets: smoothed one-hot for events, uniform where there is no emotion."""
-    classes = len(CLASSES)
-    hot = F.one_hot(label.clamp(min=0), classes).float()
-    soft = hot * (1 - smoothing) + smoothing / classes
-    return torch.where((label == NON_EVENT)[:, None], torch.full_like(soft, 1 / classes), soft)
+    """(N, classes + 1) soft targets: smoothed one-hot, the last column for what is no emotion."""
+    outputs = len(CLASSES) + 1
+    hot = F.one_hot(_columns(label), outputs).float()
+    return hot * (1 - smoothing) + smoothing / outputs
+
+
+def _columns(label: Tensor) -> Tensor:
+    return torch.where(label == NON_EVENT, len(CLASSES), label)
 
 
 def focal_loss(logits: Tensor, target: Tensor, gamma: float) -> Tensor:
@@ -115,6 +118,7 @@ def make_weights(config: PretrainConfig, out: Path, command: str, progress: Prog
         trained_on=f"synthetic action-unit flow only, {seen} samples; no real face or recording",
         command=command,
         temperature=calibration.temperature,
+        nothing=True,
         refusal=calibration.refusal,
     )
     export(model, info, out)
@@ -129,7 +133,7 @@ def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: Non
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = DualAtme()
+    model = DualAtme(ModelConfig(classes=len(CLASSES) + 1))
     average = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.5, 0.999))
     batches = _batches(config)
@@ -204,13 +208,13 @@ def calibrate(model: nn.Module, config: PretrainConfig) -> Calibration:
     label = torch.cat([part.label for part in parts])
     event = label != NON_EVENT
     steps = torch.linspace(math.log(0.05), math.log(5.0), 200).exp()
-    losses = [float(F.cross_entropy(logits[event] / t, label[event])) for t in steps]
+    losses = [float(F.cross_entropy(logits / t, _columns(label))) for t in steps]
     temperature = float(steps[min(range(len(losses)), key=losses.__getitem__)])
-    confidence = (logits / temperature).softmax(dim=1).amax(dim=1)
-    refusal = float(torch.quantile(confidence[event], config.refused))
+    evidence = 1 - (logits / temperature).softmax(dim=1)[:, -1]
+    refusal = float(torch.quantile(evidence[event], config.refused))
     return Calibration(
         temperature=round(temperature, 4),
         refusal=round(refusal, 4),
-        accuracy=float((logits[event].argmax(dim=1) == label[event]).float().mean()),
-        non_events_refused=float((confidence[~event] < refusal).float().mean()),
+        accuracy=float((logits[event, :-1].argmax(dim=1) == label[event]).float().mean()),
+        non_events_refused=float((evidence[~event] < refusal).float().mean()),
     )

@@ -34,8 +34,8 @@ PIXEL = 1 / 256
 class SynthesisConfig:
     """How the samples are spread. Amplitudes are in pixels of a face 256 px wide."""
 
-    prior: tuple[float, float, float] = (0.50, 0.26, 0.24)
-    """Share of negative, positive, surprise among the events."""
+    prior: tuple[float, float, float] = (0.56, 0.25, 0.19)
+    """Share of negative, positive, surprise among the events: those of MEGC2019 (method §7)."""
     non_events: float = 0.2
     """Share of samples without any emotion."""
     published: float = 0.5
@@ -105,10 +105,9 @@ def random_activations(n: int, generator: torch.Generator, config: SynthesisConf
     sides = level[..., None] * balance * strength[:, None, None]
 
     blink = torch.rand(n, generator=generator)
-    shares = torch.where(label == NON_EVENT, 0.5, 0.3)
-    lids = torch.empty(n).uniform_(0.3, 2.5, generator=generator) * strength
+    lids = 0.3 * (3.5 / 0.3) ** torch.rand(n, generator=generator) * strength
     opens = torch.where(torch.rand(n, generator=generator) < 0.35, -0.7, 1.0)
-    sides[:, _COLUMN[45]] += ((blink < shares) * lids * opens)[:, None]
+    sides[:, _COLUMN[45]] += ((blink < 0.5) * lids * opens)[:, None]
     return label, sides
 
 
@@ -190,7 +189,7 @@ def random_scene(faces: Tensor, sides: Tensor, generator: torch.Generator, confi
     n = len(faces)
     blobs = 10
     eyes = torch.stack([faces[:, 36:42].mean(dim=1), faces[:, 42:48].mean(dim=1)], dim=1)
-    looks = (torch.rand(n, 1, generator=generator) < 0.25) * 1.5 * PIXEL
+    looks = (torch.rand(n, 1, generator=generator) < 0.35) * 1.5 * PIXEL
     gaze = looks[..., None] * torch.randn(n, 1, 2, generator=generator)
     spots = torch.rand(n, blobs, 2, generator=generator) * torch.tensor((1.0, 1.3))
     spots = spots - torch.tensor((0.5, 0.4))

@@ -1,0 +1,229 @@
+"""How small a movement may be: UF1 against peak motion, on rendered onset–apex pairs of real portraits.
+
+The pairs go through the very preprocessing of live recognition (landmarks, crop, puzzle, TV-L1), so this
+measures the whole chain; the action units and their combinations are those of the synthesis, the pictures are
+not. Pairs without an emotion (blink, speech, head motion, nothing) measure the refusal.
+
+    python -m benchmarks.rendered_pairs --portrait face1.jpg --portrait face2.jpg --plot curve.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.face import NoFaceError
+from recognizer.feature import FeatureExtractor
+from recognizer.recognition import CLASSES
+from stream.sources import open_recording
+from training.clip import Portrait, load_portrait, render
+from training.clip_script import Action, ClipScript
+from training.emotions import RECIPES, SPEECH, Recipe
+from training.evaluate import score
+from training.motion_model import Activation, displacement, face_width
+
+PEAKS = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
+"""Pixels of a face 256 px wide."""
+NON_EVENTS = ("blink", "speech", "head", "still")
+FILM_GAP = 0.13
+"""Seconds between the pictures of a pair of real video."""
+FPS, ONSET, APEX = 10, 1, 3
+"""A clip of four frames is enough: rest at frame 1, full strength at frame 3."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Features of one rendered pair."""
+
+    entire: npt.NDArray[np.uint8]
+    puzzled: npt.NDArray[np.uint8]
+    label: int
+    """Class index, or −1 without an emotion."""
+    kind: str
+    """Class name, or one of ``NON_EVENTS``."""
+    peak: float
+
+
+def rendered(portraits: list[Portrait], each: int, seed: int) -> Iterator[Pair]:
+    """``each`` pairs a class and peak, and a kind of non-event; portraits take turns."""
+    extractor = FeatureExtractor()
+    rng = np.random.default_rng(seed)
+    todo = [(name, k, peak) for k, name in enumerate(CLASSES) for peak in PEAKS]
+    todo += [(name, -1, 0.0) for name in NON_EVENTS for _ in range(2)]
+    try:
+        for turn in range(each):
+            for number, (kind, label, peak) in enumerate(todo):
+                portrait = portraits[(turn + number) % len(portraits)]
+                script = pair_script(kind, peak, portrait, rng)
+                try:
+                    frames = [image for _, image in render(portrait, script)]
+                    features = extractor.extract(frames[ONSET], frames[APEX])
+                except (NoFaceError, ValueError):  # no face found; or skin would fold at this strength
+                    continue
+                yield Pair(features.entire, features.puzzled, label, kind, peak)
+    finally:
+        extractor.close()
+
+
+def filmed(video: Path) -> Iterator[Pair]:
+    """Pairs ``FILM_GAP`` apart, all through a real video that holds no micro-expression."""
+    extractor = FeatureExtractor()
+    with open_recording(video) as source:
+        frames = list(iter(source.read, None))
+    starts = range(0, len(frames), 4)
+    try:
+        for k in starts:
+            late = [frame for frame in frames[k:] if frame.timestamp - frames[k].timestamp >= FILM_GAP]
+            if not late:
+                break
+            try:
+                features = extractor.extract(frames[k].image, late[0].image)
+            except NoFaceError:
+                continue
+            yield Pair(features.entire, features.puzzled, -1, video.name, 0.0)
+    finally:
+        extractor.close()
+
+
+def pair_script(kind: str, peak: float, portrait: Portrait, rng: np.random.Generator) -> ClipScript:
+    """One movement from rest (frame 1) to full strength (frame 3), camera noise, a head not quite still."""
+    activations: tuple[Activation, ...] = ()
+    blink: tuple[float, ...] = ()
+    head = float(rng.uniform(0.3, 1.5))
+    if kind in RECIPES:
+        activations = _scaled(_drawn(RECIPES[kind], rng), peak, portrait)
+    elif kind == "speech":
+        activations = _scaled(_drawn(SPEECH, rng), float(rng.uniform(1, 3)), portrait)
+    elif kind == "blink":
+        blink = (float(rng.uniform(0.21, 0.28)),)
+    elif kind == "head":
+        head = float(rng.uniform(5, 15))
+    actions = (Action(None, activations, 0.1, 0.3, 0.6),) if activations else ()
+    return ClipScript(
+        duration=0.4,
+        fps=FPS,
+        size=(portrait.image.shape[1], portrait.image.shape[0]),
+        actions=actions,
+        blinks=blink,
+        head_motion=head,
+        noise=float(rng.uniform(0.5, 2.0)),
+        light=float(rng.uniform(0, 0.02)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _drawn(recipes: tuple[Recipe, ...], rng: np.random.Generator) -> tuple[Activation, ...]:
+    weights = np.array([weight for weight, _ in recipes], float)
+    _, units = recipes[int(rng.choice(len(recipes), p=weights / weights.sum()))]
+    sides = np.exp(rng.normal(0, 0.2, 2))
+    if rng.random() < 0.2:
+        sides[rng.integers(2)] *= 0.15
+    strengths = np.exp(rng.normal(0, 0.3, len(units)))
+    return tuple(
+        Activation(unit, float(s * sides[0]), float(s * sides[1]))
+        for unit, s in zip(units, strengths, strict=True)
+    )
+
+
+def _scaled(activations: tuple[Activation, ...], peak: float, portrait: Portrait) -> tuple[Activation, ...]:
+    """The same movement with its greatest displacement at ``peak`` pixels of a 256-px face."""
+    height, width = portrait.image.shape[:2]
+    small = tuple(Activation(a.unit, a.left / 256, a.right / 256) for a in activations)
+    field = displacement(portrait.landmarks, small, (height, width))
+    greatest = float(np.linalg.norm(field, axis=2).max()) * 256 / face_width(portrait.landmarks)
+    return tuple(Activation(a.unit, a.left * peak / greatest, a.right * peak / greatest) for a in small)
+
+
+def measure(pairs: list[Pair], weights: Path) -> dict[str, object]:
+    """UF1 by peak; how many non-events are refused by kind, and how many events."""
+    backend = Backend(weights)
+    judgement = backend.judge(
+        np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
+    )
+    probabilities = judgement.probabilities
+    label = np.array([pair.label for pair in pairs])
+    peak = np.array([pair.peak for pair in pairs])
+    kind = np.array([pair.kind for pair in pairs])
+    refused = judgement.evidence < backend.info.refusal
+    predicted = probabilities.argmax(axis=1)
+    curve = {}
+    for value in PEAKS:
+        here = (label >= 0) & (peak == value)
+        scores = score(label[here], predicted[here])
+        curve[value] = {
+            "uf1": scores.uf1,
+            "uar": scores.uar,
+            "refused": float(refused[here].mean()),
+            "samples": scores.samples,
+        }
+    kinds = [str(name) for name in np.unique(kind[label < 0])]
+    non_events = {name: float(refused[kind == name].mean()) for name in kinds}
+    non_events["all"] = float(refused[label < 0].mean())
+    return {"curve": curve, "refused": non_events, "events refused": float(refused[label >= 0].mean())}
+
+
+def _save(pairs: list[Pair], path: Path) -> None:
+    np.savez_compressed(path, **{key: [getattr(p, key) for p in pairs] for key in vars(pairs[0])})
+
+
+def _load(path: Path) -> list[Pair]:
+    with np.load(path) as archive:
+        columns = {key: archive[key] for key in archive.files}
+    return [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def _plot(result: dict[str, object], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    curve: dict[float, dict[str, float]] = result["curve"]  # type: ignore[assignment]
+    figure, axes = plt.subplots(figsize=(5, 3.4))
+    axes.plot(list(curve), [row["uf1"] for row in curve.values()], marker="o", label="UF1")
+    axes.plot(
+        list(curve), [row["refused"] for row in curve.values()], marker="o", color="0.6", label="refused"
+    )
+    axes.set(xlabel="peak motion, pixels of a 256-px face", ylim=(0, 1.02), xscale="log")
+    axes.set_xticks(PEAKS, [str(peak) for peak in PEAKS])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=130, bbox_inches="tight")
+
+
+def main() -> None:
+    """Renders (or, with --pairs of an earlier run, reads) the pairs and prints the result as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--portrait", type=Path, action="append", help="default: the built-in portrait")
+    parser.add_argument("--video", type=Path, action="append", help="real video without micro-expressions")
+    parser.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS)
+    parser.add_argument("--each", type=int, default=20, help="pairs a class and peak")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=Path, help="keep the features here (.npz), or read them if it exists")
+    parser.add_argument("--plot", type=Path, help="write the curve as a PNG")
+    options = parser.parse_args()
+    if options.pairs and options.pairs.exists():
+        pairs = _load(options.pairs)
+    else:
+        portraits = [load_portrait(path) for path in options.portrait or [None]]
+        pairs = list(rendered(portraits, options.each, options.seed))
+        pairs += [pair for video in options.video or [] for pair in filmed(video)]
+        if options.pairs:
+            _save(pairs, options.pairs)
+    result = measure(pairs, options.weights)
+    print(json.dumps(result, indent=1))
+    if options.plot:
+        _plot(result, options.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Leave-one-subject-out folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_archive import tiny_archive
+
+from recognizer.errors import AtmeError
+from training.feature_archive import FeatureArchive
+from training.folds import content_hash, fold_seed, leave_one_subject_out, split_hash
+
+
+def picked(archive: FeatureArchive, rows: np.ndarray) -> FeatureArchive:
+    return FeatureArchive(**{name: value[rows] for name, value in vars(archive).items()})
+
+
+def test_every_sample_is_tested_once_by_a_model_that_never_saw_its_subject():
+    archive = tiny_archive(5)
+    folds = leave_one_subject_out(archive, "a.npz")
+    assert [fold.name for fold in folds] == ["one/s01", "one/s03", "two/s00", "two/s02", "two/s04"]
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(archive)))
+    for fold in folds:
+        assert not set(archive.subject[fold.train]) & set(archive.subject[fold.test])
+        assert len(fold.train) + len(fold.test) == len(archive)
+
+
+def test_one_name_in_two_databases_is_two_people():
+    archive = replace(tiny_archive(4), subject=np.full(24, "01"))
+    assert [fold.name for fold in leave_one_subject_out(archive, "a.npz")] == ["one/01", "two/01"]
+
+
+def message(archive: FeatureArchive) -> str:
+    with pytest.raises(AtmeError) as caught:
+        leave_one_subject_out(archive, "a.npz")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_cannot_be_split_is_said_in_one_line():
+    archive = tiny_archive(3)
+    assert "one subject only (two/s00)" in message(picked(archive, np.arange(6)))
+    assert "no sample is surprise" in message(picked(archive, np.flatnonzero(archive.label < 2)))
+    lonely = (archive.label != 1) | (archive.subject == "s01")
+    assert "only one/s01 has samples of positive" in message(picked(archive, np.flatnonzero(lonely)))
+    assert "two/s00/clip0 occurs twice" in message(picked(archive, np.array([0, 1, 2, 0, *range(6, 18)])))
+
+
+def test_hashes_see_what_they_should():
+    archive = tiny_archive(3)
+    order = np.random.default_rng(0).permutation(len(archive))
+    assert split_hash(picked(archive, order)) == split_hash(archive)
+    assert content_hash(picked(archive, order)) != content_hash(archive)
+    other = replace(archive, label=np.roll(archive.label, 1))
+    assert split_hash(other) != split_hash(archive)
+    brighter = replace(archive, entire=archive.entire + np.uint8(1))
+    assert split_hash(brighter) == split_hash(archive)
+    assert content_hash(brighter) != content_hash(archive)
+
+
+def test_fold_seeds_differ():
+    seeds = {fold_seed(seed, name) for seed in range(5) for name in ("one/s01", "one/s02", "two/s01")}
+    assert len(seeds) == 15
+    assert fold_seed(0, "one/s01") == 19061331491371205  # the same on every machine

@@ -1,0 +1,267 @@
+"""Trains many small networks at once, each on its own fold: the same result whoever else is in the stack.
+
+``train`` is given what a model may learn from and nothing else. It cannot peek at a test fold, because it
+never has one; ``predict`` is called afterwards by whoever does (law 6).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from recognizer.model import DualAtme, ModelConfig
+from training.stacked_model import Batch, Inputs, StackedModels, State
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a fold is trained; the defaults are the paper's (method §6)."""
+
+    epochs: int = 60
+    steps: int = 0
+    """Batches to draw at random instead of whole epochs; 0: epochs."""
+    batch: int = 128
+    """An epoch is cut into equal batches of at most this many samples."""
+    learning_rate: float = 1e-3
+    """Adam (0.5, 0.999), falling to zero as a cosine."""
+    gamma: float = 2.0
+    """Focal loss."""
+    contrast: float = 0.01
+    """λ of the contrast loss between both branches."""
+    balance: float = 0.0
+    """Drawn batches: 0 as often as the classes occur, 1 all classes equally often."""
+    synthetic: float = 0.0
+    """Share of synthetic samples in drawn batches."""
+    flip_average: bool = False
+    """Predict from the sample and its mirror image."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What one model learns from."""
+
+    entire: npt.NDArray[np.uint8]
+    """(n, 3, 28, 28)."""
+    puzzled: npt.NDArray[np.uint8]
+    label: npt.NDArray[np.int64]
+    real: int
+    """The first so many samples are real, the others synthetic."""
+    seed: int
+    """Of order, flips and dropout."""
+    start: State
+    """Weights to start from."""
+
+
+Watch = Callable[[int, list[State]], None]
+"""Called with the number of finished epochs and a copy of the weights; training hears nothing back."""
+
+
+def steps_of(real: int, recipe: Recipe) -> int:
+    """How many batches a model with so many real samples is trained on."""
+    return recipe.steps or recipe.epochs * math.ceil(real / recipe.batch)
+
+
+def train(
+    sets: Sequence[TrainingSet],
+    recipe: Recipe,
+    device: str = "cpu",
+    half: bool = False,
+    watch: Watch | None = None,
+) -> list[State]:
+    """The weights after the last step, one ``state_dict`` a set, in order.
+
+    All sets must take the same number of steps (ValueError). ``half``: see ``StackedModels``. On a processor
+    one set at a time is fastest; a graphics card wants as many as fit.
+    """
+    plans = [_plan(item, recipe) for item in sets]
+    steps = steps_of(sets[0].real, recipe)
+    if any(len(plan) != steps for plan in plans):
+        raise ValueError("all sets of one call must take the same number of steps")
+    config, place = ModelConfig(), torch.device(device)
+    models = StackedModels([item.start for item in sets], config, place, half)
+    feed = _Feed(sets, plans, config, place, torch.bfloat16 if half else torch.float32)
+    optimizer = torch.optim.Adam(
+        list(models.parameters.values()), lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True
+    )
+    epoch = steps // recipe.epochs if not recipe.steps else steps
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
+        batch, label = feed(step)
+        loss = _loss(models, batch, label, recipe)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        models.update_running()
+        if watch is not None and (step + 1) % epoch == 0:
+            watch((step + 1) // epoch, models.states())
+    return models.states()
+
+
+def _loss(models: StackedModels, batch: Batch, label: Tensor, recipe: Recipe) -> Tensor:
+    """Focal loss and contrast loss, mean over each model's samples, sum over models (method §6)."""
+    logits, entire, puzzled = models.forward(batch)
+    log_p = F.log_softmax(logits, dim=2).gather(2, label[..., None]).squeeze(2)
+    focal = -(1 - log_p.exp()).pow(recipe.gamma) * log_p
+    dot = (entire * puzzled).sum(dim=(1, 2, 4))
+    norms = entire.square().sum(dim=(1, 2, 4)) * puzzled.square().sum(dim=(1, 2, 4))
+    contrast = 1 - dot * norms.clamp(min=1e-16).rsqrt()
+    loss = focal + recipe.contrast * contrast
+    if batch.valid is None:
+        return loss.mean(dim=0).sum()
+    return ((loss * batch.valid).sum(dim=0) / batch.valid.sum(dim=0)).sum()
+
+
+# --------------------------------------------------------------------------- which samples when
+
+Plan = list[npt.NDArray[np.int64]]
+"""For each step the rows of the model's bank: sample, or sample + n for its mirror image."""
+
+
+def _plan(item: TrainingSet, recipe: Recipe) -> Plan:
+    """Depends on the set and its seed only."""
+    rng = np.random.default_rng(item.seed)
+    draw = _drawn if recipe.steps else _epochs
+    n = len(item.label)
+    return [rows + n * rng.integers(2, size=len(rows)) for rows in draw(item, recipe, rng)]
+
+
+def _epochs(item: TrainingSet, recipe: Recipe, rng: np.random.Generator) -> Plan:
+    parts = math.ceil(item.real / recipe.batch)
+    orders = [rng.permutation(item.real) for _ in range(recipe.epochs)]
+    return [rows for order in orders for rows in np.array_split(order, parts)]
+
+
+def _drawn(item: TrainingSet, recipe: Recipe, rng: np.random.Generator) -> Plan:
+    made_up = round(recipe.batch * recipe.synthetic) if len(item.label) > item.real else 0
+    label = item.label[: item.real]
+    weight = np.bincount(label)[label].astype(float) ** -recipe.balance
+    shape = (recipe.steps, recipe.batch - made_up)
+    real = rng.choice(item.real, size=shape, p=weight / weight.sum())
+    synthetic = rng.integers(item.real, len(item.label), size=(recipe.steps, made_up)) if made_up else None
+    return list(real if synthetic is None else np.concatenate([real, synthetic], axis=1))
+
+
+class _Feed:
+    """All sets on the device, mirror images and pooled features included; gives one step's batch."""
+
+    def __init__(
+        self,
+        sets: Sequence[TrainingSet],
+        plans: list[Plan],
+        config: ModelConfig,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._device, self._config = device, config
+        features = torch.cat([_with_mirrored(item) for item in sets]).to(device)
+        self._features, self._pooled = _Bank(features, dtype), _Bank(_pooled(features), dtype)
+        doubled = [np.tile(item.label, 2) for item in sets]
+        self._label = torch.from_numpy(np.concatenate(doubled)).to(device)
+        starts = np.cumsum([0, *(len(label) for label in doubled)])
+        self._sizes = np.array([[len(rows) for rows in plan] for plan in plans]).T
+        steps, widest = len(self._sizes), int(self._sizes.max())
+        rows = np.zeros((steps, widest, len(sets)), np.int64)
+        for m, plan in enumerate(plans):
+            for step, chosen in enumerate(plan):
+                rows[step, : len(chosen), m] = chosen + starts[m]
+        self._rows = torch.from_numpy(rows).to(device)
+        real = np.arange(widest)[:, None] < self._sizes[:, None, :]
+        self._valid = torch.from_numpy(real.astype(np.float32)).to(device)
+        self._generators = [torch.Generator(device).manual_seed(item.seed) for item in sets]
+
+    def __call__(self, step: int) -> tuple[Batch, Tensor]:
+        """The batch and its labels (N, M). No step waits for the device."""
+        sizes = [int(size) for size in self._sizes[step]]
+        rows = self._rows[step, : max(sizes)]
+        valid = None if len(set(sizes)) == 1 else self._valid[step, : max(sizes)]
+        features, pooled = self._features(rows, valid), self._pooled(rows, valid)
+        return Batch(features, pooled, self._dropout(sizes), valid), self._label[rows]
+
+    def _dropout(self, sizes: list[int]) -> Tensor:
+        keep = 1 - self._config.dropout
+        masks = torch.zeros(max(sizes), len(sizes), self._config.hidden, device=self._device)
+        for m, (size, generator) in enumerate(zip(sizes, self._generators, strict=True)):
+            drawn = torch.rand(size, self._config.hidden, generator=generator, device=self._device)
+            masks[:size, m] = (drawn < keep) / keep
+        return masks
+
+
+class _Bank:
+    """Face and puzzle features of all sets, and every sample's first two moments."""
+
+    def __init__(self, features: Tensor, dtype: torch.dtype) -> None:
+        """features (samples, 2, 3, 28, 28) uint8."""
+        values = _normalise(features)
+        pairs = values.view(-1, 2, 3, 28, 14, 2).permute(0, 3, 4, 1, 5, 2).flatten(4)
+        self._values = pairs.to(dtype).contiguous()  # (samples, 28, 14, 2, 2·3)
+        values = values.flatten(3)
+        self._mean = values.mean(dim=3)
+        self._second = values @ values.mT / values.shape[3]
+
+    def __call__(self, rows: Tensor, valid: Tensor | None) -> Inputs:
+        """Inputs of the samples ``rows`` (N, M)."""
+        n, models = rows.shape
+        values = self._values[rows].permute(0, 2, 3, 4, 1, 5).reshape(n, 28, 14, 2 * models * 6)
+        share = (
+            torch.full_like(rows, 1 / n, dtype=torch.float32) if valid is None else valid / valid.sum(dim=0)
+        )
+        mean = torch.einsum("nm,nmbc->bmc", share, self._mean[rows]).flatten(0, 1)
+        second = torch.einsum("nm,nmbcd->bmcd", share, self._second[rows]).flatten(0, 1)
+        return Inputs(values, mean, second - mean[:, :, None] * mean[:, None, :])
+
+
+def _with_mirrored(item: TrainingSet) -> Tensor:
+    """(2·n, 2, 3, 28, 28) uint8: face and puzzle of all samples, then of their mirror images."""
+    features = torch.stack([torch.from_numpy(item.entire), torch.from_numpy(item.puzzled)], dim=1)
+    return torch.cat([features, mirrored(features)])
+
+
+def mirrored(features: Tensor) -> Tensor:
+    """The mirror images of (…, 3, 28, 28) uint8 features: columns swapped, u negated (method §6)."""
+    flipped = features.flip(-1)
+    flipped[..., 0, :, :] = 255 - flipped[..., 0, :, :]
+    return flipped
+
+
+def _pooled(features: Tensor) -> Tensor:
+    """3×3 max-pool of stride 1 of (n, 2, 3, 28, 28) uint8."""
+    return F.max_pool2d(features.flatten(0, 1).float(), 3, 1, 1).to(torch.uint8).view_as(features)
+
+
+def _normalise(features: Tensor) -> Tensor:
+    """uint8 → [−1, 1], as ``recognizer.feature.normalise``."""
+    return features.float() / 127.5 - 1
+
+
+# --------------------------------------------------------------------------- before and after
+
+
+def initial_state(seed: int) -> State:
+    """Random weights of one network."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DualAtme().state_dict()
+
+
+@torch.no_grad()
+def predict(
+    state: State, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8], flip_average: bool
+) -> npt.NDArray[np.float64]:
+    """(n, 3) probabilities of the plain network in evaluation mode, on the CPU."""
+    model = DualAtme().eval()
+    model.load_state_dict(state)
+    pictures = [torch.from_numpy(x) for x in (entire, puzzled)]
+    if not flip_average:
+        logits = model(*(_normalise(x) for x in pictures))
+    else:
+        straight, flipped = model(*(_normalise(torch.cat([x, mirrored(x)])) for x in pictures)).chunk(2)
+        logits = (straight + flipped) / 2
+    return logits.double().softmax(dim=1).numpy()  # type: ignore[no-any-return]

@@ -1,0 +1,91 @@
+"""Where the folds are computed: in this process, in worker processes of this machine, or on a Ray cluster.
+
+An executor maps a function over items and yields (item's index, result) as they come. Function, items and
+results travel between processes, so all of them can be pickled.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from recognizer.errors import AtmeError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_process(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
+    """One after the other, here."""
+    for index, item in enumerate(items):
+        yield index, function(item)
+
+
+def local(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int
+) -> Iterator[tuple[int, Result]]:
+    """In worker processes with one thread each, which beats one process with many: the networks are tiny.
+
+    AtmeError when a worker is killed; what came before it was already yielded.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages for torch, a few per cent
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=one_thread)
+    try:
+        futures = {pool.submit(function, item): index for index, item in enumerate(items)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        raise AtmeError(
+            "a worker process was killed (out of memory?); run the same command again to go on, "
+            "with fewer --workers if it happens again"
+        ) from None
+    finally:
+        # Whoever stops listening, by Ctrl-C too, does not wait for folds that nobody will collect.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def on_ray(
+    function: Callable[[Item], Result], items: Sequence[Item], gpus: float = 0.0
+) -> Iterator[tuple[int, Result]]:
+    """On the Ray cluster that ``RAY_ADDRESS`` names, or a local one; each item takes one core and ``gpus``.
+
+    Ray repeats the items of a worker that dies. AtmeError without the ray package.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise AtmeError("--executor ray: the ray package is missing; pip install 'atme-live[ray]'") from None
+
+    def remotely(item: Item) -> Result:
+        one_thread()
+        return function(item)
+
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
+    try:
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(remotely)
+        waiting: dict[Any, int] = {remote.remote(item): index for index, item in enumerate(items)}
+        while waiting:
+            (done, *_), _ = ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(done), ray.get(done)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def one_thread() -> None:
+    """Settings of a process that trains: one thread, and no denormal numbers, which are slow."""
+    import numpy as np
+    import torch
+
+    for kind in (np.float32, np.float64):
+        np.finfo(kind)  # numpy looks at denormal numbers once, and would complain afterwards
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)

@@ -1,0 +1,95 @@
+"""One network from all samples, for use: trained as the folds were, exported as the live program reads it."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from recognizer.errors import AtmeError
+from recognizer.model import DualAtme
+from recognizer.model_info import ModelInfo
+from recognizer.recognition import CLASSES
+from training import feature_archive
+from training.engine import Recipe, train
+from training.export import export
+from training.folds import Fold
+from training.loso import multiplies_bfloat16, training_set
+from training.pretrain import FlipAveraged
+from training.weights import load_state, save_state
+
+REFUSED = 0.08
+"""Share of the predictions of a leave-one-subject-out run that the refusal threshold may cost."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What the metadata says about confidence; the defaults are those of a network that nobody measured."""
+
+    temperature: float = 1.0
+    refusal: float = 0.0
+
+
+def fit(features: Path, out: Path, recipe: Recipe, init: Path | None, run: Path | None, command: str) -> None:
+    """Trains on every sample of ``features`` and writes ``out`` (.onnx).
+
+    ``run``: folder of a leave-one-subject-out run of the same recipe, from whose predictions of unseen
+    subjects the confidence is calibrated. AtmeError for files that do not fit together.
+    """
+    archive = feature_archive.load(features)
+    start = None
+    if init is not None:
+        start = out.with_suffix(".start.safetensors")
+        save_state(load_state(init), start)
+    try:
+        rows = np.arange(len(archive))
+        whole = Fold("all", rows, rows[:0])
+        (state,) = train([training_set(archive, whole, 0, recipe, start)], recipe, half=multiplies_bfloat16())
+    finally:
+        if start is not None:
+            start.unlink(missing_ok=True)
+    network = DualAtme()
+    network.load_state_dict(state)
+    model: nn.Module = FlipAveraged(network) if recipe.flip_average else network
+    confidence = Confidence() if run is None else calibrated(run)
+    databases = ", ".join(np.unique(archive.database).tolist())
+    people = len(set(zip(archive.database.tolist(), archive.subject.tolist(), strict=True)))
+    info = ModelInfo(
+        name=out.stem,
+        trained_on=f"{databases}: {len(archive)} samples of {people} subjects"
+        + (f", from the weights {init.name}" if init else ""),
+        command=command,
+        temperature=confidence.temperature,
+        refusal=confidence.refusal,
+    )
+    export(model, info, out)
+
+
+def calibrated(run: Path) -> Confidence:
+    """Temperature and refusal threshold from a run folder's ``predictions.csv``."""
+    label, probabilities = _predictions(run / "predictions.csv")
+    log_p = torch.from_numpy(np.log(np.maximum(probabilities, 1e-9)))
+    truth = torch.from_numpy(label)
+    temperatures = torch.linspace(np.log(0.1), np.log(10.0), 200, dtype=torch.float64).exp()
+    losses = [float(nn.functional.cross_entropy(log_p / t, truth)) for t in temperatures]
+    temperature = float(temperatures[int(np.argmin(losses))])
+    confidence = (log_p / temperature).softmax(dim=1).amax(dim=1)
+    return Confidence(round(temperature, 4), round(float(torch.quantile(confidence, REFUSED)), 4))
+
+
+def _predictions(file: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        label = np.array([CLASSES.index(row["label"]) for row in rows], np.int64)
+        probabilities = np.array([[float(row[name]) for name in CLASSES] for row in rows])
+    except (OSError, KeyError, ValueError) as error:
+        raise AtmeError(f"{file}: not the predictions of a finished run ({error})") from None
+    if not rows:
+        raise AtmeError(f"{file}: holds no predictions; finish the run first")
+    return label, probabilities

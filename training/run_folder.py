@@ -1,0 +1,114 @@
+"""The folder of one leave-one-subject-out run: its configuration, and every fold from when it is finished."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.errors import AtmeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Setting = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one trained network said of the subject it had never seen."""
+
+    seed: int
+    fold: int
+    """Number of the fold, by name."""
+    probabilities: npt.NDArray[np.float64]
+    """(test samples, 3)."""
+    leak: npt.NDArray[np.float64] | None
+    """(epochs, test samples, 3) where the run shows what peeking would have claimed."""
+    seconds: float
+
+
+class RunFolder:
+    """``config.toml`` and ``parts/``: a run that was killed goes on from here."""
+
+    def __init__(self, path: Path, settings: dict[str, Setting]) -> None:
+        """Makes or opens the folder. AtmeError where it holds another run or cannot be written."""
+        self.path = path
+        file = path / "config.toml"
+        try:
+            (path / "parts").mkdir(parents=True, exist_ok=True)
+            if file.exists():
+                _check_same(_read(file), settings, file)
+            else:
+                draft = file.with_suffix(".partial")
+                draft.write_text(_toml(settings), encoding="utf-8")
+                os.replace(draft, file)
+        except OSError as error:
+            raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+    def save(self, result: FoldResult) -> None:
+        """Keeps one fold, whole or not at all."""
+        path = self._part(result.seed, result.fold)
+        draft = path.with_suffix(f".{os.getpid()}.partial")
+        arrays = {"probabilities": result.probabilities, "seconds": np.float64(result.seconds)}
+        if result.leak is not None:
+            arrays["leak"] = result.leak
+        try:
+            with draft.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            os.replace(draft, path)
+        except OSError as error:
+            raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+    def has(self, seed: int, fold: int) -> bool:
+        """Whether this fold is finished."""
+        return self._part(seed, fold).is_file()
+
+    def load(self, seed: int, fold: int) -> FoldResult:
+        """A finished fold; AtmeError where its file is damaged."""
+        path = self._part(seed, fold)
+        try:
+            with np.load(path, allow_pickle=False) as part:
+                leak = part["leak"] if "leak" in part.files else None
+                return FoldResult(seed, fold, part["probabilities"], leak, float(part["seconds"]))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise AtmeError(f"{path}: damaged ({error}); delete it and run the same command again") from None
+
+    def _part(self, seed: int, fold: int) -> Path:
+        return self.path / "parts" / f"{seed}-{fold}.npz"
+
+
+def _check_same(there: dict[str, Any], wanted: dict[str, Setting], file: Path) -> None:
+    for name, value in wanted.items():
+        if name not in there or there[name] != value:
+            raise AtmeError(
+                f"{file}: of another run, its {name} is {there.get(name)!r} and not {value!r}; "
+                "give another --out, or delete the folder"
+            )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise AtmeError(f"{file}: not readable ({error}); give another --out, or delete the folder") from None
+
+
+def _toml(settings: dict[str, Setting]) -> str:
+    return "".join(f"{name} = {_value(value)}\n" for name, value in settings.items())
+
+
+def _value(value: Setting) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
