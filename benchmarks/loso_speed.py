@@ -22,12 +22,12 @@ from torch.nn import functional as F
 
 from recognizer.model import DualAtme
 from training import feature_archive
-from training.engine import Recipe, TrainingSet, initial_state, train
+from training.engine import Recipe, TrainingSet, initial_state, multiplies_bfloat16, train
 from training.executors import one_thread
 from training.feature_archive import FeatureArchive
 from training.flow_synthesis import synthetic_archive
 from training.folds import leave_one_subject_out
-from training.loso import LosoConfig, multiplies_bfloat16, run_loso
+from training.loso import LosoConfig, run_loso
 from training.loso_report import report
 from training.pretrain import contrast_loss, focal_loss, mirror, normalise
 from training.random_motion import SynthesisConfig

@@ -162,7 +162,7 @@ class _Feed:
     ) -> None:
         self._device, self._config = device, config
         features = torch.cat([_with_mirrored(item) for item in sets]).to(device)
-        self._features, self._pooled = _Bank(features, dtype), _Bank(_pooled(features), dtype)
+        self._features, self._pooled = Bank(features, dtype), Bank(pooled(features), dtype)
         doubled = [np.tile(item.label, 2) for item in sets]
         self._label = torch.from_numpy(np.concatenate(doubled)).to(device)
         starts = np.cumsum([0, *(len(label) for label in doubled)])
@@ -182,8 +182,8 @@ class _Feed:
         sizes = [int(size) for size in self._sizes[step]]
         rows = self._rows[step, : max(sizes)]
         valid = None if len(set(sizes)) == 1 else self._valid[step, : max(sizes)]
-        features, pooled = self._features(rows, valid), self._pooled(rows, valid)
-        return Batch(features, pooled, self._dropout(sizes), valid), self._label[rows]
+        features, maxima = self._features(rows, valid), self._pooled(rows, valid)
+        return Batch(features, maxima, self._dropout(sizes), valid), self._label[rows]
 
     def _dropout(self, sizes: list[int]) -> Tensor:
         keep = 1 - self._config.dropout
@@ -194,7 +194,7 @@ class _Feed:
         return masks
 
 
-class _Bank:
+class Bank:
     """Face and puzzle features of all sets, and every sample's first two moments."""
 
     def __init__(self, features: Tensor, dtype: torch.dtype) -> None:
@@ -231,7 +231,7 @@ def mirrored(features: Tensor) -> Tensor:
     return flipped
 
 
-def _pooled(features: Tensor) -> Tensor:
+def pooled(features: Tensor) -> Tensor:
     """3×3 max-pool of stride 1 of (n, 2, 3, 28, 28) uint8."""
     return F.max_pool2d(features.flatten(0, 1).float(), 3, 1, 1).to(torch.uint8).view_as(features)
 
@@ -242,6 +242,12 @@ def _normalise(features: Tensor) -> Tensor:
 
 
 # --------------------------------------------------------------------------- before and after
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def initial_state(seed: int) -> State:

@@ -16,10 +16,10 @@ from recognizer.model import DualAtme
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from training import feature_archive
-from training.engine import Recipe, train
+from training.engine import Recipe, multiplies_bfloat16, train
 from training.export import export
 from training.folds import Fold
-from training.loso import multiplies_bfloat16, training_set
+from training.loso import training_set
 from training.pretrain import FlipAveraged
 from training.weights import load_state, save_state
 

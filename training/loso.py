@@ -15,7 +15,16 @@ from safetensors.torch import load_file
 
 from recognizer.errors import AtmeError
 from training import feature_archive
-from training.engine import Recipe, TrainingSet, Watch, initial_state, predict, steps_of, train
+from training.engine import (
+    Recipe,
+    TrainingSet,
+    Watch,
+    initial_state,
+    multiplies_bfloat16,
+    predict,
+    steps_of,
+    train,
+)
 from training.executors import in_process, local, on_ray
 from training.feature_archive import FeatureArchive
 from training.folds import Fold, content_hash, fold_seed, leave_one_subject_out, split_hash
@@ -109,12 +118,6 @@ def run_loso(config: LosoConfig, progress: Progress = lambda done, total: None) 
         done += len(results)
         progress(done, total)
     return _collect(config, archive, folds, folder, settings)
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[str, Setting]:

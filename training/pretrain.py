@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,9 +14,11 @@ from torch.nn import functional as F
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
+from training.engine import Bank, mirrored, multiplies_bfloat16, pooled
 from training.export import export, round_to_half
-from training.flow_synthesis import Samples, synthesize
+from training.flow_synthesis import synthesize
 from training.random_motion import NON_EVENT, SynthesisConfig
+from training.stacked_model import Batch, StackedModels
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class PretrainConfig:
     """Decay of the running average of the weights, which is what is kept."""
     validation: int = 4000
     """Synthetic samples for calibration and the scores of the log."""
-    refused: float = 0.08
-    """Share of true validation samples that the refusal threshold may cost."""
-    threads: int = 2
+    refused: float = 0.2
+    """Share of true validation samples that the refusal threshold may cost. They are far harder than pictures:
+    of rendered pairs from 0.5 px on it costs about a twentieth (``benchmarks/rendered_pairs.py``)."""
+    threads: int = 1
+    """One, so that sums have one order on every machine; a second would save a quarter of the time."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
 
 
@@ -100,7 +103,9 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float) -> Tensor:
 
 def contrast_loss(maps_entire: Tensor, maps_puzzled: Tensor) -> Tensor:
     """1 − cosine of both branches' flattened maps, mean over samples."""
-    return (1 - F.cosine_similarity(maps_entire.flatten(1), maps_puzzled.flatten(1))).mean()
+    dot = (maps_entire * maps_puzzled).flatten(1).sum(dim=1)
+    norms = maps_entire.square().flatten(1).sum(dim=1) * maps_puzzled.square().flatten(1).sum(dim=1)
+    return (1 - dot * norms.clamp(min=1e-16).rsqrt()).mean()
 
 
 Progress = Callable[[int, float], None]
@@ -128,34 +133,56 @@ def make_weights(config: PretrainConfig, out: Path, command: str, progress: Prog
 def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: None) -> DualAtme:
     """Trains from nothing; ``progress(step, loss)`` is called after every step. Returns the averaged weights.
 
-    Sets torch's global seed, thread count and deterministic mode.
+    The stacked network of the leave-one-subject-out engine, with one model in it: it is the fastest. Sets
+    torch's global seed, thread count and deterministic mode.
     """
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = DualAtme(ModelConfig(classes=len(CLASSES) + 1))
-    average = copy.deepcopy(model)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=(0.5, 0.999))
-    batches = _batches(config)
-    model.train()
+    shape, half = ModelConfig(classes=len(CLASSES) + 1), multiplies_bfloat16()
+    network = DualAtme(shape)
+    models = StackedModels([network.state_dict()], shape, torch.device("cpu"), half)
+    average = [_copy(models.parameters), _copy(models.running)]
+    optimizer = torch.optim.Adam(
+        list(models.parameters.values()), lr=config.learning_rate, betas=(0.5, 0.999), fused=True
+    )
+    batches = _batches(config, shape, torch.bfloat16 if half else torch.float32)
     for step in range(config.steps):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _schedule(step / config.steps)
-        loss = training_loss(model, next(batches), config)
+        batch, label = next(batches)
+        loss = training_loss(models, batch, label, config)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        models.update_running()
         # Early weights would linger in the average: its memory grows with the run.
-        _update(average, model, min(config.average, (1 + step) / (10 + step)))
+        fresh = 1 - min(config.average, (1 + step) / (10 + step))
+        for kept, new in zip(average, (models.parameters, models.running), strict=True):
+            _move(kept, new, fresh)
         progress(step, float(loss.detach()))
-    return average.eval()
+    for kept, new in zip(average, (models.parameters, models.running), strict=True):
+        _move(new, kept, 1.0)
+    network.load_state_dict(models.states()[0])
+    return network.eval()
 
 
-def training_loss(model: DualAtme, samples: Samples, config: PretrainConfig) -> Tensor:
-    """Focal loss of the logits and contrast loss of the branches, for one batch."""
-    maps = model.embed(normalise(samples.entire), normalise(samples.puzzled))
-    target = targets(samples.label, config.smoothing)
-    return focal_loss(model.classify(*maps), target, config.gamma) + config.contrast * contrast_loss(*maps)
+def training_loss(models: StackedModels, batch: Batch, label: Tensor, config: PretrainConfig) -> Tensor:
+    """Focal loss of the logits and contrast loss of the branches, for one batch of one model."""
+    logits, entire, puzzled = models.forward(batch)
+    contrast = contrast_loss(entire[:, :, :, 0], puzzled[:, :, :, 0])
+    focal = focal_loss(logits[:, 0], targets(label, config.smoothing), config.gamma)
+    return focal + config.contrast * contrast
+
+
+def _copy(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in values.items()}
+
+
+@torch.no_grad()
+def _move(kept: dict[str, Tensor], new: dict[str, Tensor], share: float) -> None:
+    for name, value in kept.items():
+        value.lerp_(new[name], share)
 
 
 def _schedule(done: float) -> float:
@@ -163,40 +190,27 @@ def _schedule(done: float) -> float:
     return min(done / 0.02 + 0.05, 1.0) * (1 + math.cos(math.pi * done)) / 2
 
 
-@torch.no_grad()
-def _update(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
-        else:
-            kept.copy_(new)
-
-
-def _batches(config: PretrainConfig) -> Iterator[Samples]:
+def _batches(
+    config: PretrainConfig, shape: ModelConfig, dtype: torch.dtype
+) -> Iterator[tuple[Batch, Tensor]]:
     """Endless batches from a pool that is synthesised anew after each sample was seen ``reuse`` times."""
     generator = torch.Generator().manual_seed(config.seed)
-    chunks = 8
+    chunks, keep = 8, 1 - shape.dropout
     while True:
         pool = [synthesize(config.batch, generator, config.synthesis) for _ in range(chunks)]
-        entire = torch.cat([samples.entire for samples in pool])
-        puzzled = torch.cat([samples.puzzled for samples in pool])
-        label = torch.cat([samples.label for samples in pool])
+        features = torch.cat([torch.stack([part.entire, part.puzzled], dim=1) for part in pool])
+        label = torch.cat([part.label for part in pool])
+        features = torch.cat([features, mirrored(features)])
+        bank, bank_pooled = Bank(features, dtype), Bank(pooled(features), dtype)
         for _ in range(config.reuse):
             order = torch.randperm(len(label), generator=generator)
             for first in range(0, len(order), config.batch):
                 index = order[first : first + config.batch]
-                flip = torch.rand(len(index), 1, 1, 1, generator=generator) < 0.5
-                x, z = entire[index], puzzled[index]
-                yield Samples(
-                    torch.where(flip, _mirror_bytes(x), x),
-                    torch.where(flip, _mirror_bytes(z), z),
-                    label[index],
-                )
-
-
-def _mirror_bytes(x: Tensor) -> Tensor:
-    """``mirror`` on the scale 0–255."""
-    return torch.cat([255 - x[:, :1], x[:, 1:]], dim=1).flip(3)
+                flip = torch.rand(len(index), generator=generator) < 0.5
+                rows = (index + len(label) * flip)[:, None]
+                drawn = torch.rand(len(index), 1, shape.hidden, generator=generator)
+                dropout = (drawn < keep).float() / keep
+                yield Batch(bank(rows, None), bank_pooled(rows, None), dropout, None), label[index]
 
 
 @torch.no_grad()
