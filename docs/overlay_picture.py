@@ -16,8 +16,6 @@ from training.clip import render_demo
 
 WIDTH, HEIGHT = 100, 30
 ROOT = Path(__file__).resolve().parents[1]
-MOMENT = 8.8
-"""Seconds of the clip at which the picture is taken: all three movements are over."""
 
 
 def main() -> None:
@@ -27,7 +25,7 @@ def main() -> None:
         render_demo(clip)
     events: list[MicroExpression] = []
     with Session.replay(clip, speed="realtime") as session:
-        while session.running and session.status().time < MOMENT:
+        while session.running:
             event = session.poll(0.05)
             if event is not None:
                 events.append(event)
