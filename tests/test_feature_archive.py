@@ -103,3 +103,14 @@ def test_single_array_and_missing_file(tmp_path: Path) -> None:
         feature_archive.load(tmp_path / "one.npz")
     with pytest.raises(AtmeError, match="no such file"):
         feature_archive.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [('{"preprocessing": 0}', "preprocessing version 0; expected"), ("cut off", "'metadata' is damaged")],
+)
+def test_another_preprocessing_is_refused(tmp_path: Path, metadata: str, message: str) -> None:
+    path = tmp_path / "old.npz"
+    np.savez(path, **arrays(), metadata=np.array(metadata))
+    with pytest.raises(AtmeError, match=message):
+        feature_archive.load(path)

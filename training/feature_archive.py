@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zipfile
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
+from recognizer.model_info import PREPROCESSING
 from recognizer.recognition import CLASSES
 
 SHAPE = (3, 28, 28)
@@ -69,6 +71,8 @@ def _checked(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> FeatureA
     n = len(arrays["label"])
     if n == 0:
         raise AtmeError(f"{path}: key 'label' is empty; expected at least one sample")
+    if "metadata" in arrays:
+        _check_preprocessing(arrays["metadata"], path)
     features = {key: _feature(arrays[key], key, path) for key in ("entire", "puzzled")}
     for key in keys:
         if key in ("subject", "database", "sample") and arrays[key].dtype.kind != "U":
@@ -82,6 +86,21 @@ def _checked(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> FeatureA
         _label(arrays["label"], path),
         *(arrays[key].astype(np.str_) for key in ("subject", "database", "sample")),
     )
+
+
+def _check_preprocessing(metadata: npt.NDArray[np.generic], path: Path) -> None:
+    """An archive of ``atme-train prepare`` says how it was made; published lists say nothing."""
+    try:
+        made = json.loads(str(metadata))["preprocessing"]
+    except (ValueError, KeyError, TypeError):
+        raise AtmeError(
+            f"{path}: key 'metadata' is damaged; expected the record of atme-train prepare"
+        ) from None
+    if made != PREPROCESSING:
+        raise AtmeError(
+            f"{path}: key 'metadata' says preprocessing version {made}; expected {PREPROCESSING}, "
+            "so prepare it again"
+        )
 
 
 def _feature(values: npt.NDArray[np.generic], key: str, path: Path) -> npt.NDArray[np.uint8]:
