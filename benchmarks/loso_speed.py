@@ -22,14 +22,14 @@ from torch.nn import functional as F
 
 from recognizer.model import DualAtme
 from training import feature_archive
-from training.engine import Recipe, TrainingSet, initial_state, multiplies_bfloat16, train
+from training.engine import Recipe, TrainingSet, initial_state, multiplies_bfloat16, normalise, train
 from training.executors import one_thread
 from training.feature_archive import FeatureArchive
 from training.flow_synthesis import synthetic_archive
 from training.folds import leave_one_subject_out
 from training.loso import LosoConfig, run_loso
 from training.loso_report import report
-from training.pretrain import contrast_loss, focal_loss, mirror, normalise
+from training.pretrain import contrast_loss, focal_loss, mirror
 from training.random_motion import SynthesisConfig
 
 SAMPLES, SUBJECTS, EPOCHS = 442, 68, 60

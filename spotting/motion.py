@@ -126,7 +126,7 @@ class _Pose:
 
 
 class MotionMeter:
-    """Frames in, motion samples out. Causal; keeps about ``neutral_age_ms`` of small grey pictures."""
+    """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey pictures."""
 
     def __init__(self, config: MotionConfig | None = None) -> None:
         self.config = config or MotionConfig()
@@ -138,7 +138,7 @@ class MotionMeter:
         self._last_quiet = 0.0
 
     def reset(self) -> None:
-        """Forgets the face: its neutral picture, its noise level, and where it was."""
+        """Forgets the face: its neutral picture and its noise level."""
         self._recent.clear()
         self._levels.clear()
         self._neutral = None

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -100,8 +100,6 @@ class Session:
     @classmethod
     def camera(cls, device: str | int | None = None, settings: Settings | None = None) -> Session:
         """A camera by number or name (None: the one in the settings)."""
-        from dataclasses import replace
-
         settings = settings or Settings()
         wanted = settings.camera if device is None else replace(settings.camera, device=str(device))
         return cls(open_camera(wanted), settings)

@@ -17,6 +17,7 @@ from recognizer.feature import normalise as normalise_bytes
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
 from training import export as export_module
+from training.engine import normalise
 from training.evaluate import score
 from training.export import export
 from training.flow_synthesis import synthetic_archive
@@ -26,7 +27,6 @@ from training.pretrain import (
     focal_loss,
     make_weights,
     mirror,
-    normalise,
     pretrain,
     targets,
 )

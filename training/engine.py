@@ -199,7 +199,7 @@ class Bank:
 
     def __init__(self, features: Tensor, dtype: torch.dtype) -> None:
         """features (samples, 2, 3, 28, 28) uint8."""
-        values = _normalise(features)
+        values = normalise(features)
         pairs = values.view(-1, 2, 3, 28, 14, 2).permute(0, 3, 4, 1, 5, 2).flatten(4)
         self._values = pairs.to(dtype).contiguous()  # (samples, 28, 14, 2, 2·3)
         values = values.flatten(3)
@@ -236,7 +236,7 @@ def pooled(features: Tensor) -> Tensor:
     return F.max_pool2d(features.flatten(0, 1).float(), 3, 1, 1).to(torch.uint8).view_as(features)
 
 
-def _normalise(features: Tensor) -> Tensor:
+def normalise(features: Tensor) -> Tensor:
     """uint8 → [−1, 1], as ``recognizer.feature.normalise``."""
     return features.float() / 127.5 - 1
 
@@ -266,8 +266,8 @@ def predict(
     model.load_state_dict(state)
     pictures = [torch.from_numpy(x) for x in (entire, puzzled)]
     if not flip_average:
-        logits = model(*(_normalise(x) for x in pictures))
+        logits = model(*(normalise(x) for x in pictures))
     else:
-        straight, flipped = model(*(_normalise(torch.cat([x, mirrored(x)])) for x in pictures)).chunk(2)
+        straight, flipped = model(*(normalise(torch.cat([x, mirrored(x)])) for x in pictures)).chunk(2)
         logits = (straight + flipped) / 2
     return logits.double().softmax(dim=1).numpy()  # type: ignore[no-any-return]

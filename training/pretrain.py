@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
-from training.engine import Bank, mirrored, multiplies_bfloat16, pooled
+from training.engine import Bank, mirrored, multiplies_bfloat16, normalise, pooled
 from training.export import export, round_to_half
 from training.flow_synthesis import synthesize
 from training.random_motion import NON_EVENT, SynthesisConfig
@@ -77,11 +77,6 @@ class FlipAveraged(nn.Module):
 def mirror(x: Tensor) -> Tensor:
     """The feature of the mirrored face, on the scale [−1, 1]: columns swapped, u negated (method §6)."""
     return torch.cat([-x[:, :1], x[:, 1:]], dim=1).flip(3)
-
-
-def normalise(x: Tensor) -> Tensor:
-    """0–255 → [−1, 1], as ``recognizer.feature.normalise``."""
-    return x.float() / 127.5 - 1
 
 
 def targets(label: Tensor, smoothing: float) -> Tensor:

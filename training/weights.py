@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from recognizer.backend import Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme, ModelConfig
+from training.engine import normalise
 from training.flow_synthesis import synthesize
-from training.pretrain import FlipAveraged, normalise
+from training.pretrain import FlipAveraged
 
 State = dict[str, Tensor]
 
