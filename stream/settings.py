@@ -75,7 +75,29 @@ def load_settings(path: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AtmeError(f"{path}: not valid TOML ({error}); mend that line") from None
     settings: Settings = _section(raw, Settings, str(path))
+    for holds, wanted in _sense(settings):
+        if not holds:
+            raise AtmeError(f"{path}: {wanted}; mend these settings")
     return settings
+
+
+def _sense(settings: Settings) -> list[tuple[bool, str]]:
+    """What must hold between values that each pass alone, in words."""
+    camera, session, motion, spotter = settings.camera, settings.session, settings.motion, settings.spotter
+    return [
+        (min(camera.width, camera.height) >= 32, "camera.width and camera.height must be at least 32"),
+        (camera.fps > 0, "camera.fps must be above 0"),
+        (session.image_fps > 0, "session.image_fps must be above 0"),
+        (session.stall_timeout_s > 0, "session.stall_timeout_s must be above 0"),
+        (motion.floor_window_ms > 0, "motion.floor_window_ms must be above 0"),
+        (spotter.min_motion > 0, "spotter.min_motion must be above 0"),
+        (spotter.foot < spotter.shoulder < 1, "spotter.foot must be below spotter.shoulder, and that below 1"),
+        (spotter.fallen < 1, "spotter.fallen must be below 1"),
+        (
+            spotter.min_duration_ms < spotter.max_duration_ms,
+            "spotter.min_duration_ms must be below spotter.max_duration_ms",
+        ),
+    ]
 
 
 def _section(raw: dict[str, Any], kind: type, where: str, prefix: str = "") -> Any:
