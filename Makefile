@@ -1,11 +1,12 @@
 # make demo   install, then watch a face with three known micro-expressions being read
 # make test   install, then check style, types and every test
+# make bench  install, then measure: ratios to peers and floors, into bench/
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo/demo.mp4
 
-.PHONY: demo test lint install picture clean
+.PHONY: demo test lint install picture bench clean
 
 install: $(VENV)/.installed
 
@@ -22,6 +23,8 @@ $(VENV)/.installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo "Compiling the optical flow for this processor"
+	@$(BIN)/python -c 'from recognizer.flow import FlowEngine; FlowEngine()' 2>/dev/null
 	@touch $@
 
 demo: install
@@ -36,9 +39,10 @@ lint: install
 test: lint
 	@$(BIN)/python -m pytest
 
-# The picture of the overlay in the README, from a real replay.
+# The pictures of the overlay and the report in the README, from real replays.
 picture: install
 	@$(BIN)/python docs/overlay_picture.py
+	@$(BIN)/python docs/report_picture.py
 
 clean:
 	rm -rf $(VENV) .demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,90 +1,149 @@
-"""Milliseconds a pair of TV-L1 flow: OpenCV's and ours, alternating in one run so that their ratio holds.
+"""TV-L1 optical flow: ours, OpenCV's and scikit-image's, taking turns; milliseconds a pair, and errors.
 
-    python -m benchmarks.tvl1
-
-The pairs are a public-domain face before and after smooth movements of about one pixel. A GPU, where there is
-one, is timed with the transfers to it and back. Threads: OMP_NUM_THREADS.
+The pairs are a public-domain face before and after smooth movements of about one pixel. One core: processor
+time, which other programs do not disturb. All cores: wall time. OpenCV and scikit-image take one pair at a
+time, so that a batch gains them nothing. A GPU, where there is one, is timed with the transfers.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from skimage import data
+from skimage.registration import optical_flow_tvl1
 
-from recognizer.tvl1 import tvl1
+from benchmarks.row import Row, cores
+from recognizer.flow import FlowEngine
+from recognizer.gpu import gpu_count
+from recognizer.tvl1_cpu import tvl1
 
-SIZES = (128, 224)
-BATCH = 8
-REPEATS = 5
+SIZES = (64, 128, 224, 256)
+BATCHES = (1, 8, 64)
+INSIDE = (slice(8, -8), slice(8, -8))
+"""At the very edge the first picture had to be made up."""
 
-Images = NDArray[np.uint8]
+Image = NDArray[np.uint8]
+Field = NDArray[np.float32]
+Work = Callable[[], object]
 
 
-def face_pairs(size: int) -> tuple[Images, Images]:
-    """``BATCH`` pairs, (BATCH, size, size) uint8 each."""
+def face_pair(size: int, pixels: float, seed: int) -> tuple[Image, Image, Field]:
+    """A face before and after a movement of at most ``pixels``, and the true flow (size, size, 2)."""
     face = cv2.resize(cv2.cvtColor(data.astronaut()[20:220, 120:320], cv2.COLOR_RGB2GRAY), (size, size))
+    noise = np.random.default_rng(seed).standard_normal((size, size, 2)).astype(np.float32)
+    field = cv2.GaussianBlur(noise, (0, 0), size / 8)
+    field *= pixels / np.linalg.norm(field, axis=-1).max()
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    moved = []
-    for seed in range(BATCH):
-        noise = np.random.default_rng(seed).standard_normal((size, size, 2)).astype(np.float32)
-        field = cv2.GaussianBlur(noise, (0, 0), size / 8)
-        field /= np.linalg.norm(field, axis=-1).max()
-        warp = (x + field[..., 0], y + field[..., 1])
-        moved.append(cv2.remap(face, *warp, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
-    return np.stack(moved), np.stack([face] * BATCH)
+    warp = (x + field[..., 0], y + field[..., 1])
+    first = cv2.remap(face, *warp, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(first, np.uint8), np.asarray(face, np.uint8), field
 
 
-def contestants(first: Images, second: Images) -> dict[str, Callable[[], object]]:
-    """Name → what computes all the pairs' flows."""
-
-    def opencv() -> None:
-        for a, b in zip(first, second, strict=True):
-            cv2.optflow.DualTVL1OpticalFlow_create().calc(a, b, None)
-
-    def ours(batch: int, device: str) -> None:
-        for a, b in zip(
-            torch.from_numpy(first).split(batch), torch.from_numpy(second).split(batch), strict=True
-        ):
-            tvl1(a.to(device), b.to(device)).cpu()
-
-    found: dict[str, Callable[[], object]] = {"OpenCV": opencv}
-    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-        for batch in (1, BATCH):
-            found[f"ours, {device}, batch {batch}"] = lambda batch=batch, device=device: ours(batch, device)
-    return found
+def opencv(first: Image, second: Image) -> Field:
+    """A new object each time: it overwrites its number of scales when a picture is small."""
+    flow = cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None)
+    return np.asarray(flow, np.float32)
 
 
-def milliseconds(work: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median time a pair of each contestant; they take turns, after one round to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(1 + REPEATS):
+def scikit_image(first: Image, second: Image) -> Field:
+    """With its own parameters, in single precision."""
+    v, u = optical_flow_tvl1(first, second, dtype=np.float32)
+    return np.dstack([u, v])
+
+
+def milliseconds(work: dict[str, Work], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
+    """Median time of each; they take turns, after one round to warm up."""
+    taken: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(1 + repeats):
         for name, run in work.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            times[name].append((time.perf_counter() - start) * 1000 / BATCH)
-    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+            taken[name].append(1000 * (clock() - start))
+    return {name: statistics.median(times[1:]) for name, times in taken.items()}
 
 
-def main() -> None:
-    table = Table(title=f"TV-L1 ({torch.get_num_threads()} torch and {cv2.getNumThreads()} OpenCV threads)")
-    for column in ("size", "method", "ms a pair", "speed, OpenCV = 1"):
-        table.add_column(column, justify="left" if column == "method" else "right")
-    for size in SIZES:
-        taken = milliseconds(contestants(*face_pairs(size)))
-        for name, ms in taken.items():
-            table.add_row(f"{size} px", name, f"{ms:.1f}", f"{taken['OpenCV'] / ms:.2f} ×")
-        table.add_section()
-    Console().print(table)
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """OpenCV and ours use this many."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(count)
+    yield
+    cv2.setNumThreads(before)
 
 
-if __name__ == "__main__":
-    main()
+def rows(quick: bool) -> list[Row]:
+    """Times a pair on one core, on all cores by size of batch, on a GPU; then errors."""
+    sizes, repeats = ((128,), 2) if quick else (SIZES, 5)
+    found = []
+    for size in sizes:
+        found += _one_core(size, repeats)
+    for size in sizes:
+        for batch in BATCHES[:2] if quick else BATCHES:
+            found += _all_cores(size, batch, repeats)
+    return found + _errors(2 if quick else 5)
+
+
+def _one_core(size: int, repeats: int) -> list[Row]:
+    first, second, _ = face_pair(size, 1.0, 0)
+    works: dict[str, Work] = {
+        "ours": lambda: tvl1(first, second),
+        "OpenCV": lambda: opencv(first, second),
+        "scikit-image": lambda: scikit_image(first, second),
+    }
+    with threads(1):
+        taken = milliseconds(works, repeats, time.process_time)
+    return [
+        Row(
+            f"{size} px, one core",
+            taken["ours"],
+            "ms",
+            f"{peer}, {taken[peer]:.0f} ms",
+            taken[peer] / taken["ours"],
+        )
+        for peer in ("OpenCV", "scikit-image")
+    ]
+
+
+def _all_cores(size: int, batch: int, repeats: int) -> list[Row]:
+    pairs = [face_pair(size, 1.0, seed)[:2] for seed in range(min(batch, 8))]
+    pairs = (pairs * batch)[:batch]
+    engine = FlowEngine()
+    works: dict[str, Work] = {"ours": lambda: engine.flows(pairs), "OpenCV": lambda: opencv(*pairs[0])}
+    with threads(cores()):
+        taken = milliseconds(works, repeats, time.perf_counter)
+    device = "GPU" if gpu_count() else f"{cores()} cores"
+    ours = taken["ours"] / batch
+    peer = f"OpenCV, {taken['OpenCV']:.0f} ms"
+    return [Row(f"{size} px, {device}, batch {batch}", ours, "ms a pair", peer, taken["OpenCV"] / ours)]
+
+
+def _errors(seeds: int) -> list[Row]:
+    """Mean end-point error at 128 px, and the pixels within 0.1 px of OpenCV's flow."""
+    found = []
+    for pixels in (0.3, 1.0, 4.0):
+        error: dict[str, list[float]] = {"ours": [], "OpenCV": [], "scikit-image": []}
+        near = []
+        for seed in range(seeds):
+            first, second, truth = face_pair(128, pixels, seed)
+            flows = {
+                "ours": tvl1(first, second),
+                "OpenCV": opencv(first, second),
+                "scikit-image": scikit_image(first, second),
+            }
+            for name, flow in flows.items():
+                error[name].append(float(np.linalg.norm(flow - truth, axis=-1)[INSIDE].mean()))
+            near.append(float((np.linalg.norm(flows["ours"] - flows["OpenCV"], axis=-1) < 0.1).mean()))
+        mean = {name: statistics.mean(values) for name, values in error.items()}
+        for peer in ("OpenCV", "scikit-image"):
+            case = f"error, motion of {pixels:g} px"
+            found.append(
+                Row(case, mean["ours"], "px", f"{peer}, {mean[peer]:.3f} px", mean[peer] / mean["ours"])
+            )
+        found.append(Row(f"within 0.1 px of OpenCV, {pixels:g} px", 100 * statistics.mean(near), "%"))
+    return found

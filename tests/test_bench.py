@@ -1,0 +1,59 @@
+"""The entry of the benchmarks: figures reach the table, the JSON and the plot; mistakes are one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as bench
+from benchmarks.row import Row, markdown, plot
+
+ROOT = Path(__file__).resolve().parents[1]
+ROWS = [Row("a", 2.0, "ms", "b, 6 ms", 3.0), Row("of these: c", 1.0, "ms")]
+
+
+def test_a_table_has_a_line_a_row() -> None:
+    lines = markdown("name", ROWS).splitlines()
+    assert "| a | 2 ms | b, 6 ms | 3 × |" in lines
+    assert "| of these: c | 1 ms |  |  |" in lines
+
+
+def test_only_ratios_are_plotted(tmp_path: Path) -> None:
+    plot("name", ROWS, tmp_path / "some.png")
+    plot("name", ROWS[1:], tmp_path / "none.png")
+    assert (tmp_path / "some.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_every_suite_can_be_found() -> None:
+    for name in bench.SUITES:
+        assert callable(bench.find(name)), name
+
+
+def test_a_failing_suite_does_not_cost_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def falls(quick: bool) -> list[Row]:
+        raise ValueError
+
+    suites = {"first": falls, "second": lambda quick: ROWS, "third": None}
+    monkeypatch.setattr(bench, "find", suites.get)
+    with pytest.raises(bench.AtmeError, match="failed: first;"):
+        bench.measure(list(suites), quick=True, out=tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert list(results["suites"]) == ["second"]
+    assert results["suites"]["second"][0]["ratio"] == 3
+    assert "processor" in results["machine"]
+    assert "## second" in (tmp_path / "results.md").read_text()
+    assert (tmp_path / "second.png").is_file()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "benchmarks", "--only", "pair", "--out", str(tmp_path / "file" / "x")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "name another --out" in done.stderr
