@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import re
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from stream import Session
 from stream.event import MicroExpression
+from stream.overlay.extras import Extras
+from stream.overlay.onlooker import Onlooker
 from stream.overlay.screen import screen
+from stream.overlay.snapshot import screen_svg
 from training.clip import render_demo
 
 WIDTH, HEIGHT = 100, 30
@@ -24,24 +23,24 @@ def main() -> None:
     if not clip.is_file():
         render_demo(clip)
     events: list[MicroExpression] = []
+    onlooker = Onlooker()
     with Session.replay(clip, speed="realtime") as session:
+        session.observer = onlooker
         while session.running:
             event = session.poll(0.05)
             if event is not None:
                 events.append(event)
-        console = Console(
-            record=True,
-            width=WIDTH,
-            height=HEIGHT,
-            file=io.StringIO(),
-            force_terminal=True,
-            color_system="truecolor",
+        extras = Extras(
+            pictures=True,
+            rejections=onlooker.rejections,
+            face=onlooker.face,
+            motion=onlooker.motion,
+            sound=False,
+            list_rejected=True,
         )
-        console.print(screen(session.status(), tuple(events), WIDTH, HEIGHT), end="")
+        drawn = screen(session.status(), tuple(events), WIDTH, HEIGHT, extras)
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "overlay.svg"
-    picture = console.export_svg(title="atme replay demo.mp4")
-    # Without the web font: the picture asks nobody for anything, and any monospace font will do.
-    target.write_text(re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL), encoding="utf-8")
+    target.write_text(screen_svg(drawn, WIDTH, HEIGHT, "atme replay demo.mp4"), encoding="utf-8")
     print(target)
 
 

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 
+from spotting.candidate import Rejection
 from stream.event import MicroExpression
-from stream.event_log import event_line
-from stream.interrupts import stop_requests
+from stream.event_log import event_line, rejection_line
+from stream.interrupts import let_go_of_stdout, stop_requests
 from stream.live_session import LiveSession
 
 POLL_S = 0.1
 
 
-def run_lines(session: LiveSession, json: bool, on_event: Callable[[MicroExpression], None]) -> None:
+def run_lines(
+    session: LiveSession,
+    json: bool,
+    on_event: Callable[[MicroExpression], None],
+    rejected: SimpleQueue[Rejection] | None = None,
+) -> None:
     """Print one line an event until the session ends: for people, or one JSON object (``json=True``).
+
+    ``rejected``: movements that are turned away while it runs; they are printed as well.
 
     ``on_event`` is called first, so that an event is logged even when nobody reads the pipe any more.
     A closed pipe (``atme live | head -1``), Ctrl-C and SIGTERM end the session quietly.
     """
-    line = event_line if json else human_line
+    line, rejected_line = (event_line, rejection_line) if json else (human_line, human_rejection)
     with stop_requests() as stop_requested:
         stopping = False
         while session.running:
             event = session.poll(POLL_S)
+            lines = [rejected_line(rejection) for rejection in _drain(rejected)]
             if event is not None:
                 on_event(event)
-                if not _print(line(event)) and not stopping:
-                    stopping = True
-                    session.stop()
+                lines.append(line(event))
+            if lines and not _print("\n".join(lines)) and not stopping:
+                stopping = True
+                session.stop()
             if stop_requested() and not stopping:
                 stopping = True
                 session.stop()
@@ -44,14 +53,30 @@ def human_line(event: MicroExpression) -> str:
     )
 
 
+def human_rejection(rejection: Rejection) -> str:
+    """A movement that was turned away, in the columns of ``human_line``."""
+    movement = rejection.movement
+    return (
+        f"{movement.onset:10.3f} s  turned away: {rejection.reason}"
+        f"  apex {movement.apex:.3f}  lasted {movement.duration * 1000:.0f} ms"
+        f"  {movement.peak:.2f} px, {movement.region}"
+    )
+
+
+def _drain(rejected: SimpleQueue[Rejection] | None) -> Iterator[Rejection]:
+    """What has been turned away since the last time."""
+    try:
+        while rejected is not None:
+            yield rejected.get_nowait()
+    except Empty:
+        return
+
+
 def _print(line: str) -> bool:
     """Print and flush; False when the reader has gone."""
     try:
         print(line, flush=True)
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit and would complain there: let it flush into nothing.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    except OSError:  # a broken pipe, or a terminal that was closed
+        let_go_of_stdout()
         return False
     return True

@@ -2,7 +2,7 @@
 
 Options: ``--events N`` ends by itself after N events, ``--lines`` and ``--json`` use the line output,
 ``--noise`` writes to file descriptor 2 all the time, ``--fail`` dies after the first event,
-``--log FILE`` writes an event log.
+``--log FILE`` writes an event log, ``--ascii`` draws without other characters.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 from rich.console import Console
 
 from recognizer.recognition import Recognition
-from spotting.candidate import Candidate
+from spotting.candidate import Candidate, Rejection
 from stream.event import MicroExpression
 from stream.event_log import EventLog
+from stream.overlay.extras import Extras
+from stream.overlay.onlooker import EventMotion, Onlooker
 from stream.status import MotionPoint, Status
 
 THRESHOLD = 0.25
@@ -55,6 +59,44 @@ def make_event(onset: float = 12.345, label: str = "negative", probabilities=(0.
         stage_ms={"landmarks": 2.1, "flow": 43.2, "model": 1.4},
     )
     return MicroExpression(candidate, recognition, latency_ms=141.7)
+
+
+def make_rejection(onset: float, reason: str) -> Rejection:
+    """A movement of 0.36 s that was turned away."""
+    return Rejection(make_event(onset).candidate, reason)
+
+
+def drawn_face() -> np.ndarray:
+    """(128, 128) uint8: a pale oval with eyes and a mouth."""
+    face = np.full((128, 128), 60, np.uint8)
+    cv2.ellipse(face, (64, 64), (44, 58), 0, 0, 360, 200, -1)
+    for eye in (44, 84):
+        cv2.ellipse(face, (eye, 50), (10, 5), 0, 0, 360, 30, -1)
+    cv2.ellipse(face, (64, 96), (20, 6), 0, 0, 360, 90, -1)
+    return face
+
+
+def smile_flow() -> np.ndarray:
+    """(128, 128, 2) float32: the lip corners go outwards and up by at most a pixel and a half."""
+    y, x = np.mgrid[:128, :128].astype(np.float32)
+    flow = np.zeros((128, 128, 2), np.float32)
+    for corner, way in ((44, -1.0), (84, 1.0)):
+        bump = np.exp(-((x - corner) ** 2 + (y - 94) ** 2) / 200)
+        flow += bump[..., None] * np.array((way, -1.0), np.float32)
+    return flow
+
+
+def make_extras(event: MicroExpression | None = None, **changes) -> Extras:
+    """Everything there is to see beside the status."""
+    extras = Extras(
+        rejections=(make_rejection(10.0, "blink"), make_rejection(13.2, "macro")),
+        marks=(11.5,),
+        face=drawn_face(),
+        motion=EventMotion(event, drawn_face(), smile_flow()) if event else None,
+        pictures=True,
+        sound=False,
+    )
+    return replace(extras, **changes)
 
 
 def make_status(**changes) -> Status:
@@ -146,12 +188,19 @@ class ScriptedSession:
         self.running = False
 
 
+def keep_mark(moment: float) -> bool:
+    """As a session folder would."""
+    with open("marks", "a") as file:
+        file.write(f"{moment:.3f}\n")
+    return True
+
+
 def main() -> None:
     """Run the overlay, or the line output, on the scripted session."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int)
     parser.add_argument("--log", type=Path)
-    for flag in ("--lines", "--json", "--noise", "--fail"):
+    for flag in ("--lines", "--json", "--noise", "--fail", "--ascii"):
         parser.add_argument(flag, action="store_true")
     options = parser.parse_args()
     session = ScriptedSession(options.events, options.fail, options.noise)
@@ -163,9 +212,13 @@ def main() -> None:
 
             run_lines(session, options.json, on_event)
             return
-        from stream.overlay import run_overlay, summarise
+        from stream.overlay import Reach, run_overlay, summarise
+        from stream.sound import Sound
 
-        run_overlay(session, on_event)
+        onlooker = Onlooker()
+        onlooker.rejection(make_rejection(0.5, "head motion"))
+        reach = Reach(onlooker, keep_mark, Sound())
+        run_overlay(session, on_event, reach, options.ascii)
         Console().print(summarise(session.status(), session.delivered))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from overlay_session import make_event
 
@@ -28,6 +28,7 @@ def height_at(rows: list[str], column: int) -> int:
     return dots
 
 
+@settings(deadline=None)
 @given(points=points, width=st.integers(10, 150), height=st.integers(1, 15))
 def test_any_points_give_a_full_picture(points, width, height):
     top = curve_top(points)
@@ -38,6 +39,7 @@ def test_any_points_give_a_full_picture(points, width, height):
     assert set("".join(rows)) <= ALPHABET
 
 
+@settings(deadline=None)
 @given(value=st.floats(0, 1), width=st.integers(10, 100), height=st.integers(1, 12))
 def test_height_is_the_value(value, width, height):
     points = [MotionPoint(2 + i / 20, value, 0.5) for i in range(161)]
@@ -78,6 +80,7 @@ def test_scale_keeps_the_threshold_in_sight(value, threshold, top):
     assert curve_top([MotionPoint(0.0, value, threshold)]) == pytest.approx(top)
 
 
+@settings(deadline=None)
 @given(onset=st.floats(-5, 15), width=st.integers(10, 150))
 def test_markers_fit_and_the_apex_wins(onset, width):
     event = make_event(onset)

@@ -6,18 +6,22 @@ import re
 from io import StringIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from overlay_session import EVENTS, make_event, make_status, motion
+from overlay_session import EVENTS, make_event, make_extras, make_rejection, make_status, motion
 from rich.cells import cell_len
 from rich.console import Console
 
 from stream.overlay import summarise
-from stream.overlay.big_text import big_text
+from stream.overlay.big_text import Letters, big_text
 from stream.overlay.event_panel import FRESH_S
+from stream.overlay.extras import Extras
+from stream.overlay.half_blocks import Ink
+from stream.overlay.help_panel import KEYS
 from stream.overlay.labels import LOOKS
-from stream.overlay.screen import screen
+from stream.overlay.screen import NOTHING, screen
 
+INKS = [Ink(), Ink(grey=False), Ink(grey=False, ascii=True)]
 SIZES = [(80, 24), (120, 40), (60, 20), (200, 60)]
 STATES = [
     "watching",
@@ -40,8 +44,8 @@ def raw(renderable, width: int, height: int = 100) -> str:
     return out.getvalue()
 
 
-def lines(status, events, width: int, height: int) -> list[str]:
-    return ANSI.sub("", raw(screen(status, events, width, height), width, height)).splitlines()
+def lines(status, events, width: int, height: int, extras: Extras = NOTHING) -> list[str]:
+    return ANSI.sub("", raw(screen(status, events, width, height, extras), width, height)).splitlines()
 
 
 def four_events():
@@ -71,9 +75,9 @@ def test_last_event_dominates(width, height, label, odds):
     event = make_event(15.0, label, odds)
     picture = lines(make_status(), [make_event(9.0), event], width, height)
     text = "\n".join(picture)
-    double = width >= 110
+    letters = Letters.double if width >= 100 else Letters.half
     assert f"{LOOKS[label].symbol} {label}" in picture[2]
-    assert all(row.rstrip() in text for row in big_text(label, double))
+    assert all(row.rstrip() in text for row in big_text(label, letters))
     for essential in ("360 ms", "onset 15.000", "apex 15.160", "offset 15.360", f"{max(odds):.0%}"):
         assert essential in text
     assert "2.4× threshold (left brow)" in text
@@ -84,6 +88,7 @@ def test_last_event_dominates(width, height, label, odds):
     assert newest.split()[1] == label
 
 
+@settings(deadline=None)
 @given(
     width=st.integers(20, 220),
     height=st.integers(11, 70),
@@ -98,6 +103,117 @@ def test_never_larger_than_the_terminal(width, height, source, state, time, coun
     picture = ANSI.sub("", raw(screen(status, events, width, height), width, height)).split("\n")[:-1]
     assert len(picture) <= height
     assert max(map(cell_len, picture)) <= width
+
+
+@pytest.mark.parametrize("ink", INKS, ids=["grey", "shades", "ascii"])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (140, 45), (200, 60), (60, 20)])
+@pytest.mark.parametrize("more", [{}, {"list_rejected": True}, {"help": True}])
+def test_pictures_leave_no_gap_and_no_line_too_long(width, height, ink, more):
+    event = make_event(14.0)
+    picture = lines(make_status(), [event], width, height, make_extras(event, ink=ink, **more))
+    assert len(picture) == height
+    assert max(map(cell_len, picture)) <= width
+    text = "\n".join(picture)
+    assert ("onset→apex 2.8 px" in text) == (width >= 80 and not ink.ascii)
+    assert ("onset 14.000" in text) is True
+    assert "watching" in picture[-2]
+    assert text.isascii() == ink.ascii
+
+
+@settings(deadline=None)
+@given(
+    width=st.integers(20, 220),
+    height=st.integers(11, 70),
+    words=st.text(max_size=40),
+    notice=st.text(max_size=80),
+    times=st.lists(st.floats(0, 20), max_size=5),
+    ink=st.sampled_from(INKS),
+    flags=st.tuples(st.booleans(), st.booleans()),
+)
+def test_whatever_is_shown_it_fits(width, height, words, notice, times, ink, flags):
+    event = make_event(14.0)
+    extras = make_extras(
+        event,
+        rejections=tuple(make_rejection(time, words) for time in times),
+        marks=tuple(times),
+        notice=notice,
+        ink=ink,
+        list_rejected=flags[0],
+        help=flags[1],
+    )
+    drawn = raw(screen(make_status(source=words), [event], width, height, extras), width, height)
+    picture = ANSI.sub("", drawn).split("\n")[:-1]
+    assert len(picture) <= height
+    assert max(map(cell_len, picture)) <= width
+    assert not ink.ascii or drawn.isascii()
+
+
+def test_what_was_turned_away_is_grey_and_its_reason_is_listed_when_asked_for():
+    extras = make_extras()
+    drawn = raw(screen(make_status(), [], 100, 30, extras), 100, 30)
+    assert "\x1b[38;2;128;128;128m╌╌╌" in drawn
+    assert "turned away" not in drawn
+    text = "\n".join(lines(make_status(), [], 100, 30, make_extras(list_rejected=True)))
+    row = next(line for line in text.splitlines() if "13.200" in line)
+    assert re.search(r"turned away\s+13\.200\s+13\.360\s+13\.560\s+360\s+macro", row)
+    under = next(line for line in text.splitlines() if line.startswith("   why "))
+    assert under.index("blink") < under.index("macro")
+
+
+def test_events_marks_and_rejections_are_listed_by_time():
+    events = [make_event(9.0), make_event(12.3, "surprise", EVENTS[1][1])]
+    picture = lines(make_status(), events, 100, 40, make_extras(list_rejected=True))
+    heading = next(i for i, line in enumerate(picture) if line.startswith(" events"))
+    names = [line.split()[1] for line in picture[heading + 1 : heading + 6]]
+    assert names == ["turned", "surprise", "mark", "turned", "negative"]
+    assert any("┃" in line for line in picture if line.startswith(" event "))
+
+
+def test_an_old_motion_is_not_shown_for_a_new_event():
+    old, new = make_event(9.0), make_event(14.0)
+    text = "\n".join(lines(make_status(), [old, new], 100, 30, make_extras(old)))
+    assert "no motion yet" in text
+
+
+def test_dropped_frames_are_an_alarm_in_words():
+    for number, words in ((12, "12 frames dropped"), (1, "1 frame dropped")):
+        extras = make_extras(dropped_lately=number)
+        drawn = raw(screen(make_status(dropped=40), [], 80, 24, extras), 80, 24)
+        assert f"! {words}" in drawn
+        assert "48;2;240;228;66" in drawn
+    text = "\n".join(lines(make_status(state="no face"), [], 80, 24, make_extras(dropped_lately=3)))
+    assert "! no face" in text, "what hides the face matters more"
+
+
+def test_the_answer_to_a_key_stands_beside_the_state():
+    extras = make_extras(notice="mark at 12.345 s")
+    for status in (make_status(), make_status(paused=True), make_status(state="too dark")):
+        assert lines(status, [], 80, 24, extras)[-2].rstrip().endswith("mark at 12.345 s")
+
+
+def test_a_long_answer_leaves_the_state_in_sight():
+    state = lines(make_status(state="no face"), [], 80, 24, make_extras(notice="disk full " * 20))[-2]
+    assert state.startswith(" ! no face")
+    assert "disk full" in state
+    assert state.rstrip().endswith("…")
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 120])
+def test_the_footer_keeps_every_key_and_as_many_words_as_fit(width):
+    footer = lines(make_status(), [], width, 24, make_extras())[-1]
+    shown = [key for key, *_ in KEYS if f" {key} " in footer]
+    assert len(shown) == min(len(KEYS), width // 4)
+    assert all(word in footer for _, word, _ in KEYS) == (width >= 80)
+    assert "quit" in footer or width < 40
+
+
+def test_help_explains_every_key_and_sign():
+    picture = lines(make_status(), [make_event(14.0)], 80, 24, make_extras(help=True))
+    text = "\n".join(picture)
+    for key, _, meaning in KEYS:
+        assert re.search(rf"^   {key}  {re.escape(meaning)}", text, re.MULTILINE), meaning
+    for sign in ("▲ positive", "├─▼─┤", "╌╌╌ turned away", "┃ your mark", "┄┄┄ threshold"):
+        assert sign in text
 
 
 def test_before_the_first_frame():
@@ -154,10 +270,10 @@ def test_markers_stand_under_the_movement():
 
 
 @pytest.mark.parametrize("label", LOOKS)
-@pytest.mark.parametrize("double", [False, True])
-def test_every_label_has_its_big_letters(label, double):
-    rows = big_text(f"{LOOKS[label].symbol} {label}", double)
-    assert len(rows) == (5 if double else 3)
+@pytest.mark.parametrize("letters", Letters)
+def test_every_label_has_its_big_letters(label, letters):
+    rows = big_text(f"{LOOKS[label].symbol} {label}", letters)
+    assert len(rows) == letters.rows
     assert len({len(row) for row in rows}) == 1
     assert set("".join(rows)) <= set("█▀▄ ")
 

@@ -9,11 +9,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from spotting.candidate import Candidate, Rejection
 from stream.event import MicroExpression
-from stream.overlay.labels import look_of
+from stream.overlay.labels import REJECTED, look_of
+from stream.overlay.words import one_line
 from stream.status import MotionPoint
 
 THRESHOLD = "┄"
+MARK = "┃"
 LONGEST_GAP_S = 0.5
 """Points further apart than this are not joined: nobody looked in between (no face, paused)."""
 LARGEST_VALUE = 1e6
@@ -68,31 +71,55 @@ def curve_top(points: Iterable[MotionPoint]) -> float:
 
 
 def draw_markers(
-    events: Iterable[MicroExpression], width: int, start: float, end: float
+    events: Iterable[MicroExpression],
+    width: int,
+    start: float,
+    end: float,
+    rejections: Iterable[Rejection] = (),
+    marks: Iterable[float] = (),
 ) -> list[tuple[str, str]]:
     """The line under the curve: ``├─▼──┤`` for each event's onset, apex and offset.
 
-    Returns ``width`` pairs of a character and the label that it belongs to ("" for blanks). Later events are
-    drawn over earlier ones, and the apex over everything, since in a narrow window they share a character.
+    Returns ``width`` pairs of a character and the label that it belongs to ("" for blanks and the user's
+    marks, ``REJECTED`` for movements turned away). Marks are drawn over events, later events over earlier
+    ones, any event over what was turned away; an event's apex over its ends, since in a narrow window they
+    share a character.
     """
     cells = [(" ", "")] * width
 
-    def column(time: float) -> int:
-        return math.floor((time - start) / (end - start) * width)
-
-    for event in events:
-        onset, offset = column(event.onset), column(event.offset)
-        span = dict.fromkeys(range(max(onset, 0), min(offset + 1, width)), "─")
-        for place, sign in (
-            (onset, "├"),
-            (offset, "┤"),
-            (column(event.apex), look_of(event.label).symbol),
-        ):
-            if 0 <= place < width:
-                span[place] = sign
+    def put(movement: Candidate, label: str, line: str, ends: str, apex: str) -> None:
+        onset, offset = (_column(time, width, start, end) for time in (movement.onset, movement.offset))
+        span = dict.fromkeys(range(max(onset, 0), min(offset + 1, width)), line)
+        span |= {onset: ends[0], offset: ends[1]}
+        span[_column(movement.apex, width, start, end)] = apex
         for place, sign in span.items():
-            cells[place] = (sign, event.label)
+            if 0 <= place < width:
+                cells[place] = (sign, label)
+
+    for rejection in rejections:
+        put(rejection.movement, REJECTED, "╌", "╌╌", "╌")
+    for event in events:
+        put(event.candidate, event.label, "─", "├┤", look_of(event.label).symbol)
+    for mark in marks:
+        place = _column(mark, width, start, end)
+        if 0 <= place < width:
+            cells[place] = (MARK, "")
     return cells
+
+
+def draw_reasons(rejections: Iterable[Rejection], width: int, start: float, end: float) -> str:
+    """A line of ``width`` characters: why each movement was turned away, under it where there is room."""
+    line = ""
+    for rejection in sorted(rejections, key=lambda one: one.movement.onset):
+        place = _column(rejection.movement.onset, width, start, end)
+        reason = one_line(rejection.reason)
+        if place >= (len(line) + 1 if line else 0) and place + len(reason) <= width:
+            line = line.ljust(place) + reason
+    return line.ljust(width)
+
+
+def _column(time: float, width: int, start: float, end: float) -> int:
+    return math.floor((time - start) / (end - start) * width)
 
 
 def _columns(points: Sequence[MotionPoint], count: int, start: float, end: float) -> tuple[Floats, Floats]:

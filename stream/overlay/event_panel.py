@@ -9,7 +9,7 @@ from rich.text import Text
 
 from recognizer.recognition import CLASSES, UNCERTAIN
 from stream.event import MicroExpression
-from stream.overlay.big_text import big_text
+from stream.overlay.big_text import Letters, big_text
 from stream.overlay.labels import QUIET, look_of
 from stream.overlay.words import bar
 
@@ -23,23 +23,24 @@ NAMES_FIT = 30
 """From this many columns on, the probability bars are labelled with the names of the classes."""
 
 
-def event_panel(event: MicroExpression | None, now: float, width: int, double: bool) -> Panel:
-    """A panel of ``panel_height(double)`` lines; ``now`` is the source's time, in seconds."""
+def event_panel(event: MicroExpression | None, now: float, width: int, letters: Letters) -> Panel:
+    """A panel of ``panel_height(letters)`` lines; ``now`` is the source's time, in seconds."""
     inner = width - FRAME
     if event is None:
-        return _empty_panel(width, double)
+        return _empty_panel(width, letters)
     look = look_of(event.label)
     age = max(now - event.candidate.decided, 0.0)
     fresh = age <= FRESH_S
     ink = "#000000" if fresh else look.colour
-    lines = [*_label_beside_bars(event, inner, double, ink, fresh), _when(event, inner), _trust(event, inner)]
-    if double:
+    big = _label_beside_bars(event, inner, letters, ink, fresh)
+    lines = [*big, _when(event, inner), _trust(event, inner)]
+    if letters is Letters.double:
         lines.insert(-2, Text(""))
     return Panel(
         Group(*lines),
         box=box.HEAVY if fresh else box.ROUNDED,
         width=width,
-        height=panel_height(double),
+        height=panel_height(letters),
         style=f"#000000 on {look.colour}" if fresh else "none",
         border_style=f"bold {ink}",
         title=Text(f" {look.symbol} {event.label} ", style="bold"),
@@ -49,34 +50,35 @@ def event_panel(event: MicroExpression | None, now: float, width: int, double: b
     )
 
 
-def panel_height(double: bool) -> int:
+def panel_height(letters: Letters) -> int:
     """Lines that the panel takes, border included."""
-    return 10 if double else 7
+    return 10 if letters is Letters.double else 4 + letters.rows
 
 
-def _empty_panel(width: int, double: bool) -> Panel:
+def _empty_panel(width: int, letters: Letters) -> Panel:
     lines = ["", "", "No micro-expression yet.", "The latest one will stand here.", ""]
-    if double:
-        lines.insert(0, "")
+    lines[:0] = [""] * ((panel_height(letters) - 7) // 2)
     return Panel(
         Text("\n".join(lines), justify="center", no_wrap=True, overflow="ellipsis", style=QUIET),
         box=box.ROUNDED,
         width=width,
-        height=panel_height(double),
+        height=panel_height(letters),
         border_style=QUIET,
     )
 
 
-def _label_beside_bars(event: MicroExpression, inner: int, double: bool, ink: str, fresh: bool) -> list[Text]:
+def _label_beside_bars(
+    event: MicroExpression, inner: int, letters: Letters, ink: str, fresh: bool
+) -> list[Text]:
     symbol = look_of(event.label).symbol
-    roomy = big_text(f"{symbol} {event.label}", double)
-    word = roomy if inner - len(roomy[0]) >= NAMES_FIT else big_text(event.label, double)
+    roomy = big_text(f"{symbol} {event.label}", letters)
+    word = roomy if inner - len(roomy[0]) >= NAMES_FIT else big_text(event.label, letters)
     room = inner - len(word[0]) - 3
     bars = [_bar(event, name, room, fresh) for name in CLASSES]
     first = (len(word) - len(bars)) // 2
     lines = []
-    for row, letters in enumerate(word):
-        line = Text(letters + "   ", style=f"bold {ink}", no_wrap=True, overflow="crop")
+    for row, dots in enumerate(word):
+        line = Text(dots + "   ", style=f"bold {ink}", no_wrap=True, overflow="crop")
         if first <= row < first + len(bars):
             line.append_text(bars[row - first])
         lines.append(line)
@@ -84,10 +86,10 @@ def _label_beside_bars(event: MicroExpression, inner: int, double: bool, ink: st
 
 
 def _bar(event: MicroExpression, name: str, room: int, fresh: bool) -> Text:
-    """``positive ███▌   34 %``, or the class's symbol for its name where there is little room."""
+    """``positive ███▌   34 %``; where there is little room, the name's first letters."""
     probability = event.probabilities.get(name, 0.0)
     look = look_of(name)
-    title = f"{look.symbol} {name:<8} " if room >= NAMES_FIT - 3 else f"{look.symbol} "
+    title = f"{look.symbol} {name:<8} " if room >= NAMES_FIT - 3 else f"{look.symbol} {name[:3]} "
     length = max(room - len(title) - 6, 0)
     style = "#000000" if fresh else look.colour
     weight = "bold " if name == event.label else ""

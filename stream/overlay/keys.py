@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 """What arrow, function and Alt keys send (ECMA-48, section 5.4)."""
@@ -56,12 +56,16 @@ else:
             yield lambda: _pressed(terminal)
         finally:
             # Flushing drops keys pressed while we were leaving: they were not meant for the shell.
-            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+            with suppress(termios.error):  # the terminal may have gone
+                termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
     def _pressed(terminal: int) -> str:
         keys = ""
         while select.select([terminal], [], [], 0)[0]:
-            chunk = os.read(terminal, 64).decode(errors="ignore")
+            try:
+                chunk = os.read(terminal, 64).decode(errors="ignore")
+            except OSError:
+                chunk = ""
             if not chunk:  # the terminal hung up
                 break
             keys += chunk

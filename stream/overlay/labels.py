@@ -24,6 +24,8 @@ LOOKS = {
     UNCERTAIN: Look("?", "#a0a0a0"),
 }
 
+REJECTED = "rejected"
+"""Stands for the label of a movement that was turned away."""
 QUIET = "#808080"
 """Secondary words. The terminal's own "bright black" is invisible in some themes."""
 WARNING = "#e69f00"

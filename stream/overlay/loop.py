@@ -5,63 +5,122 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.live import Live
 
 from recognizer.native_log import native_log
 from stream.event import MicroExpression
-from stream.interrupts import stop_requests
+from stream.interrupts import let_go_of_stdout, stop_requests
 from stream.live_session import LiveSession
+from stream.overlay.controls import Controls, Reach
+from stream.overlay.half_blocks import ink_of
 from stream.overlay.keys import single_keys
 from stream.overlay.screen import screen
+from stream.overlay.snapshot import save_snapshot
+from stream.status import Status
 
 REFRESH_S = 0.1
 REMEMBERED = 100
 """Recent events kept for the list and the curve's markers; ``on_event`` sees all of them."""
 
 
-def run_overlay(session: LiveSession, on_event: Callable[[MicroExpression], None]) -> None:
+def run_overlay(
+    session: LiveSession,
+    on_event: Callable[[MicroExpression], None],
+    reach: Reach | None = None,
+    ascii_only: bool = False,
+    list_rejected: bool = False,
+) -> None:
     """Show the session on the whole terminal until it ends, or until ``q``, Ctrl-C or SIGTERM stop it.
 
     ``on_event`` is called with each event before it is drawn. Stopping is a request: what the session still
-    delivers is still handled; asking a second time leaves at once. The terminal is restored whatever happens,
-    and an error of the session or of ``on_event`` passes through.
+    delivers is still handled; asking a second time leaves at once. A terminal that goes away asks for it too.
+    The terminal is restored whatever happens, and an error of the session or of ``on_event`` passes through.
     """
+    reach = reach or Reach()
     console = Console()
+    controls = Controls(session, reach, ink_of(console, ascii_only), list_rejected)
     events: deque[MicroExpression] = deque(maxlen=REMEMBERED)
     with (
         native_log(),
         stop_requests() as stop_requested,
         single_keys() as pressed_keys,
-        Live(
-            console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-        ) as live,
+        _canvas(console) as draw,
     ):
         stopping = False
+        watched = True
         next_refresh = time.monotonic()
         while session.running:
             keys = pressed_keys().lower()
-            if "q" in keys or (stop_requested() and not stopping):
+            if "q" in keys or ((stop_requested() or not watched) and not stopping):
                 if stopping:
                     return
                 stopping = True
                 session.stop()
-            if keys.count("p") % 2:
-                (session.resume if session.status().paused else session.pause)()
+            for key in keys:
+                controls.press(key)
             if time.monotonic() >= next_refresh:
                 status = session.status()
                 if stopping:
                     status = replace(status, state="stopping", paused=False)
-                console.size = _terminal_size()
-                live.update(screen(status, tuple(events), *console.size), refresh=True)
+                drawn = _picture(console, status, events, controls)
+                watched = watched and draw(drawn)
+                if controls.snapshot_wanted:
+                    _snapshot(controls, reach, status, drawn, console.size)
                 next_refresh = time.monotonic() + REFRESH_S
             event = session.poll(max(next_refresh - time.monotonic(), 0.0))
             if event is not None:
                 on_event(event)
                 events.append(event)
+
+
+@contextmanager
+def _canvas(console: Console) -> Iterator[Callable[[RenderableType], bool]]:
+    """The terminal's second screen; yields what draws on it and returns False once the terminal is gone."""
+    live = Live(
+        console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+    )
+
+    def draw(picture: RenderableType) -> bool:
+        try:
+            live.update(picture, refresh=True)
+        except OSError:
+            return False
+        return console.is_terminal  # without one, rich draws nothing and does not complain
+
+    live.start()
+    try:
+        yield draw
+    finally:
+        with suppress(OSError):
+            live.stop()
+        if not console.is_terminal:
+            let_go_of_stdout()
+
+
+def _picture(
+    console: Console, status: Status, events: deque[MicroExpression], controls: Controls
+) -> RenderableType:
+    with suppress(OSError):  # the terminal may have gone; drawing will tell
+        console.size = _terminal_size()
+    return screen(status, tuple(events), *console.size, controls.extras(status))
+
+
+def _snapshot(
+    controls: Controls, reach: Reach, status: Status, drawn: RenderableType, size: ConsoleDimensions
+) -> None:
+    controls.snapshot_wanted = False
+    assert reach.onlooker is not None
+    try:
+        files = save_snapshot(reach.folder, status.time, reach.onlooker, drawn, size.width, size.height)
+    except OSError as error:
+        controls.tell(f"no snapshot: {error.strerror}")
+    else:
+        controls.tell(f"{len(files)} files {files[0].name.removesuffix('screen.svg')}*")
 
 
 def _terminal_size() -> ConsoleDimensions:

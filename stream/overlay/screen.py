@@ -10,10 +10,16 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from spotting.candidate import Rejection
 from stream.event import MicroExpression
-from stream.overlay.curve import THRESHOLD, curve_top, draw_curve, draw_markers
+from stream.overlay.ascii_only import AsciiOnly
+from stream.overlay.big_text import Letters
+from stream.overlay.curve import MARK, THRESHOLD, curve_top, draw_curve, draw_markers, draw_reasons
 from stream.overlay.event_panel import event_panel, panel_height
-from stream.overlay.labels import CALM, QUIET, WARNING, look_of
+from stream.overlay.extras import Extras
+from stream.overlay.help_panel import footer, help_lines
+from stream.overlay.labels import CALM, QUIET, REJECTED, WARNING, look_of
+from stream.overlay.panes import Beside, picture_panes
 from stream.overlay.words import clock, ends, milliseconds, one_line, rejections
 from stream.status import Status
 
@@ -23,48 +29,79 @@ CALM_STATES = frozenset({"watching", "learning the face", "finished", "stopping"
 """Every other state needs the user's attention."""
 CURVE = "#0072b2"
 ABOVE_THRESHOLD = f"bold {WARNING}"
+ALARM = "bold #000000 on #f0e442"
 WIDE = 70
 """From this many columns on, nothing is left out for want of width."""
 GUTTER = 7
 """Columns left of the curve, for its scale."""
+SMALLEST_PICTURE, LARGEST_PICTURE = 6, 20
+"""Lines of a picture; it is twice as many columns wide, for a character is twice as high as wide."""
+LEAST_LEFT = 56
+"""Columns that the rest needs beside the pictures."""
+NOTHING = Extras()
 
 
 @dataclass(frozen=True)
 class Room:
     """How many lines each part gets."""
 
-    double: bool
+    letters: Letters
     counters: int
     curve: int
+    reasons: int
     recent: int
 
+    @property
+    def below(self) -> int:
+        """Lines of curve and list together."""
+        curve = self.curve + 2 + self.reasons if self.curve else 0
+        return curve + (self.recent + 1 if self.recent else 0)
 
-def screen(status: Status, events: Sequence[MicroExpression], width: int, height: int) -> Group:
+
+def screen(
+    status: Status, events: Sequence[MicroExpression], width: int, height: int, extras: Extras = NOTHING
+) -> RenderableType:
     """At most ``height`` lines of at most ``width`` columns; ``events`` are the recent ones, oldest first."""
-    room = _room(width, height)
+    picture = _picture_columns(width, height) if extras.pictures else 0
+    left = width - picture - 1 if picture else width
+    room = _room(left, height, extras)
     last = events[-1] if events else None
-    parts: list[RenderableType] = [
-        *_header(status, width),
-        event_panel(last, status.time, width, room.double),
-        *_curve(status, events, width, room.curve),
-        *_recent(events, width, room.recent),
-        *_counters(status, width)[: room.counters],
-        _state(status, width),
-        _footer(status, width),
-    ]
-    return Group(*parts)
+    body: list[RenderableType] = [event_panel(last, status.time, left, room.letters)]
+    if extras.help:
+        body.extend(help_lines(left, room.counters + room.below, extras.sound is not None))
+    else:
+        body.extend(_curve(status, events, left, room, extras))
+        body.extend(_recent(events, left, room.recent, extras))
+        body.extend(_counters(status, left)[: room.counters])
+    middle: RenderableType = Group(*body)
+    if picture:
+        middle = Beside(middle, left, Group(*picture_panes(last, picture, extras)), picture)
+    whole = Group(
+        *_header(status, width), middle, _state(status, width, extras), footer(status.paused, extras, width)
+    )
+    return AsciiOnly(whole) if extras.ink.ascii else whole
 
 
-def _room(width: int, height: int) -> Room:
+def _picture_columns(width: int, height: int) -> int:
+    """Two square pictures, one above the other, each with a title; none where the rest would suffer."""
+    rows = min((height - 4) // 2 - 1, LARGEST_PICTURE, (width - 1 - LEAST_LEFT) // 2)
+    return 2 * rows if rows >= SMALLEST_PICTURE else 0
+
+
+def _room(width: int, height: int, extras: Extras) -> Room:
     """What is left after the header, the event, the state and the keys goes to the curve and the list."""
-    double = width >= 110 and height >= 32
-    left = height - 4 - panel_height(double)
+    spacious = width >= 100 and height >= 32
+    plain = extras.ink.ascii and height >= 15
+    letters = Letters.double if spacious else Letters.plain if plain else Letters.half
+    left = height - 4 - panel_height(letters)
     counters = min(max(left, 0), 2)
     left -= counters
     # The curve needs its title and the markers' line besides its own height, the list its heading.
+    reasons = 1 if extras.list_rejected and left >= 8 else 0
+    left -= reasons
     curve = min(max(3, left // 2), 12) if left >= 5 else 0
     left -= curve + 2 if curve else 0
-    return Room(double=double, counters=counters, curve=curve, recent=max(left - 1, 0))
+    return Room(letters, counters, curve, reasons, max(left - 1, 0))
 
 
 def _header(status: Status, width: int) -> list[Text]:
@@ -82,52 +119,100 @@ def _header(status: Status, width: int) -> list[Text]:
     ]
 
 
-def _curve(status: Status, events: Sequence[MicroExpression], width: int, height: int) -> list[Text]:
-    if not height:
+def _curve(
+    status: Status, events: Sequence[MicroExpression], width: int, room: Room, extras: Extras
+) -> list[Text]:
+    if not room.curve:
         return []
     end = status.time
     start = end - CURVE_S
     points = [point for point in status.curve if start <= point.time <= end]
     top = curve_top(points)
-    rows = draw_curve(points, width - GUTTER - 1, height, start, end, top)
+    columns = width - GUTTER - 1
+    rows = draw_curve(points, columns, room.curve, start, end, top)
     unit = "px of a 256 px face, " if width >= WIDE else "px, "
     title = Text.assemble((" motion", "bold"), (f" in {unit}last {CURVE_S:.0f} s", QUIET))
     if points and math.isfinite(points[-1].threshold):
         title.append(f"  {THRESHOLD * 3} ", WARNING).append(f"threshold {points[-1].threshold:.2f}", QUIET)
     lines = [ends(title, Text(""), width)]
-    limit = next((row for row in range(height) if THRESHOLD in rows[row]), height)
-    for row, cells in enumerate(rows):
-        scale = f"{top:g}" if row == 0 else "0" if row == height - 1 else ""
-        line = Text(f"{scale:>{GUTTER - 1}} ", style=QUIET, no_wrap=True, overflow="crop")
-        for dashed, run in groupby(cells, key=lambda cell: cell == THRESHOLD):
-            line.append("".join(run), WARNING if dashed else ABOVE_THRESHOLD if row < limit else CURVE)
+    markers = draw_markers(events, columns, start, end, extras.rejections, extras.marks)
+    limit = next((row for row in range(room.curve) if THRESHOLD in rows[row]), room.curve)
+    for row, dots in enumerate(rows):
+        scale = f"{top:g}" if row == 0 else "0" if row == room.curve - 1 else ""
+        line = _gutter(scale)
+        styles = [
+            _curve_style(cell, label, row < limit) for cell, (_, label) in zip(dots, markers, strict=True)
+        ]
+        for style, run in groupby(zip(styles, dots, strict=True), key=lambda pair: pair[0]):
+            line.append("".join(cell for _, cell in run), style)
         lines.append(line)
-    markers = Text(f"{'event':>{GUTTER - 1}} ", style=QUIET, no_wrap=True, overflow="crop")
-    for sign, label in draw_markers(events, width - GUTTER - 1, start, end):
-        markers.append(sign, f"bold {look_of(label).colour}" if label else "none")
-    lines.append(markers)
+    under = _gutter("event")
+    for label, cells in groupby(markers, key=lambda cell: cell[1]):
+        under.append("".join(sign for sign, _ in cells), _hump(label) if label else "bold")
+    lines.append(under)
+    if room.reasons:
+        reasons = draw_reasons(extras.rejections, columns, start, end)
+        lines.append(_gutter("why").append(reasons, QUIET))
     return lines
 
 
-def _recent(events: Sequence[MicroExpression], width: int, rows: int) -> list[Text]:
+def _curve_style(cell: str, label: str, above: bool) -> str:
+    if cell == THRESHOLD:
+        return WARNING
+    if label:
+        return _hump(label)
+    return ABOVE_THRESHOLD if above else CURVE
+
+
+def _gutter(words: str) -> Text:
+    return Text(f"{words:>{GUTTER - 1}} ", style=QUIET, no_wrap=True, overflow="crop")
+
+
+def _hump(label: str) -> str:
+    """The style of a movement on the curve: what was turned away is grey, an event has its label's colour."""
+    return QUIET if label == REJECTED else f"bold {look_of(label).colour}"
+
+
+def _recent(events: Sequence[MicroExpression], width: int, rows: int, extras: Extras) -> list[Text]:
+    """The newest first: events, the user's marks, and what was turned away where that is asked for."""
     if rows < 1:
         return []
-    with_latency = width >= WIDE
     heading = f" {'events':<13}{'onset':>10}{'apex':>10}{'offset':>10}{'ms':>6}{'conf.':>7}"
-    lines = [Text(heading + ("   latency" if with_latency else ""), style=QUIET)]
-    for event in reversed(events[-rows:]):
-        look = look_of(event.label)
-        line = Text.assemble(
-            (f" {look.symbol} {event.label:<11}", f"bold {look.colour}"),
-            f"{event.onset:10.3f}{event.apex:10.3f}{event.offset:10.3f}",
-            f"{event.candidate.duration * 1000:6.0f}{event.confidence:7.0%}",
-            f"{event.latency_ms:7.0f} ms" if with_latency else "",
-        )
-        lines.append(line)
+    lines = [Text(heading + ("   latency" if width >= WIDE else ""), style=QUIET)]
+    entries = [(event.onset, _event_line(event, width)) for event in events]
+    entries += [
+        (mark, Text(f" {MARK} {f'mark {number}':<11}{mark:10.3f}", style="bold"))
+        for number, mark in enumerate(extras.marks, start=1)
+    ]
+    if extras.list_rejected:
+        entries += [
+            (rejection.movement.onset, _rejected_line(rejection)) for rejection in extras.rejections[-rows:]
+        ]
+    entries.sort(key=lambda entry: entry[0])
+    lines.extend(line for _, line in reversed(entries[-rows:]))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     lines.extend(Text("") for _ in range(rows + 1 - len(lines)))
     return lines
+
+
+def _event_line(event: MicroExpression, width: int) -> Text:
+    look = look_of(event.label)
+    return Text.assemble(
+        (f" {look.symbol} {event.label:<11}", f"bold {look.colour}"),
+        f"{event.onset:10.3f}{event.apex:10.3f}{event.offset:10.3f}",
+        f"{event.candidate.duration * 1000:6.0f}{event.confidence:7.0%}",
+        f"{event.latency_ms:7.0f} ms" if width >= WIDE else "",
+    )
+
+
+def _rejected_line(rejection: Rejection) -> Text:
+    movement = rejection.movement
+    return Text(
+        f" ╌ {'turned away':<11}{movement.onset:10.3f}{movement.apex:10.3f}{movement.offset:10.3f}"
+        f"{movement.duration * 1000:6.0f}  {one_line(rejection.reason)}",
+        style=QUIET,
+    )
 
 
 def _counters(status: Status, width: int) -> list[Text]:
@@ -140,19 +225,18 @@ def _counters(status: Status, width: int) -> list[Text]:
     return lines
 
 
-def _state(status: Status, width: int) -> Text:
+def _state(status: Status, width: int, extras: Extras) -> Text:
     """The state in words; what needs attention stands on a filled line that cannot be overlooked."""
-    words = one_line(status.state)
+    words, style = one_line(status.state), ALARM
     if status.paused:
-        return ends(Text(" ‖ paused: nothing is seen until you resume"), Text(""), width, "bold reverse")
-    if words in CALM_STATES:
-        return ends(Text(f" ● {words}"), Text(""), width, f"bold {CALM}")
-    return ends(Text(f" ! {words}"), Text(""), width, "bold #000000 on #f0e442")
-
-
-def _footer(status: Status, width: int) -> Text:
-    line = Text.assemble(
-        " ", (" q ", "reverse"), " quit   ", (" p ", "reverse"), " resume" if status.paused else " pause"
-    )
-    line.truncate(width, overflow="crop")
-    return line
+        line, style = " ‖ paused: nothing is seen until you resume", "bold reverse"
+    elif words not in CALM_STATES:
+        line = f" ! {words}"
+    elif extras.dropped_lately:
+        noun = "frame" if extras.dropped_lately == 1 else "frames"
+        line = f" ! {extras.dropped_lately} {noun} dropped"
+    else:
+        line, style = f" ● {words}", f"bold {CALM}"
+    state, notice = Text(line), Text(one_line(extras.notice))
+    notice.truncate(max(width - state.cell_len - 2, 0), overflow="ellipsis")  # the state matters more
+    return ends(state, notice.append(" ") if extras.notice else notice, width, style)

@@ -1,0 +1,36 @@
+"""What the overlay shows beside the session's status and its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recognizer.face import Gray
+from spotting.candidate import Rejection
+from stream.overlay.half_blocks import Ink
+from stream.overlay.onlooker import EventMotion
+
+RICH = Ink()
+"""A terminal that can show everything."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Everything is optional: without it, nothing of it is drawn."""
+
+    rejections: tuple[Rejection, ...] = ()
+    """Movements turned away, oldest first."""
+    marks: tuple[float, ...] = ()
+    """Moments that the user marked, seconds on the source's clock."""
+    face: Gray | None = None
+    motion: EventMotion | None = None
+    pictures: bool = False
+    """Whether there is a place for pictures."""
+    dropped_lately: int = 0
+    """Frames dropped in the last seconds."""
+    notice: str = ""
+    """An answer to the last key, in words."""
+    sound: bool | None = None
+    """On or off; None where this session has none."""
+    list_rejected: bool = False
+    help: bool = False
+    ink: Ink = RICH
