@@ -37,6 +37,12 @@ WeightsOption = Annotated[Path | None, typer.Option("--weights", help="Model mad
 OutOption = Annotated[Path | None, typer.Option("--out", help="Keep the session in this new folder.")]
 FacesOption = Annotated[bool, typer.Option("--save-faces", help="With --out: pictures of the faces.")]
 RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the clean video; never sound.")]
+LslOption = Annotated[bool, typer.Option("--lsl", help="Send events as Lab Streaming Layer markers.")]
+RejectedOption = Annotated[
+    bool, typer.Option("--show-rejected", help="Lines: also what was turned away, and why.")
+]
+SoundOption = Annotated[bool, typer.Option("--sound", help="A short tone for each event; key s.")]
+AsciiOption = Annotated[bool, typer.Option("--ascii", help="Overlay without any character beyond ASCII.")]
 RenderOption = Annotated[Path | None, typer.Option("--render", help="Write a video with the events in it.")]
 
 
@@ -45,6 +51,13 @@ class Speed(str, Enum):
 
     realtime = "realtime"
     max = "max"
+
+
+class Executor(str, Enum):
+    """Where a batch is worked on."""
+
+    local = "local"
+    ray = "ray"
 
 
 @app.callback()
@@ -62,32 +75,47 @@ def live(
     out: OutOption = None,
     save_faces: FacesOption = False,
     record: RecordOption = None,
+    lsl: LslOption = False,
+    show_rejected: RejectedOption = False,
+    sound: SoundOption = False,
+    ascii_only: AsciiOption = False,
     json: JsonOption = False,
     config: ConfigOption = None,
     weights: WeightsOption = None,
 ) -> None:
-    """Watch a camera or a live stream until q is pressed."""
+    """Watch a camera or a live stream until q is pressed.
+
+    Keys: q quit, p pause, m mark this moment, r list what was turned away, s sound, c snapshot, h help.
+    """
     from stream.records.records import RecordOptions
     from stream.session import Session
     from stream.watch_session import watch_session
 
     settings = _settings(config, weights)
-    keep = RecordOptions(out, save_faces, record)
+    keep = RecordOptions(out, save_faces, record, lsl=lsl)
     if source is not None and camera is not None:
         raise AtmeError("a camera and --source at once; give one of them")
     opener = partial(Session.camera, camera) if source is None else partial(Session.open, source)
-    watch_session(partial(opener, settings), events, json, keep)
+    opener = partial(opener, settings, wait=True)
+    watch_session(opener, events, json, keep, None, None, show_rejected, sound, ascii_only)
 
 
 @app.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Video files, or folders of images.")],
     speed: Annotated[Speed, typer.Option(help="As recorded, or as fast as it goes.")] = Speed.realtime,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Batch: this many at a time, a session folder each in --out.")
+    ] = None,
+    executor: Annotated[Executor, typer.Option(help="Batch: on this machine, or on Ray.")] = Executor.local,
     events: EventsOption = None,
     out: OutOption = None,
     save_faces: FacesOption = False,
     record: RecordOption = None,
     render: RenderOption = None,
+    show_rejected: RejectedOption = False,
+    sound: SoundOption = False,
+    ascii_only: AsciiOption = False,
     json: JsonOption = False,
     config: ConfigOption = None,
     weights: WeightsOption = None,
@@ -98,13 +126,20 @@ def replay(
     from stream.watch_session import watch_session
 
     settings = _settings(config, weights)
+    if jobs is not None or executor is Executor.ray:
+        if out is None or events or json or record or render:
+            raise AtmeError(
+                "a batch (--jobs, --executor) writes session folders: give --out, no other output"
+            )
+        _batch(files, out, settings, save_faces, jobs or 1, executor)
+        return
     several = len(files) > 1
     if several and (record or render):
         raise AtmeError("--record and --render name one video; replay one recording at a time")
     for path in files:
         keep = RecordOptions(out / path.stem if out and several else out, save_faces, record, render)
         opener = partial(Session.replay, path, settings, speed=speed.value)
-        if watch_session(opener, events, json, keep, recording=path):
+        if watch_session(opener, events, json, keep, path, None, show_rejected, sound, ascii_only):
             break
 
 
@@ -145,6 +180,8 @@ def recognize(
 def demo(
     clip: Annotated[Path | None, typer.Option(help="A rendered clip with its truth beside it.")] = None,
     speed: Annotated[Speed, typer.Option(help="As recorded, or as fast as it goes.")] = Speed.realtime,
+    sound: SoundOption = False,
+    ascii_only: AsciiOption = False,
 ) -> None:
     """Replay a rendered face with three known micro-expressions and compare what was found."""
     from stream.demo import compare, demo_clip, read_truth
@@ -155,9 +192,19 @@ def demo(
     truth = read_truth(path)
     found: list[MicroExpression] = []
     settings = _settings(None, None)
-    watch_session(partial(Session.replay, path, settings, speed=speed.value), also=found.append)
+    opener = partial(Session.replay, path, settings, speed=speed.value)
+    watch_session(opener, also=found.append, sound=sound, ascii_only=ascii_only)
     if not compare(truth, found):
         raise typer.Exit(1)
+
+
+@app.command()
+def cameras() -> None:
+    """List the cameras of this machine with the formats, sizes and rates that they offer."""
+    from stream.cameras import find_cameras, lines
+
+    for line in lines(find_cameras()):
+        print(line)
 
 
 @app.command()
@@ -177,6 +224,45 @@ def doctor() -> None:
         print(f"{mark}  {finding.name:<14}  {finding.text}")
     if not healthy:
         raise typer.Exit(2)
+
+
+def _batch(
+    files: list[Path], out: Path, settings: Settings, save_faces: bool, jobs: int, executor: Executor
+) -> None:
+    from rich.console import Console
+
+    from stream.batch import plan
+    from stream.batch_view import summary, watch_batch
+    from stream.batch_workers import run_here, run_on_ray
+
+    planned = plan(files, out, settings, save_faces)
+    messages = run_on_ray(planned) if executor is Executor.ray else run_here(planned, jobs)
+    outcomes = watch_batch(planned, messages)
+    Console().print(summary(outcomes))
+    if any(one.state == "failed" for one in outcomes):
+        raise typer.Exit(2)
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="This suite; may be repeated.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repetitions.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the tables and plots.")] = Path("bench"),
+) -> None:
+    """Measure this machine: every figure as a ratio to a peer or a floor of the same run."""
+    import os
+    import subprocess
+    import sys
+
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "benchmarks").is_dir():
+        raise AtmeError("the benchmarks are not installed with the program; run make bench in its repository")
+    command = [sys.executable, "-m", "benchmarks", "--out", str(out), *(["--quick"] if quick else [])]
+    command += [word for name in only or [] for word in ("--only", name)]
+    # A process of its own: the live program never imports what trains or measures.
+    path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False)
+    raise typer.Exit(done.returncode)
 
 
 def _settings(config: Path | None, weights: Path | None) -> Settings:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import stat
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from recognizer.errors import AtmeError
+from spotting.candidate import Rejection
 from stream.event import MicroExpression
 
 SECONDS = frozenset({"onset", "apex", "offset", "decided"})
@@ -30,6 +34,12 @@ def event_line(event: MicroExpression) -> str:
         ensure_ascii=False,
         allow_nan=False,
     )
+
+
+def rejection_line(rejection: Rejection) -> str:
+    """A movement that was turned away as one line of JSON, without the line break: its fields, ``reason``."""
+    fields = {**asdict(rejection.movement), "reason": rejection.reason}
+    return json.dumps({name: plain(name, value) for name, value in fields.items()}, ensure_ascii=False)
 
 
 def plain(name: str, value: Any) -> Any:
@@ -55,7 +65,8 @@ class EventLog:
     """``--events FILE.jsonl``: appends each event, flushed and synced to the disk before ``write`` returns.
 
     Open it before the session starts, so that a path that cannot be written to costs nobody a recording.
-    An existing file is continued, never overwritten.
+    An existing file is continued, never overwritten. What a full disk refuses is kept in memory and tried
+    again with the next event.
 
     Raises:
         AtmeError: the file cannot be opened for writing, or (from ``write``) the disk refuses the event.
@@ -88,6 +99,8 @@ class EventLog:
         self._file.flush()
         if self._on_disk:  # pipes and /dev/stdout cannot be synced
             os.fsync(self._file.fileno())
+            if os.fstat(self._file.fileno()).st_nlink == 0:  # POSIX writes on into a file that was removed
+                raise FileNotFoundError(errno.ENOENT, "the file was removed")
 
     def __enter__(self) -> EventLog:
         return self
@@ -95,7 +108,8 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # ``write`` has said so already
+            self._file.close()
 
 
 def _ends_mid_line(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from queue import SimpleQueue
 from typing import Protocol
 
 from recognizer.feature import PairFeatures
@@ -10,12 +11,13 @@ from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import MicroExpression
 from stream.frame import Frame
+from stream.gap import Gap
 
 
 class Observer(Protocol):
     """Called by the session's worker threads, in order; every method must return at once and never raise.
 
-    ``frame`` and ``rejection`` come from the spotting thread, ``event`` from the recognition thread,
+    ``frame``, ``gap`` and ``rejection`` come from the spotting thread, ``event`` from the recognition thread,
     before the event is shown to anyone. A rejection may come from either. Pictures belong to the session:
     whoever needs one after the call returns copies it.
     """
@@ -30,6 +32,10 @@ class Observer(Protocol):
 
     def rejection(self, rejection: Rejection) -> None:
         """A movement was turned away."""
+        ...
+
+    def gap(self, gap: Gap) -> None:
+        """Time passed unseen; told before the frame that ends it."""
         ...
 
 
@@ -53,3 +59,28 @@ class Observers:
         """Passed on."""
         for observer in self._all:
             observer.rejection(rejection)
+
+    def gap(self, gap: Gap) -> None:
+        """Passed on."""
+        for observer in self._all:
+            observer.gap(gap)
+
+
+class RejectedQueue:
+    """An observer that hands the movements that are turned away to whoever reads its queue."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[Rejection] = SimpleQueue()
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """Of no interest."""
+
+    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+        """Of no interest."""
+
+    def rejection(self, rejection: Rejection) -> None:
+        """Kept until it is read."""
+        self.queue.put(rejection)
+
+    def gap(self, gap: Gap) -> None:
+        """Of no interest."""

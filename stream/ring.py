@@ -8,40 +8,59 @@ from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from stream.frame import Frame
 
+LOSSLESS_BACKLOG = 8
+"""Frames of a recording that are read ahead."""
+LEAST_KEPT = 6
+"""Frames before the current one that stay whatever their age: later stages may still look at them."""
+MAX_BYTES = 768 * 2**20
+"""Room for a second and a half of 4K at 20 fps, or of 640×480 at any rate."""
+
 
 class RingBuffer:
-    """A fixed pool of picture slots: one thread pushes, one takes frames in order, any number look back.
+    """A pool of picture slots: one thread pushes, one takes frames in order, any number look back.
 
-    A frame is *unread* until ``next`` hands it out, then *current* until the following ``next``, then one of
-    the ``history`` frames before the current one; after that its slot is free for the writer. Current and
-    history are never overwritten. When ``max_backlog`` frames are unread and another comes,
+    A frame is *unread* until ``next`` hands it out, then *current* until the following ``next``, then
+    *history* as long as it is at most ``history_s`` older than the current one; after that its slot is free
+    for the writer. Current and history are never overwritten. What counts is the frames' own times, so a
+    source may be faster than it claims. When too many frames are unread and another comes,
 
     - ``lossless=True`` makes ``push`` wait for the reader: nothing is ever dropped (replay);
-    - ``lossless=False`` skips the oldest unread frame and counts it in ``dropped``: the newest always gets
-      in and the writer never waits (live).
+    - ``lossless=False`` skips unread frames more than ``backlog_s`` older than the new one and counts them in
+      ``dropped``: the newest always gets in and the writer never waits (live).
 
-    Memory: (history + max_backlog + 1) pictures, reserved at the start.
+    Memory: as many pictures as that takes, but no more than ``max_bytes`` (and always a handful); where that
+    is not enough, the oldest of the history go first, then the oldest unread.
     """
 
-    def __init__(self, size: tuple[int, int], history: int, max_backlog: int, *, lossless: bool) -> None:
-        """``size`` is width and height in pixels; ``history`` ≥ 0 and ``max_backlog`` ≥ 1 are in frames."""
-        if history < 0 or max_backlog < 1:
-            raise ValueError("a ring needs history >= 0 and max_backlog >= 1")
+    def __init__(
+        self,
+        size: tuple[int, int],
+        history_s: float,
+        backlog_s: float,
+        *,
+        lossless: bool,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        """``size`` is width and height in pixels; ``history_s`` ≥ 0 and ``backlog_s`` ≥ 0."""
+        if history_s < 0 or backlog_s < 0:
+            raise ValueError("a ring needs history_s >= 0 and backlog_s >= 0")
         width, height = size
-        capacity = history + max_backlog + 1
-        self._images = np.empty((capacity, height, width, 3), np.uint8)
-        self._frames: list[Frame | None] = [None] * capacity
-        self._captured = [0.0] * capacity
+        self._shape = (height, width, 3)
+        self._most = max(max_bytes // (3 * width * height), LOSSLESS_BACKLOG + LEAST_KEPT + 2)
+        self._images: list[npt.NDArray[np.uint8]] = []  # grows while it must
+        self._frames: list[Frame | None] = []
+        self._captured: list[float] = []
         self._slots: dict[int, int] = {}  # frame index → slot, for every frame that is still whole
-        self._free = deque(range(capacity))
+        self._free: deque[int] = deque()
         self._unread: deque[int] = deque()
         self._kept: deque[int] = deque()  # history, oldest first; the current frame is its last
-        self._history = history
-        self._max_backlog = max_backlog
+        self._history_s = history_s
+        self._backlog_s = backlog_s
         self._lossless = lossless
         self._dropped = 0
         self._closed = False
@@ -70,20 +89,20 @@ class RingBuffer:
         Frame indices must grow, gaps are fine. Raises AtmeError for a picture of another size.
         """
         captured = time.monotonic()
-        if frame.image.shape != self._images.shape[1:]:
+        if frame.image.shape != self._shape:
             raise AtmeError(
-                f"frame {frame.index}: the picture changed from {_size(self._images.shape[1:])} to "
+                f"frame {frame.index}: the picture changed from {_size(self._shape)} to "
                 f"{_size(frame.image.shape)} while running; start again with one size"
             )
         with self._changed:
             if self._lossless:
-                self._changed.wait_for(lambda: self._closed or len(self._unread) < self._max_backlog)
+                self._changed.wait_for(lambda: self._closed or len(self._unread) < LOSSLESS_BACKLOG)
             if self._closed:
                 return False
-            slot = self._take_slot()
+            slot = self._take_slot(frame.timestamp)
         # The slot now belongs to nobody else, so the copy needs no lock and holds up no reader.
-        image = self._images[slot]
-        np.copyto(image, frame.image)
+        np.copyto(self._images[slot], frame.image)
+        image = self._images[slot].view()
         image.flags.writeable = False  # of this view only
         with self._changed:
             if self._closed:  # meanwhile; the reader may have seen the end already
@@ -111,7 +130,8 @@ class RingBuffer:
                 return None
             slot = self._unread.popleft()
             self._kept.append(slot)
-            if len(self._kept) > self._history + 1:
+            oldest = self._time(slot) - self._history_s
+            while len(self._kept) > LEAST_KEPT + 1 and self._time(self._kept[0]) < oldest:
                 self._forget(self._kept.popleft())
             self._changed.notify_all()
             return self._frames[slot]
@@ -148,11 +168,30 @@ class RingBuffer:
             self._closed = True
             self._changed.notify_all()
 
-    def _take_slot(self) -> int:
-        if len(self._unread) >= self._max_backlog:
-            self._forget(self._unread.popleft())
-            self._dropped += 1
+    def _take_slot(self, timestamp: float) -> int:
+        """A slot for a frame of this time, the lock being held."""
+        if not self._lossless:
+            while self._unread and timestamp - self._time(self._unread[0]) > self._backlog_s:
+                self._drop()
+        if not self._free and len(self._images) < self._most:
+            self._images.append(np.empty(self._shape, np.uint8))
+            self._frames.append(None)
+            self._captured.append(0.0)
+            return len(self._images) - 1
+        if not self._free and len(self._kept) > LEAST_KEPT + 1:
+            self._forget(self._kept.popleft())
+        if not self._free:
+            self._drop()
         return self._free.popleft()
+
+    def _drop(self) -> None:
+        self._forget(self._unread.popleft())
+        self._dropped += 1
+
+    def _time(self, slot: int) -> float:
+        frame = self._frames[slot]
+        assert frame is not None
+        return frame.timestamp
 
     def _forget(self, slot: int) -> None:
         frame = self._frames[slot]

@@ -1,4 +1,4 @@
-"""One run of the live program: capture → spotting → recognition, each in its thread, events out.
+"""One run of the live program: capture → landmarks → spotting → recognition, a thread each, events out.
 
 from stream import Session
 for event in Session.replay("clip.mp4"):
@@ -7,12 +7,13 @@ for event in Session.replay("clip.mp4"):
 
 from __future__ import annotations
 
-import math
+import gc
 import queue
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -21,20 +22,24 @@ from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.face import NoFaceError
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
+from spotting.face_tracker import Sighting
 from spotting.motion import MotionMeter
 from spotting.spotter import Spotter
 from stream.capture import Capture
 from stream.event import MicroExpression
 from stream.frame import Frame
+from stream.gap import Gap, GapFinder
 from stream.observer import Observer
 from stream.ring import RingBuffer
 from stream.settings import Settings
-from stream.sources import FrameSource, open_camera, open_recording, open_url
+from stream.sources import FrameSource, Returning, open_camera, open_recording, open_url
 from stream.status import Status
 from stream.watch import Watch
 
 _QUEUE = 8
 """Candidates that may wait for the recognizer."""
+_AHEAD = 2
+"""Frames whose landmarks are found while the frame before them is measured; the ring keeps them whole."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,20 @@ class Session:
             raise
         self._meter = MotionMeter(settings.motion)
         self._spotter = Spotter(settings.spotter)
-        fps = source.nominal_fps or 60.0
+        self._gaps = GapFinder()
         self._ring = RingBuffer(
             source.size,
-            history=math.ceil(self._spotter.look_behind_ms / 1000 * fps) + 2,
-            max_backlog=max(2, round(settings.session.backlog_ms / 1000 * fps)),
+            history_s=self._spotter.look_behind_ms / 1000,
+            backlog_s=settings.session.backlog_ms / 1000,
             lossless=not source.live,
         )
         self._capture = Capture(source, self._ring, pace=pace)
+        self._seen: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
         self._pairs: queue.Queue[_Pair | BaseException | None] = queue.Queue(_QUEUE)
         self._results: queue.SimpleQueue[MicroExpression | BaseException | None] = queue.SimpleQueue()
         self._watch = Watch(source, settings.session, self._recognizer.provider)
         self._threads = [
+            threading.Thread(target=self._look, name="landmarks", daemon=True),
             threading.Thread(target=self._spot, name="spotting", daemon=True),
             threading.Thread(target=self._recognise, name="recognition", daemon=True),
         ]
@@ -98,17 +105,24 @@ class Session:
         return cls(source, settings, pace=speed == "realtime")
 
     @classmethod
-    def camera(cls, device: str | int | None = None, settings: Settings | None = None) -> Session:
-        """A camera by number or name (None: the one in the settings)."""
+    def camera(
+        cls, device: str | int | None = None, settings: Settings | None = None, *, wait: bool = False
+    ) -> Session:
+        """A camera by number or name (None: the one in the settings).
+
+        ``wait``: one that disappears is waited for and taken up again, instead of an error.
+        """
         settings = settings or Settings()
         wanted = settings.camera if device is None else replace(settings.camera, device=str(device))
-        return cls(open_camera(wanted), settings)
+        opener = partial(open_camera, wanted, settings.session.stall_timeout_s)
+        return cls(Returning(opener) if wait else opener(), settings)
 
     @classmethod
-    def open(cls, url: str, settings: Settings | None = None) -> Session:
-        """A live stream: http, https, rtsp, udp, tcp."""
+    def open(cls, url: str, settings: Settings | None = None, *, wait: bool = False) -> Session:
+        """A live stream: http, https, rtsp, udp, tcp. ``wait``: as for ``camera``, also where it ends."""
         settings = settings or Settings()
-        return cls(open_url(url, stall_timeout=settings.session.stall_timeout_s), settings)
+        opener = partial(open_url, url, stall_timeout=settings.session.stall_timeout_s)
+        return cls(Returning(opener) if wait else opener(), settings)
 
     @property
     def source(self) -> FrameSource:
@@ -129,6 +143,8 @@ class Session:
         """Starts the threads; done by itself at the first ``poll`` or iteration."""
         if not self._started:
             self._started = True
+            # The garbage collector need not look through all the libraries again while frames come.
+            gc.freeze()
             self._capture.start()
             for thread in self._threads:
                 thread.start()
@@ -201,34 +217,62 @@ class Session:
     ) -> None:
         self.close()
 
-    # ---- the spotting thread
+    # ---- the landmarks thread
 
-    def _spot(self) -> None:
+    def _look(self) -> None:
         end: BaseException | None = None
         try:
             for frame in self._ring:
                 if self._stopping.is_set():
                     break
-                self._look_at(frame)
-            self._hand_over(self._spotter.flush(), None)
-            self._count_rejections()
+                self._seen.put((frame, self._meter.look(frame.timestamp, frame.image)))
         except BaseException as error:
             end = error
         self._capture.stop()
+        self._seen.put(end)
+
+    # ---- the spotting thread
+
+    def _spot(self) -> None:
+        seen: object = None
+        end: BaseException | None = None
+        try:
+            while isinstance(seen := self._seen.get(), tuple):
+                if not self._stopping.is_set():
+                    self._look_at(*seen)
+            end = seen
+            if end is None:
+                self._hand_over(self._spotter.flush(), None)
+                self._count_rejections()
+        except BaseException as error:
+            end = error
+            self._capture.stop()
+            while isinstance(seen, tuple):  # let the landmarks thread end
+                seen = self._seen.get()
         self._pairs.put(end)
 
-    def _look_at(self, frame: Frame) -> None:
-        if self._start_afresh.is_set():
-            self._start_afresh.clear()
-            self._meter.reset()
-            self._spotter.reset()
-        sample = self._meter.measure(frame.index, frame.timestamp, frame.image)
+    def _look_at(self, frame: Frame, seen: Sighting) -> None:
+        paused = self._start_afresh.is_set()
+        self._start_afresh.clear()
+        if gap := self._gaps.before(frame, paused):
+            self._start_over(gap)
+        sample = self._meter.measure(frame.index, frame.timestamp, frame.image, seen)
         candidates = self._spotter.push(sample)
         self._watch.saw(sample, self._spotter.threshold, self._spotter.ready)
         if self.observer:
             self.observer.frame(frame, sample, self._spotter.threshold)
         self._hand_over(candidates, frame)
         self._count_rejections()
+
+    def _start_over(self, gap: Gap) -> None:
+        """Time has passed unseen: what was under way is cut off, and the face is learnt anew."""
+        self._hand_over(self._spotter.flush(), None)
+        self._count_rejections()
+        self._meter.reset()
+        self._spotter.reset()
+        self._watch.gap()
+        if self.observer:
+            self.observer.gap(gap)
 
     def _hand_over(self, candidates: list[Candidate], frame: Frame | None) -> None:
         for candidate in candidates:

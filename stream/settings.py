@@ -39,7 +39,7 @@ class SessionConfig:
     backlog_ms: float = 250.0
     """Live: processing may be this late before the oldest frames are dropped."""
     stall_timeout_s: float = 5.0
-    """A live source that delivers nothing for this long has failed."""
+    """A live source that delivers nothing for this long is gone: ``atme live`` then waits for its return."""
     image_fps: float = 100.0
     """Frames a second of a folder of images, which carries no times of its own."""
     min_fps: float = 25.0
@@ -91,7 +91,7 @@ def _sense(settings: Settings) -> list[tuple[bool, str]]:
         (session.stall_timeout_s > 0, "session.stall_timeout_s must be above 0"),
         (motion.floor_window_ms > 0, "motion.floor_window_ms must be above 0"),
         (spotter.min_motion > 0, "spotter.min_motion must be above 0"),
-        (spotter.foot < spotter.shoulder < 1, "spotter.foot must be below spotter.shoulder, and that below 1"),
+        (spotter.foot < spotter.shoulder < 1, "spotter.foot must be below spotter.shoulder (below 1)"),
         (spotter.fallen < 1, "spotter.fallen must be below 1"),
         (
             spotter.min_duration_ms < spotter.max_duration_ms,

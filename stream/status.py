@@ -46,3 +46,5 @@ class Status:
     rejected: dict[str, int]
     """Reason → movements turned away."""
     paused: bool
+    gaps: int = 0
+    """Times that nothing was seen for longer than a micro-expression lasts."""

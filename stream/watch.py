@@ -18,6 +18,8 @@ _RATE_SECONDS = 2.0
 _SILENCE_SECONDS = 1.0
 _DARK = 40.0
 """Mean grey level of the face below which noise drowns sub-pixel motion."""
+_BRIGHT = 245.0
+"""Mean grey level of the face above which the skin is burnt out and shows nothing to follow."""
 _SMALL_FACE = 80.0
 """Width of the face in image pixels below which a 1-px motion of a 256-px face is 0.3 px."""
 
@@ -35,6 +37,7 @@ class Watch:
         self._latencies: deque[float] = deque(maxlen=1000)
         self._rejected: Counter[str] = Counter()
         self._frames = 0
+        self._gaps = 0
         self._sample: MotionSample | None = None
         self._ready = False
         self._finished = False
@@ -56,6 +59,11 @@ class Watch:
         """A movement was turned away."""
         with self._lock:
             self._rejected[reason] += 1
+
+    def gap(self) -> None:
+        """Time passed unseen; the face is learnt anew."""
+        with self._lock:
+            self._gaps += 1
 
     def labelled(self, latency_ms: float) -> None:
         """A movement was recognised."""
@@ -90,6 +98,7 @@ class Watch:
                 curve=tuple(self._curve),
                 rejected=dict(self._rejected),
                 paused=paused,
+                gaps=self._gaps,
             )
 
     def _rate(self, clock: int) -> float:
@@ -116,4 +125,8 @@ class Watch:
             return f"too far (face {sample.face_px:.0f} px)"
         if sample.brightness < _DARK:
             return "too dark"
-        return "watching" if self._ready else "learning the face"
+        if sample.brightness > _BRIGHT:
+            return "too bright"
+        if not self._ready:
+            return "learning the face"
+        return "watching" if sample.faces < 2 else f"watching the nearest of {sample.faces} faces"

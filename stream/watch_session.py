@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
+from recognizer.errors import AtmeError
 from recognizer.native_log import native_log
 from stream.event import MicroExpression
 from stream.event_log import EventLog
+from stream.interrupts import let_go_of_stdout
 from stream.lines import run_lines
-from stream.overlay import run_overlay, summarise
+from stream.observer import Observers, RejectedQueue
+from stream.overlay import AsciiOnly, Onlooker, Reach, run_overlay, summarise
 from stream.records.records import RecordOptions, Records
 from stream.session import Session
+from stream.sound import Sound
 
 
 def watch_session(
@@ -25,41 +29,73 @@ def watch_session(
     keep: RecordOptions | None = None,
     recording: Path | None = None,
     also: Callable[[MicroExpression], None] | None = None,
+    show_rejected: bool = False,
+    sound: bool = False,
+    ascii_only: bool = False,
 ) -> bool:
     """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first.
 
     ``recording`` is the file or folder that is replayed. Whatever is written to is opened before the session,
-    so that a path that cannot be written to costs nobody a recording. Returns True where the user ended it.
+    so that a path that cannot be written to costs nobody a recording. ``show_rejected``: from the start also
+    say what was turned away. ``sound``: a tone for each event. ``ascii_only``: an overlay for
+    terminals and fonts without other characters. Returns True where the user ended it.
     """
-    on_screen = sys.stdout.isatty() and not json
+    console = Console()
+    on_screen = console.is_terminal and not console.is_dumb_terminal and sys.stdout.isatty() and not json
+    ascii_only = ascii_only or not console.encoding.startswith("utf")
+    keep = keep or RecordOptions()
     seen: list[MicroExpression] = []
+    unwritten: list[str] = []
     with ExitStack() as stack:
         log = stack.enter_context(EventLog(events)) if events else None
 
         def on_event(event: MicroExpression) -> None:
-            if log:
-                log.write(event)
+            try:
+                if log:
+                    log.write(event)
+            except AtmeError as error:  # a full disk: what is seen matters more, and it may get room
+                unwritten.append(str(error))
             if on_screen:
                 seen.append(event)
+            tones.play(event.label)
             if also:
                 also(event)
 
+        def mark(moment: float) -> bool:
+            return records.mark(moment)
+
         stack.enter_context(native_log())
-        records = stack.enter_context(Records(keep or RecordOptions()))
+        tones = stack.enter_context(closing(Sound(sound)))
+        records = stack.enter_context(Records(keep))
         session = stack.enter_context(open_session())
         records.begin(session, recording)
-        session.observer = records
+        rejected = RejectedQueue() if show_rejected and not on_screen else None
+        onlooker = Onlooker() if on_screen else None
+        session.observer = Observers([one for one in (records, rejected, onlooker) if one is not None])
         try:
             if on_screen:
-                run_overlay(session, on_event)
+                folder = keep.out or Path()
+                reach = Reach(onlooker, mark, tones, folder, lambda: (*session.warnings, *records.warnings))
+                run_overlay(session, on_event, reach, ascii_only, show_rejected)
             else:
-                run_lines(session, json, on_event)
+                run_lines(session, json, on_event, rejected.queue if rejected else None)
         finally:
             status, stopped = session.status(), session.stopped
             if on_screen:
-                Console().print(summarise(status, seen))
-    for warning in (*session.warnings, *records.warnings):
-        print(f"atme: {status.source}: {warning}", file=sys.stderr)
+                _say_what_happened(console, summarise(status, seen), ascii_only)
+    warnings = [*session.warnings, *records.warnings, *dict.fromkeys(unwritten)]
+    if tones.problem:
+        warnings.append(tones.problem)
     if not on_screen and status.dropped:
-        print(f"atme: {status.source}: {status.dropped} frames dropped", file=sys.stderr)
+        warnings.append(f"{status.dropped} frames dropped")
+    with suppress(OSError):  # the terminal may have gone
+        for warning in warnings:
+            print(f"atme: {status.source}: {warning}", file=sys.stderr)
     return stopped
+
+
+def _say_what_happened(console: Console, words: RenderableType, ascii_only: bool) -> None:
+    try:
+        console.print(AsciiOnly(words) if ascii_only else words)
+    except OSError:  # the terminal has gone
+        let_go_of_stdout()

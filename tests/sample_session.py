@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spotting.candidate import Candidate, Rejection
 from stream.event import MicroExpression
+from stream.gap import Gap
 from stream.observer import Observer
 from stream.records.folder import SessionFolder
 from stream.session import Session
@@ -24,11 +25,12 @@ def run_sample(session: Session, observer: Observer | None) -> list[MicroExpress
 
 
 def record_sample(clip: Path, weights: Path, out: Path) -> Path:
-    """A session folder of the clip with faces, a rejected movement and a mark."""
+    """A session folder of the clip with faces, a rejected movement, a mark and a gap."""
     with SessionFolder(out, save_faces=True) as folder, open_sample(clip, weights) as session:
         folder.begin(session, clip)
         run_sample(session, folder)
         movement = Candidate(0.3, 0.42, 0.55, 18, 25, 33, 1.4, 0.5, "inner brows", 0.6)
         folder.rejection(Rejection(movement, "blink"))
         folder.mark(2.0, "noise <outside>")
+        folder.gap(Gap(0.0, 1.0, "paused"))
     return out

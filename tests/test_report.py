@@ -44,7 +44,7 @@ def test_the_page_stands_alone(report):
     html = report.read_text(encoding="utf-8")
     assert "default-src 'none'" in html
     sources = re.findall(r"""<[^>]*(?:src|href)\s*=\s*["']?([^"'\s>]+)""", html)
-    assert len(sources) == 4
+    assert len(sources) == 5
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
     assert not re.search(r"@import|url\((?!#)", html)
     assert not re.search(r"https?://", html)
@@ -65,6 +65,9 @@ def test_the_page_says_what_the_session_saw(report, sample_folder):
         "frame to label</th><td>p50",
         "blink",
         "SHA-256",
+        "where the network looked",
+        "once, 1.0 s in all: 0:00.0 for 1.0 s (paused)",
+        "1: 0:02.0 noise &lt;outside&gt;",
     ):
         assert words in html, words
 
@@ -105,7 +108,7 @@ def test_pictures_come_from_the_recording_where_faces_were_not_saved(sample_fold
     session = read_session(bare)
     assert session.recording == short_clip.resolve()
     saved, (made,) = thumbnails(read_session(sample_folder)), thumbnails(session)
-    assert saved[0].keys() == made.keys() == {"onset", "apex", "flow", "puzzle"}
+    assert saved[0].keys() == made.keys() == {"onset", "apex", "flow", "attention", "puzzle"}
     assert saved[0]["onset"] == made["onset"], "the very same frame"
     with pytest.raises(AtmeError, match="no such file"):
         thumbnails(session, tmp_path / "moved.mp4")

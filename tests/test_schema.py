@@ -42,7 +42,7 @@ def test_an_event_without_finite_numbers_fits():
 
 
 def test_lines_of_a_recorded_session_fit(sample_folder):
-    for name, definition in (("events", ""), ("rejected", "rejection"), ("marks", "mark")):
+    for name, definition in (("events", ""), ("rejected", "rejection"), ("marks", "mark"), ("gaps", "gap")):
         lines = (sample_folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         assert lines
         for line in lines:

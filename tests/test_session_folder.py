@@ -17,6 +17,7 @@ from sample_session import open_sample
 
 from recognizer.errors import AtmeError
 from spotting.motion import REGIONS
+from stream.gap import Gap
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import read_session
 from stream.records.records import RecordOptions, Records
@@ -48,7 +49,7 @@ def test_folder_holds_what_the_session_saw(sample_folder):
 
 def test_face_pictures_show_the_face(sample_folder, landmarker):
     names = sorted(path.name for path in (sample_folder / "faces").iterdir())
-    assert names == [f"0001-{name}.png" for name in ("apex", "flow", "onset", "puzzle")]
+    assert names == [f"0001-{name}.png" for name in ("apex", "attention", "flow", "onset", "puzzle")]
     for name in ("onset", "apex"):
         picture = cv2.imread(str(sample_folder / "faces" / f"0001-{name}.png"))
         assert picture.shape == (256, 256, 3)
@@ -63,6 +64,7 @@ def test_session_is_read_back_as_it_was(sample_folder):
     assert session.rejections[0].reason == "blink"
     assert session.rejections[0].movement.apex_frame == 25
     assert session.marks[0].text == "noise <outside>"
+    assert session.gaps == (Gap(0.0, 1.0, "paused"),)
     line = json.loads((sample_folder / "events.jsonl").read_text(encoding="utf-8"))
     assert session.events[0].to_dict() == line
 

@@ -72,7 +72,7 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
             "duration": source.duration,
         },
         "provider": session.status().provider,
-        "weights": {"file": weights.name, "sha256": _sha256(weights)},
+        "weights": {"file": weights.name, "sha256": sha256_of(weights)},
         "save_faces": save_faces,
         "settings": asdict(session.settings),
         "versions": {"python": platform.python_version(), "system": platform.system(), **_versions()},
@@ -89,6 +89,7 @@ def at_end(session: Observed, latencies_ms: Sequence[float], error: BaseExceptio
         "monotonic_origin": session.source.origin,
         "frames": status.frames,
         "frames_dropped": status.dropped,
+        "gaps": status.gaps,
         "seconds": status.time,
         "events": len(latencies_ms),
         "rejected": status.rejected,
@@ -131,7 +132,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
+    """Of a file's content; None where it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

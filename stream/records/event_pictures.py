@@ -1,4 +1,4 @@
-"""The pictures of one event: its face at onset and apex, the flow between them, and the puzzle."""
+"""The pictures of one event: its face at onset and apex, the flow between, what the network looked at."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.attention import Map
 from recognizer.face import Box, FaceGeometry, Gray
 from recognizer.feature import PairFeatures
 from recognizer.flow import Field
@@ -17,7 +18,7 @@ Picture = npt.NDArray[np.uint8]
 
 SIDE = 256
 """Width of a face picture, pixels."""
-NAMES = ("onset", "apex", "flow", "puzzle")
+NAMES = ("onset", "apex", "flow", "attention", "puzzle")
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,21 @@ class EventPictures:
     apex: Picture
     flow: Picture
     """The movement from onset to apex on the pale face: hue is its direction, strength its size."""
+    attention: Picture | None
+    """Where on the face the network looked, blue for least and yellow for most; None where it cannot say."""
     puzzle: Picture
     """Brows over mouth, onset left and apex right: what the second branch of the network compares."""
 
 
-def draw_pictures(onset: Picture, apex: Picture, features: PairFeatures) -> EventPictures:
+def draw_pictures(
+    onset: Picture, apex: Picture, features: PairFeatures, attention: Map | None = None
+) -> EventPictures:
     """``onset`` and ``apex`` are the whole BGR frames that ``features`` were extracted from."""
     return EventPictures(
         _face(onset, features.geometry),
         _face(apex, features.geometry),
         flow_picture(features.entire_flow, features.faces[0]),
+        None if attention is None else attention_picture(attention, features.faces[0]),
         np.hstack([_enlarge(picture) for picture in features.puzzles]),
     )
 
@@ -58,6 +64,16 @@ def flow_picture(flow: Field, face: Gray) -> Picture:
     share = np.clip(size / reach, 0, 1)[..., None]
     paper = 0.55 + 0.45 * face[..., None].astype(np.float32) / 255
     return _enlarge(np.asarray(np.rint(paper * (255 + share * (hue - 255))), np.uint8))
+
+
+def attention_picture(attention: Map, face: Gray) -> Picture:
+    """(SIDE, SIDE, 3) BGR: the map from its least to its greatest value as colours over the grey face."""
+    spread = max(float(attention.max() - attention.min()), 1e-6)
+    share = cv2.resize(
+        (attention - attention.min()) / spread, face.shape[::-1], interpolation=cv2.INTER_CUBIC
+    ).clip(0, 1)
+    colours = cv2.applyColorMap(np.asarray(255 * share, np.uint8), cv2.COLORMAP_CIVIDIS)
+    return _enlarge(cv2.addWeighted(cv2.cvtColor(face, cv2.COLOR_GRAY2BGR), 0.5, colours, 0.5, 0))
 
 
 def _face(image: Picture, geometry: FaceGeometry) -> Picture:

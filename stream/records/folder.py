@@ -4,6 +4,7 @@ events.jsonl     the truth: one event a line, synced to the disk before it is sh
 rejected.jsonl   the movements that were turned away, and why
 motion.csv       the motion signal of every frame
 marks.jsonl      moments that the user marked, if there are any
+gaps.jsonl       stretches of time in which nothing was seen, if there are any
 session.json     settings, versions, source, counters; written at the start and completed at the end
 faces/           pictures of each event, only where they were asked for
 """
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -20,20 +20,22 @@ from typing import Any, BinaryIO
 
 import cv2
 
+from recognizer.attention import Attention
+from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import MicroExpression
-from stream.event_log import EventLog, plain
+from stream.event_log import EventLog, rejection_line
 from stream.frame import Frame
+from stream.gap import Gap
 from stream.records.about_session import Observed, at_end, at_start, write_about
 from stream.records.event_pictures import NAMES, draw_pictures
 from stream.records.motion_file import MotionFile
 
-EVENTS, REJECTED, MOTION, MARKS, ABOUT, FACES = (
-    *("events.jsonl", "rejected.jsonl", "motion.csv", "marks.jsonl", "session.json", "faces"),
-)
+EVENTS, REJECTED, MARKS, GAPS = "events.jsonl", "rejected.jsonl", "marks.jsonl", "gaps.jsonl"
+MOTION, ABOUT, FACES = "motion.csv", "session.json", "faces"
 
 
 class SessionFolder:
@@ -48,6 +50,7 @@ class SessionFolder:
         self.path = Path(path)
         self.warnings: list[str] = []
         self._save_faces = save_faces
+        self._attention: Attention | None = None
         self._latencies: list[float] = []
         self._session: Observed | None = None
         self._about: dict[str, Any] = {}
@@ -73,6 +76,8 @@ class SessionFolder:
         """Notes what will be observed, before the session starts. ``recording``: what is replayed, if any."""
         self._session = session
         self._about = at_start(session, recording, self._save_faces)
+        if self._save_faces:
+            self._attention = Attention(Path(session.settings.recognizer.weights or DEFAULT_WEIGHTS))
         try:
             write_about(self.path / ABOUT, self._about)
         except OSError as error:
@@ -105,25 +110,22 @@ class SessionFolder:
 
     def rejection(self, rejection: Rejection) -> None:
         """A line of ``rejected.jsonl``."""
-        fields = {**asdict(rejection.movement), "reason": rejection.reason}
-        line = {name: plain(name, value) for name, value in fields.items()}
         try:
             with self._lock:
-                self._rejected.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                self._rejected.write(rejection_line(rejection).encode() + b"\n")
                 self._rejected.flush()
         except OSError as error:
             self._warn(REJECTED, error)
+
+    def gap(self, gap: Gap) -> None:
+        """A line of ``gaps.jsonl``."""
+        self._append(GAPS, {"start": round(gap.start, 6), "end": round(gap.end, 6), "reason": gap.reason})
 
     # ---- from the main thread
 
     def mark(self, time: float, text: str = "") -> None:
         """Keeps a moment that the user marked, in seconds on the source's clock; from any thread."""
-        line = json.dumps({"time": round(time, 6), "text": text}, ensure_ascii=False)
-        try:
-            with self._lock, open(self.path / MARKS, "ab") as file:
-                file.write(line.encode() + b"\n")
-        except OSError as error:
-            self._warn(MARKS, error)
+        self._append(MARKS, {"time": round(time, 6), "text": text})
 
     def add(self, **more: Any) -> None:
         """More for ``session.json``, written at the end."""
@@ -150,6 +152,14 @@ class SessionFolder:
         except OSError as failure:
             self._warn(ABOUT, failure)
 
+    def _append(self, name: str, line: dict[str, Any]) -> None:
+        """To a file that only some sessions have."""
+        try:
+            with self._lock, open(self.path / name, "ab") as file:
+                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:
+            self._warn(name, error)
+
     def _withdraw(self) -> None:
         """The session never began: leaves no folder that the next attempt would find in use."""
         with suppress(OSError):
@@ -163,8 +173,11 @@ class SessionFolder:
                 self.path.rmdir()
 
     def _save_pictures(self, onset: Frame, apex: Frame, features: PairFeatures) -> None:
-        pictures = draw_pictures(onset.image, apex.image, features)
+        looked = self._attention.map(features.entire, features.puzzled) if self._attention else None
+        pictures = draw_pictures(onset.image, apex.image, features, looked)
         for name in NAMES:
+            if getattr(pictures, name) is None:
+                continue
             path = self.path / FACES / f"{len(self._latencies):04d}-{name}.png"
             good, data = cv2.imencode(".png", getattr(pictures, name))
             try:
@@ -181,3 +194,20 @@ class SessionFolder:
         )
         if message not in self.warnings:
             self.warnings.append(message)
+
+
+def remove_session(path: Path) -> None:
+    """Removes a session folder with what a session has written; what else lies in it stays, and so does it.
+
+    Nothing where there is none. AtmeError where files cannot be removed.
+    """
+    if not (path / EVENTS).is_file():
+        return
+    ours = [path / name for name in (EVENTS, REJECTED, MARKS, GAPS, MOTION, ABOUT)]
+    try:
+        for file in [*ours, *(path / FACES).glob("*.png"), *path.glob(".*.part")]:
+            file.unlink(missing_ok=True)
+        if (path / FACES).is_dir():
+            (path / FACES).rmdir()
+    except OSError as error:
+        raise AtmeError(f"{path}: cannot be cleared ({error.strerror}); name another --out folder") from error

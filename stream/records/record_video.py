@@ -11,6 +11,7 @@ from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import MicroExpression
 from stream.frame import Frame
+from stream.gap import Gap
 from stream.records.video_writer import VideoWriter, check_video_path
 
 BACKLOG_BYTES = 256 * 2**20
@@ -56,6 +57,9 @@ class VideoRecorder:
 
     def rejection(self, rejection: Rejection) -> None:
         """Nothing."""
+
+    def gap(self, gap: Gap) -> None:
+        """Nothing: the frames' own times hold it."""
 
     def close(self) -> None:
         """Encodes what waits and completes the file."""

@@ -12,7 +12,8 @@ from recognizer.errors import AtmeError
 from recognizer.recognition import Recognition
 from spotting.candidate import Candidate, Rejection
 from stream.event import MicroExpression
-from stream.records.folder import ABOUT, EVENTS, FACES, MARKS, MOTION, REJECTED
+from stream.gap import Gap
+from stream.records.folder import ABOUT, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
 from stream.records.motion_file import Motion, read_motion
 
 _Record = TypeVar("_Record")
@@ -36,6 +37,7 @@ class RecordedSession:
     """In the order of their onsets."""
     rejections: tuple[Rejection, ...] = ()
     marks: tuple[Mark, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     motion: Motion | None = None
     about: dict[str, Any] | None = None
     """``session.json``."""
@@ -46,10 +48,10 @@ class RecordedSession:
 
     @property
     def name(self) -> str:
-        """The source's name without its ending; else the folder's or file's."""
-        named = self.about.get("source", {}).get("name") if self.about else None
-        if named or self.path.is_file():
-            return Path(named or self.path).stem
+        """Of the recording, without its ending; of a live session the folder's."""
+        recorded = self.about.get("source", {}).get("recording") if self.about else None
+        if recorded or self.path.is_file():
+            return Path(recorded or self.path).stem
         return self.path.resolve().name
 
     @property
@@ -121,6 +123,7 @@ def _read_folder(path: Path) -> RecordedSession:
         _in_order(_lines(path / EVENTS, event_from, notes)),
         _lines(path / REJECTED, _rejection, notes),
         _lines(path / MARKS, lambda line: Mark(float(line["time"]), str(line["text"])), notes),
+        _lines(path / GAPS, _gap, notes),
         motion,
         about,
         path / FACES if (path / FACES).is_dir() else None,
@@ -160,6 +163,10 @@ def _candidate(line: dict[str, Any]) -> Candidate:
 
 def _rejection(line: dict[str, Any]) -> Rejection:
     return Rejection(_candidate(line), str(line["reason"]))
+
+
+def _gap(line: dict[str, Any]) -> Gap:
+    return Gap(float(line["start"]), float(line["end"]), str(line["reason"]))
 
 
 def _in_order(events: tuple[MicroExpression, ...]) -> tuple[MicroExpression, ...]:

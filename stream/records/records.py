@@ -1,4 +1,4 @@
-"""Everything that a session is asked to keep, as one observer: folder, clean video, annotated video."""
+"""Everything that a session is asked to keep or send, as one observer: folder, videos, LSL markers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import MicroExpression
 from stream.frame import Frame
+from stream.gap import Gap
+from stream.lsl import Markers
 from stream.observer import Observer, Observers
 from stream.records.about_session import Observed
 from stream.records.folder import SessionFolder
@@ -36,6 +38,8 @@ class RecordOptions:
     """``--record``: the clean video."""
     render: Path | None = None
     """``--render``: the annotated video, of replays."""
+    lsl: bool = False
+    """``--lsl``: markers of the Lab Streaming Layer, of live sources."""
 
 
 class Records:
@@ -53,7 +57,8 @@ class Records:
         self._recorder = VideoRecorder(options.record) if options.record else None
         self._render = options.render
         self._trace = Trace() if options.render else None
-        every: tuple[Observer | None, ...] = (self.folder, self._recorder, self._trace)
+        self._markers = Markers() if options.lsl else None
+        every: tuple[Observer | None, ...] = (self.folder, self._recorder, self._trace, self._markers)
         self._observers = Observers([one for one in every if one is not None])
         self._recording: Path | None = None
         self._session: Observed | None = None
@@ -69,6 +74,8 @@ class Records:
         self._session, self._recording = session, recording
         if self._render is not None and recording is None:
             raise AtmeError("--render needs a recording; use --record for a live session")
+        if self._markers is not None:
+            self._markers.begin(session)
         if self.folder is not None:
             self.folder.begin(session, recording)
         if self._recorder is not None:
@@ -87,10 +94,16 @@ class Records:
         """Told by the session."""
         self._observers.rejection(rejection)
 
-    def mark(self, time: float, text: str = "") -> None:
-        """A moment that the user marked, seconds on the source's clock; kept where there is a folder."""
-        if self.folder is not None:
-            self.folder.mark(time, text)
+    def gap(self, gap: Gap) -> None:
+        """Told by the session."""
+        self._observers.gap(gap)
+
+    def mark(self, time: float, text: str = "") -> bool:
+        """A moment that the user marked, seconds on the source's clock. False where nothing keeps it."""
+        takers = [one for one in (self.folder, self._markers) if one is not None]
+        for one in takers:
+            one.mark(time, text)
+        return bool(takers)
 
     def __enter__(self) -> Records:
         return self
@@ -145,6 +158,9 @@ class Trace:
     def rejection(self, rejection: Rejection) -> None:
         """One rejection."""
         self._rejections.append(rejection)
+
+    def gap(self, gap: Gap) -> None:
+        """Nothing: the picture shows it."""
 
     def session(self, path: Path) -> RecordedSession:
         """What was seen, as if read from disk."""

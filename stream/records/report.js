@@ -8,6 +8,7 @@
   const end = data.duration;
   const curve = data.curve || { time: [], signal: [], threshold: [], face: [] };
   const highest = Math.max(0.5, percentile(curve.signal, 0.999), loudest()) * 1.12;
+  const usual = curve.time.length ? end / curve.time.length : 0; // seconds between two samples
   let from = 0, to = end, current = -1;
 
   function percentile(values, share) {
@@ -49,6 +50,7 @@
     const step = Math.max(1, Math.floor((last - first) / (pixels * 1.5)));
     for (let k = first; k < last; k += step) {
       if (!curve.face[k]) { pen = "M"; continue; }
+      if (k > 0 && curve.time[k] - curve.time[Math.max(k - step, 0)] > 0.5 + step * usual) pen = "M"; // a gap
       let low = k, high = k;
       for (let j = k; j < Math.min(k + step, last); j++) {
         if (values[j] < values[low]) low = j;
@@ -103,6 +105,11 @@
       out.push(`<text x="${LEFT - 7}" y="${y(v) + 4}" text-anchor="end">${v.toFixed(levels < 1 ? 1 : 0)}</text>`);
     out.push(`<text x="${LEFT - 7}" y="15" text-anchor="end">px</text><g clip-path="url(#inside)">`);
     for (const [a, b] of withoutFace(from, to)) out.push(rect(a, b, 'fill="url(#hatch)"'));
+    for (const one of data.gaps.filter(inView)) {
+      out.push(rect(one.onset, one.offset, 'class="gap" fill="url(#hatch)"'));
+      if (x(one.offset) - x(one.onset) > 7 * one.reason.length)
+        out.push(`<text x="${Math.max(x(one.onset), LEFT) + 3}" y="${floor - 6}">${escape(one.reason)}</text>`);
+    }
     let free = -Infinity;
     for (const one of data.rejected.filter(inView)) {
       out.push(rect(one.onset, one.offset, 'class="rejected"'));
@@ -270,6 +277,7 @@
     const over = (one) => one.onset <= time && time <= one.offset;
     for (const one of data.events.filter(over)) words.push(`${one.symbol} ${one.label} ${Math.round(100 * one.confidence)} %`);
     for (const one of data.rejected.filter(over)) words.push(`turned away: ${one.reason}`);
+    for (const one of data.gaps.filter(over)) words.push(`nothing seen: ${one.reason}`);
     tip.textContent = words.join("  ·  ");
     tip.style.top = TOP + 4 + "px";
     tip.style.left = Math.min(Math.max(px + 10, 4), box.clientWidth - tip.offsetWidth - 6) + "px";

@@ -11,12 +11,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from recognizer.attention import Attention
+from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from stream.event import MicroExpression
 from stream.frame import Image
 from stream.overlay.labels import look_of
+from stream.records.about_session import sha256_of
 from stream.records.event_pictures import NAMES, EventPictures, draw_pictures
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession
@@ -74,12 +77,17 @@ def timeline(session: RecordedSession) -> dict[str, Any]:
         for r in session.rejections
     ]
     marks = [{"time": round(mark.time, 4), "text": mark.text} for mark in session.marks]
+    gaps = [
+        {"onset": round(gap.start, 4), "offset": round(gap.end, 4), "reason": gap.reason}
+        for gap in session.gaps
+    ]
     curve = _curve(session.motion) if session.motion is not None and len(session.motion) else None
     return {
         "duration": round(session.duration, 4),
         "events": events,
         "rejected": rejected,
         "marks": marks,
+        "gaps": gaps,
         "curve": curve,
     }
 
@@ -129,24 +137,37 @@ def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) 
     frames = _frames(recording, fps, wanted)
     if needed and not wanted <= frames.keys():
         raise AtmeError(f"{recording}: ends before the last event; give the recording that was replayed")
-    extractor = FeatureExtractor()
+    extractor, attention = FeatureExtractor(), _attention(session)
     found: list[Thumbnails | None] = []
     try:
         for event in session.events:
             pair = [frames.get(k) for k in (event.candidate.onset_frame, event.candidate.apex_frame)]
-            found.append(_pictures(extractor, pair[0], pair[1]))
+            found.append(_pictures(extractor, attention, pair[0], pair[1]))
     finally:
         extractor.close()
     return found
 
 
-def _pictures(extractor: FeatureExtractor, onset: Image | None, apex: Image | None) -> Thumbnails | None:
+def _pictures(
+    extractor: FeatureExtractor, attention: Attention | None, onset: Image | None, apex: Image | None
+) -> Thumbnails | None:
     if onset is None or apex is None:
         return None
     try:
-        return _uris(draw_pictures(onset, apex, extractor.extract(onset, apex)))
+        features = extractor.extract(onset, apex)
     except NoFaceError:
         return None
+    looked = attention.map(features.entire, features.puzzled) if attention else None
+    return _uris(draw_pictures(onset, apex, features, looked))
+
+
+def _attention(session: RecordedSession) -> Attention | None:
+    """Of the very weights that the session ran with; None where they are not at hand."""
+    about = session.about or {}
+    named = ((about.get("settings") or {}).get("recognizer") or {}).get("weights")
+    weights = Path(named or DEFAULT_WEIGHTS)
+    same = sha256_of(weights) == (about.get("weights") or {}).get("sha256")
+    return Attention(weights) if same and weights.is_file() else None
 
 
 def _frames(recording: Path, fps: float, wanted: Iterable[int]) -> dict[int, Image]:
@@ -161,7 +182,8 @@ def _frames(recording: Path, fps: float, wanted: Iterable[int]) -> dict[int, Ima
 
 
 def _uris(pictures: EventPictures) -> Thumbnails:
-    return {field.name: _uri(getattr(pictures, field.name)) for field in fields(pictures)}
+    drawn = {field.name: getattr(pictures, field.name) for field in fields(pictures)}
+    return {name: _uri(picture) for name, picture in drawn.items() if picture is not None}
 
 
 def _uri(picture: Image) -> str:

@@ -26,6 +26,7 @@ _CAPTIONS = {
     "onset": "onset",
     "apex": "apex<span class='screen'> – point here to compare</span>",
     "flow": "motion between them",
+    "attention": "where the network looked",
     "puzzle": "brows and mouth, onset | apex",
 }
 
@@ -141,7 +142,7 @@ def _timeline(session: RecordedSession) -> str:
 <p class="keys"><span class="key"><i class="line"></i> motion of the face</span>
 <span class="key"><i class="line dashed"></i> threshold</span>{keys}
 <span class="key"><i class="box"></i> turned away</span>
-<span class="key"><i class="box hatched"></i> no face</span></p>
+<span class="key"><i class="box hatched"></i> no face, or nothing seen</span></p>
 <p class="hint screen">Drag to move, Ctrl + wheel or pinch to zoom, click the time of an event below to find
 it here. Motion in pixels of a face 256 px wide.</p>
 <noscript><p class="note">The timeline needs JavaScript; the events below do not.</p></noscript>
@@ -157,7 +158,7 @@ def _events(session: RecordedSession, pictures: Sequence[dict[str, str] | None])
         "<i class='dot' style='background:#d55e00'></i> down "
         "<i class='dot' style='background:#cc79a7'></i> to the picture's left "
         "<i class='dot' style='background:#009e73'></i> to its right; the stronger the colour, the further."
-        "</p>"
+        " Attention: the network's own, dark blue least, yellow most.</p>"
         if shown
         else "<p class='hint'>No pictures: left out, or faces were not saved (--save-faces) and the "
         "recording is not at hand (--video).</p>"
@@ -239,7 +240,7 @@ def _spark(event: MicroExpression, motion: Motion | None) -> str:
 
 def _quality(session: RecordedSession) -> str:
     about = session.about or {}
-    rows = [*_frame_rows(session.motion, about), *_time_rows(session, about)]
+    rows = [*_frame_rows(session.motion, about), *_moment_rows(session), *_time_rows(session, about)]
     weights = about.get("weights") or {}
     if weights.get("sha256"):
         rows.append(("weights", f"{weights.get('file')}, SHA-256 {weights['sha256'][:16]}…"))
@@ -273,6 +274,30 @@ def _frame_rows(motion: Motion | None, about: dict[str, Any]) -> list[tuple[str,
         rows.append(("longest gap", f"{1000 * steps[worst]:.0f} ms, at {clock(float(motion.time[worst]))}"))
         rows.append(("face found", f"in {100 * motion.face.mean():.1f} % of the frames"))
     return rows
+
+
+def _moment_rows(session: RecordedSession) -> list[tuple[str, str]]:
+    """Gaps and marks, the first of them with their times."""
+    away = sum(gap.end - gap.start for gap in session.gaps)
+    gaps = [f"{clock(gap.start)} for {gap.end - gap.start:.1f} s ({gap.reason})" for gap in session.gaps]
+    marks = [f"{clock(mark.time)} {mark.text}".strip() for mark in session.marks]
+    return [
+        (
+            "nothing seen",
+            f"{_times(len(gaps))}, {away:.1f} s in all: {_some(gaps)}"
+            if gaps
+            else "never for longer than 0.5 s",
+        ),
+        ("marks", f"{len(marks)}: {_some(marks)}" if marks else "none"),
+    ]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _some(items: list[str], most: int = 8) -> str:
+    return "; ".join(items[:most]) + (f"; and {len(items) - most} more" if len(items) > most else "")
 
 
 def _time_rows(session: RecordedSession, about: dict[str, Any]) -> list[tuple[str, str]]:

@@ -7,13 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from recognizer.errors import AtmeError
-from stream.sources.base import FrameSource
+from stream.sources.base import STALL_TIMEOUT, FrameSource
 from stream.sources.camera import Camera, CameraConfig, camera_names
 from stream.sources.images import IMAGE_FPS, ImageFolder
+from stream.sources.returning import Returning
 from stream.sources.stream_url import open_url
 from stream.sources.video import open_video
 
-__all__ = ["CameraConfig", "FrameSource", "open_camera", "open_recording", "open_source", "open_url"]
+__all__ = [
+    "CameraConfig",
+    "FrameSource",
+    "Returning",
+    "open_camera",
+    "open_recording",
+    "open_source",
+    "open_url",
+]
 
 
 def open_source(text: str, *, fps: float = IMAGE_FPS, camera: CameraConfig | None = None) -> FrameSource:
@@ -33,9 +42,9 @@ def open_source(text: str, *, fps: float = IMAGE_FPS, camera: CameraConfig | Non
     raise AtmeError(f"{text}: no such file, folder or camera; check the path, or give a camera's number")
 
 
-def open_camera(config: CameraConfig) -> FrameSource:
+def open_camera(config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> FrameSource:
     """Open a camera. Raises AtmeError where it is missing, busy or forbidden."""
-    return Camera(config)
+    return Camera(config, stall_timeout)
 
 
 def open_recording(path: str | Path, *, fps: float = IMAGE_FPS) -> FrameSource:

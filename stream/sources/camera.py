@@ -18,7 +18,7 @@ from recognizer.errors import AtmeError
 from stream.frame import Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
 
-_DEVICES = Path("/sys/class/video4linux")  # Linux: one folder a device, with its name in a file
+DEVICES = Path("/sys/class/video4linux")  # Linux: one folder a device, with its name in a file
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Camera(FrameSource):
             _check_device(number)
         # Read by OpenCV when it opens the device: how long grab() waits for a picture.
         os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, round(stall_timeout)))
-        with _quiet_opencv():
+        with quiet_opencv():
             # Straight to Video4Linux on Linux: the detour over GStreamer costs time and settings.
             backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
             self._capture = cv2.VideoCapture(number, backend)
@@ -100,7 +100,7 @@ class Camera(FrameSource):
             self._warn(f"asked for {config.fourcc}, got {got}")
 
 
-def find_camera(device: str, devices: Path = _DEVICES) -> int:
+def find_camera(device: str, devices: Path = DEVICES) -> int:
     """The number of the camera called by number, ``/dev/videoN`` or (a part of) its name, in any case.
 
     Raises AtmeError, with the cameras there are, where the name fits none.
@@ -115,7 +115,7 @@ def find_camera(device: str, devices: Path = _DEVICES) -> int:
     raise AtmeError(f"camera {device!r}: not found; {_known(names)}")
 
 
-def camera_names(devices: Path = _DEVICES) -> dict[int, str]:
+def camera_names(devices: Path = DEVICES) -> dict[int, str]:
     """Number → name of every camera, in the order of numbers; empty where the system tells no names."""
     names = {}
     for folder in devices.glob("video*"):
@@ -145,7 +145,7 @@ def _check_device(number: int) -> None:
 
 
 @contextmanager
-def _quiet_opencv() -> Iterator[None]:
+def quiet_opencv() -> Iterator[None]:
     """Its warnings would tear the overlay, and the error raised here says it better."""
     level = cv2.setLogLevel(0)
     try:

@@ -1,0 +1,126 @@
+"""``atme replay FILES --jobs N --out DIR``: many recordings, one session folder each, several at a time.
+
+A recording whose session is finished is left alone, a half one is done again, so that a batch that was cut
+off goes on where it stood. A recording that cannot be read is reported and stops nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.errors import AtmeError
+from stream.records.about_session import sha256_of
+from stream.records.folder import ABOUT, EVENTS, SessionFolder, remove_session
+from stream.records.recorded_session import RecordedSession, read_session
+from stream.settings import Settings
+
+Report = Callable[[float], None]
+"""Told how much of a recording is done, 0–1."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording and the folder that its session goes to."""
+
+    recording: Path
+    folder: Path
+    settings: Settings
+    save_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job."""
+
+    job: Job
+    state: Literal["done", "skipped", "failed"]
+    seconds: float = 0.0
+    """Of the recording."""
+    labels: Counter[str] = field(default_factory=Counter)
+    """Label → events."""
+    dropped: int = 0
+    error: str = ""
+    """One line; only where ``state`` is failed."""
+
+
+def plan(files: Sequence[Path], out: Path, settings: Settings, save_faces: bool = False) -> list[Job]:
+    """A job a recording; its folder is named after the file, and after more of its path where names repeat.
+
+    AtmeError for a recording that is named twice.
+    """
+    whole = [Path(os.path.abspath(path)) for path in files]
+    for path, count in Counter(whole).items():
+        if count > 1:
+            raise AtmeError(f"{path}: named {count} times; name each recording once")
+    shared = Path(os.path.commonpath([path.parent for path in whole])) if whole else Path()
+    stems = Counter(path.stem for path in whole)
+
+    def name(path: Path) -> str:
+        return path.stem if stems[path.stem] == 1 else "-".join(path.relative_to(shared).parts)
+
+    return [Job(path, out / name(path), settings, save_faces) for path in whole]
+
+
+def run_job(job: Job, report: Report) -> Outcome:
+    """Replays one recording into its folder, as fast as it goes; an AtmeError becomes its outcome."""
+    from stream.session import Session
+
+    try:
+        if finished := _finished(job):
+            return _outcome(job, "skipped", finished)
+        remove_session(job.folder)
+        with (
+            SessionFolder(job.folder, save_faces=job.save_faces) as folder,
+            Session.replay(job.recording, job.settings) as session,
+        ):
+            folder.begin(session, job.recording)
+            session.observer = folder
+            while session.running:
+                session.poll(0.5)
+                report(session.status().progress or 0.0)
+        if folder.warnings:
+            raise AtmeError(folder.warnings[0])
+        return _outcome(job, "done", read_session(job.folder))
+    except AtmeError as error:
+        return Outcome(job, "failed", error=str(error))
+
+
+def _outcome(job: Job, state: Literal["done", "skipped"], session: RecordedSession) -> Outcome:
+    about = session.about or {}
+    labels = Counter(event.label for event in session.events)
+    return Outcome(job, state, float(about.get("seconds", 0.0)), labels, int(about.get("frames_dropped", 0)))
+
+
+def _finished(job: Job) -> RecordedSession | None:
+    """The session that is there already; None where there is none, or a half one.
+
+    AtmeError where it is of another recording, or was made with other settings: it may be wanted.
+    """
+    if not (job.folder / EVENTS).is_file():
+        return None
+    session = read_session(job.folder)
+    about = session.about or {}
+    if about.get("end") != "finished":
+        return None
+    weights = Path(job.settings.recognizer.weights or DEFAULT_WEIGHTS)
+    wanted = [
+        (about.get("source", {}).get("recording"), str(job.recording.resolve()), "recording"),
+        (about.get("weights", {}).get("sha256"), sha256_of(weights), "weights"),
+        (_comparable(about.get("settings", {})), _comparable(asdict(job.settings)), "settings"),
+    ]
+    for there, ours, what in wanted:
+        if there != ours:
+            raise AtmeError(f"{job.folder / ABOUT}: finished, but with other {what}; name another --out")
+    return session
+
+
+def _comparable(settings: dict[str, Any]) -> str:
+    """The settings without the weights' path, whose content is compared instead."""
+    return json.dumps({**settings, "recognizer": None}, sort_keys=True, default=str)

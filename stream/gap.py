@@ -1,0 +1,37 @@
+"""Stretches of time in which nothing was seen: what lies across them must not be taken for one movement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream.frame import Frame
+
+LEAST_S = 0.5
+"""Seconds without a frame that make a gap: a whole micro-expression can come and go unseen in them."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Nothing was seen between these two frames; seconds on the source's clock."""
+
+    start: float
+    """Time of the last frame before."""
+    end: float
+    """Time of the first frame after."""
+    reason: str
+    """``paused``, ``frames dropped`` or ``no frames``."""
+
+
+class GapFinder:
+    """Compares each frame with the one before it. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, float] | None = None  # index and time
+
+    def before(self, frame: Frame, paused: bool = False) -> Gap | None:
+        """The gap that ends at this frame, if one does. ``paused``: the user paused since the last frame."""
+        last, self._last = self._last, (frame.index, frame.timestamp)
+        if last is None or not (paused or frame.timestamp - last[1] > LEAST_S):
+            return None
+        reason = "paused" if paused else "no frames" if frame.index == last[0] + 1 else "frames dropped"
+        return Gap(last[1], frame.timestamp, reason)

@@ -1,0 +1,91 @@
+"""A live source that may disappear: it is waited for and taken up again, and the clock runs on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from recognizer.errors import AtmeError
+from stream.frame import Frame, Image
+from stream.sources.base import FrameSource
+
+RETRY_S = 0.5
+"""Between two attempts to open a source that is away."""
+
+
+class Returning(FrameSource):
+    """Frames of whatever ``opener`` opens; where that ends, breaks off or stalls, it is opened again.
+
+    Timestamps stay on one monotonic clock, so the time away is a hole in them. A source that is no live one
+    (a finished recording behind an address) ends where it ends. Closing never waits for an attempt.
+    """
+
+    def __init__(self, opener: Callable[[], FrameSource]) -> None:
+        """Opens it at once: a source that is not there at the start is an AtmeError, as without waiting."""
+        self._opener = opener
+        self._inner = inner = opener()
+        self._absences: list[float] = []
+        self._reason = ""
+        super().__init__(
+            name=inner.name,
+            live=inner.live,
+            size=inner.size,
+            nominal_fps=inner.nominal_fps,
+            duration=inner.duration,
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of the source as it was opened last, and how often and how long it was away."""
+        times = len(self._absences)
+        if not times:
+            return self._inner.warnings
+        often = "once" if times == 1 else f"{times} times"
+        away = f"was away {often}, {sum(self._absences):.1f} s in all; the last time because {self._reason}"
+        return (*self._inner.warnings, away)
+
+    def _take(self) -> tuple[float | None, Image] | None:
+        if not self.live:
+            frame = self._inner.read()
+            return None if frame is None else (frame.timestamp, frame.image)
+        frame = self._read() or self._wait_for_return()
+        if frame is None:
+            return None
+        assert self._inner.origin is not None
+        return self._inner.origin + frame.timestamp, frame.image
+
+    def _read(self) -> Frame | None:
+        """The next frame; None, with the reason noted, where the source has gone."""
+        try:
+            frame = self._inner.read()
+        except AtmeError as error:
+            self._reason = str(error)
+            return None
+        if frame is None:
+            self._reason = "it ended"
+        return frame
+
+    def _wait_for_return(self) -> Frame | None:
+        """The first frame after the source has come back; None once closed. AtmeError for another size."""
+        left, reason = time.monotonic(), self._reason
+        self._inner.close()
+        while not self._closed.wait(RETRY_S):
+            try:
+                self._inner = self._opener()
+            except AtmeError:
+                continue
+            if self._inner.size != self.size:
+                ours, theirs = (f"{width}x{height}" for width, height in (self.size, self._inner.size))
+                raise AtmeError(
+                    f"{self.name}: came back with {theirs} instead of {ours}; start the session again"
+                )
+            frame = self._read()
+            if frame is not None:
+                self._absences.append(time.monotonic() - left)
+                self._reason = reason
+                return frame
+            self._inner.close()
+        return None
+
+    def _release(self) -> None:
+        self._inner.close()
