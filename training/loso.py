@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from training import feature_archive
 from training.engine import (
     Recipe,
     TrainingSet,
-    Watch,
     initial_state,
     multiplies_bfloat16,
     predict,
@@ -28,6 +28,9 @@ from training.engine import (
 from training.executors import in_process, local, on_ray
 from training.feature_archive import FeatureArchive
 from training.folds import Fold, content_hash, fold_seed, leave_one_subject_out, split_hash
+from training.grad_cam import attention
+from training.models.method import Fitting, Predict
+from training.models.registry import find
 from training.run_folder import FoldResult, RunFolder, Setting
 from training.stacked_model import State
 from training.weights import load_state, save_state
@@ -37,6 +40,8 @@ FINE_TUNING = Recipe(steps=60, learning_rate=5e-4, balance=0.5, synthetic=1 / 3,
 
 SYNTHETIC_SAMPLES = 4000
 """The pool from which synthetic shares of batches are drawn."""
+
+DUAL_ATME = "dual-atme"
 
 MODELS_ON_GPU = 136
 """Networks trained side by side on a graphics card: two seeds of MEGC2019-CD."""
@@ -56,6 +61,16 @@ class LosoConfig:
     executor: str = "local"
     """``local`` or ``ray``."""
     workers: int = 1
+    model: str = DUAL_ATME
+    """Name in ``training.models.registry``."""
+    fitting: Fitting = field(default_factory=Fitting)
+    grad_cam: bool = False
+    """Keep where the network looked, for every tested sample."""
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the fast engine can do it; it knows Dual-ATME as the paper trains it only."""
+        return self.model == DUAL_ATME and self.fitting == Fitting()
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,8 @@ class LosoRun:
     """(seeds, N, 3), in the archive's order."""
     leak: npt.NDArray[np.float64] | None
     """(seeds, epochs, N, 3), only with ``show_leak``."""
+    attention: npt.NDArray[np.float32] | None
+    """(N, 2, 7, 7) Grad-CAM of the first seed, see ``training.grad_cam``; only with ``grad_cam``."""
     settings: dict[str, Setting]
     seconds: float
     """Computing time of all folds together."""
@@ -78,27 +95,35 @@ class LosoRun:
 class _Job:
     """Some folds of one seed; all that a worker needs to know."""
 
-    features: Path
+    config: LosoConfig
     seed: int
     folds: tuple[int, ...]
-    recipe: Recipe
     start: Path | None
-    show_leak: bool
     device: str
     half: bool
 
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished trainings and of all."""
+Finished = Callable[[FeatureArchive, Fold, FoldResult], None]
+"""Called with each fold as it comes, those of an earlier call first."""
 
 
-def run_loso(config: LosoConfig, progress: Progress = lambda done, total: None) -> LosoRun:
+def run_loso(
+    config: LosoConfig, progress: Progress = lambda done, total: None, finished: Finished | None = None
+) -> LosoRun:
     """Trains what is not finished yet and collects everything.
 
     AtmeError for an archive that cannot be split, weights that do not fit, or a folder of another run.
     """
+    find(config.model)
+    if not config.stacked:
+        for flag, given in (("--init", config.init is not None), ("--grad-cam", config.grad_cam)):
+            if given:
+                raise AtmeError(f"{flag} goes with --model {DUAL_ATME} only; leave it out")
     archive = feature_archive.load(config.features)
     folds = leave_one_subject_out(archive, str(config.features))
+    config = replace(config, features=config.features.resolve())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     half = device == "cpu" and multiplies_bfloat16()
     settings = _settings(config, archive, half)
@@ -112,9 +137,15 @@ def run_loso(config: LosoConfig, progress: Progress = lambda done, total: None) 
     total = len(folds) * len(config.seeds)
     done = total - sum(len(job.folds) for job in jobs)
     progress(done, total)
+    if finished is not None:
+        for seed, index in product(config.seeds, range(len(folds))):
+            if folder.has(seed, index):
+                finished(archive, folds[index], folder.load(seed, index))
     for results in _execute(config, jobs, device):
         for result in results:
             folder.save(result)
+            if finished is not None:
+                finished(archive, folds[result.fold], result)
         done += len(results)
         progress(done, total)
     return _collect(config, archive, folds, folder, settings)
@@ -123,14 +154,17 @@ def run_loso(config: LosoConfig, progress: Progress = lambda done, total: None) 
 def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[str, Setting]:
     """What must be equal for two runs to share results."""
     return {
+        "model": config.model,
         "features": config.features.name,
         "content_hash": content_hash(archive),
         "split_hash": split_hash(archive),
         "init": config.init.name if config.init else "none",
         "precision": "bfloat16 products" if half else "float32",
         "show_leak": config.show_leak,
+        "grad_cam": config.grad_cam,
         "synthetic_samples": SYNTHETIC_SAMPLES if config.recipe.synthetic else 0,
         **asdict(config.recipe),
+        **asdict(config.fitting),
     }
 
 
@@ -138,7 +172,7 @@ def _jobs(
     config: LosoConfig, folds: list[Fold], folder: RunFolder, start: Path | None, device: str, half: bool
 ) -> Iterator[_Job]:
     """What is left to do; on a graphics card many folds at once, all of one number of steps."""
-    most = MODELS_ON_GPU if device == "cuda" else 1
+    most = MODELS_ON_GPU if device == "cuda" and config.stacked else 1
     for seed in config.seeds:
         groups: dict[int, list[int]] = {}
         for index, fold in enumerate(folds):
@@ -147,16 +181,7 @@ def _jobs(
         for group in groups.values():
             for first in range(0, len(group), most):
                 some = tuple(group[first : first + most])
-                yield _Job(
-                    config.features.resolve(),
-                    seed,
-                    some,
-                    config.recipe,
-                    start.resolve() if start else None,
-                    config.show_leak,
-                    device,
-                    half,
-                )
+                yield _Job(config, seed, some, start.resolve() if start else None, device, half)
 
 
 def _execute(config: LosoConfig, jobs: list[_Job], device: str) -> Iterator[list[FoldResult]]:
@@ -175,24 +200,46 @@ def _execute(config: LosoConfig, jobs: list[_Job], device: str) -> Iterator[list
 def _run(job: _Job) -> list[FoldResult]:
     """Trains, and only then predicts. In a worker process."""
     started = time.perf_counter()
-    archive = _archive(job.features)
-    folds = leave_one_subject_out(archive, str(job.features))
+    config = job.config
+    archive = _archive(config.features)
+    folds = leave_one_subject_out(archive, str(config.features))
     chosen = [folds[index] for index in job.folds]
-    sets = [training_set(archive, fold, job.seed, job.recipe, job.start) for fold in chosen]
+    sets = [training_set(archive, fold, job.seed, config.recipe, job.start) for fold in chosen]
+    tests = [(archive.entire[fold.test], archive.puzzled[fold.test]) for fold in chosen]
     leaks: list[list[npt.NDArray[np.float64]]] = [[] for _ in chosen]
-    watch = _peek(archive, chosen, job.recipe, leaks) if job.show_leak else None
-    states = train(sets, job.recipe, job.device, job.half, watch)
+
+    def peek(_: int, methods: list[Predict]) -> None:
+        """Predicts the test folds after each epoch, for the record; training hears nothing of it."""
+        for leak, method, test in zip(leaks, methods, tests, strict=True):
+            leak.append(method(*test))
+
+    methods, states = _learn(job, sets, peek if config.show_leak else None)
     seconds = (time.perf_counter() - started) / len(chosen)
-    return [
-        FoldResult(
-            job.seed,
-            index,
-            _predict_fold(state, archive, fold, job.recipe),
-            np.stack(leak) if job.show_leak else None,
-            seconds,
-        )
-        for index, fold, state, leak in zip(job.folds, chosen, states, leaks, strict=True)
-    ]
+    results = []
+    for k, (index, test) in enumerate(zip(job.folds, tests, strict=True)):
+        looked = attention(states[k], *test, archive.label[chosen[k].test]) if config.grad_cam else None
+        leak = np.stack(leaks[k]) if config.show_leak else None
+        results.append(FoldResult(job.seed, index, methods[k](*test), leak, looked, seconds))
+    return results
+
+
+def _learn(
+    job: _Job, sets: list[TrainingSet], watch: Callable[[int, list[Predict]], None] | None
+) -> tuple[list[Predict], list[State]]:
+    """The trained methods, one a set, and for Dual-ATME their weights."""
+    config = job.config
+    if not config.stacked:
+        (item,) = sets
+        alone = None if watch is None else lambda epoch, method: watch(epoch, [method])
+        method = find(config.model)
+        return [method.learn(item, config.recipe, config.fitting, job.device, job.half, alone)], []
+
+    def named(states: list[State]) -> list[Predict]:
+        return [partial(predict, state, flip_average=config.recipe.flip_average) for state in states]
+
+    each = None if watch is None else lambda epoch, states: watch(epoch, named(states))
+    states = train(sets, config.recipe, job.device, job.half, each)
+    return named(states), states
 
 
 def training_set(
@@ -208,27 +255,6 @@ def training_set(
         label = np.concatenate([label, made_up[2]])
     state = load_file(start) if start else initial_state(own)
     return TrainingSet(features[0], features[1], label, len(fold.train), own, state)
-
-
-def _predict_fold(
-    state: State, archive: FeatureArchive, fold: Fold, recipe: Recipe
-) -> npt.NDArray[np.float64]:
-    return predict(state, archive.entire[fold.test], archive.puzzled[fold.test], recipe.flip_average)
-
-
-def _peek(
-    archive: FeatureArchive,
-    folds: list[Fold],
-    recipe: Recipe,
-    leaks: list[list[npt.NDArray[np.float64]]],
-) -> Watch:
-    """Predicts the test folds after each epoch, for the record; training hears nothing of it."""
-
-    def watch(_: int, states: list[State]) -> None:
-        for leak, state, fold in zip(leaks, states, folds, strict=True):
-            leak.append(_predict_fold(state, archive, fold, recipe))
-
-    return watch
 
 
 @cache
@@ -267,6 +293,14 @@ def _collect(
         config.seeds,
         np.stack([gathered([part.probabilities for part in row]) for row in parts]),
         leak,
+        _first_seed([part.attention for part in parts[0]], order),
         settings,
         sum(part.seconds for row in parts for part in row),
     )
+
+
+def _first_seed(
+    pieces: list[npt.NDArray[np.float32] | None], order: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32] | None:
+    present = [piece for piece in pieces if piece is not None]
+    return np.concatenate(present)[order] if present else None

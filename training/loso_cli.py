@@ -33,7 +33,7 @@ def loso(
         int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Batches a fold when fine-tuning (--init).")
+        int | None, typer.Option(min=1, help="With --init: fine-tune all weights, so many batches a fold.")
     ] = None,
     executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
     workers: Annotated[
@@ -42,16 +42,27 @@ def loso(
     show_leak: Annotated[
         bool, typer.Option("--show-leak", help="Also show what peeking at the test subjects would claim.")
     ] = False,
+    model: Annotated[
+        str, typer.Option(help="dual-atme, a part of it, or a baseline; an unknown name lists them.")
+    ] = "dual-atme",
+    grad_cam: Annotated[
+        bool, typer.Option("--grad-cam", help="Also plot where the network looks, by class.")
+    ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also log scores to this folder as folds finish.")
+    ] = None,
 ) -> None:
     """Train and test leave-one-subject-out, strictly: the last weights, each subject predicted once."""
     from rich.console import Console
     from rich.markdown import Markdown
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from training.board import FoldLog, board
+    from training.grad_cam import plot
     from training.loso import LosoConfig, run_loso
     from training.loso_report import leak_lines, report, table, write
 
-    recipe = _recipe(init, epochs, steps)
+    recipe = recipe_for(init, epochs, steps)
     config = LosoConfig(
         features,
         out,
@@ -60,19 +71,26 @@ def loso(
         init,
         show_leak,
         executor,
-        workers or _cores(),
+        workers or cores(),
+        model,
+        grad_cam=grad_cam,
     )
     console = Console()
     columns = (TextColumn("folds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
+    with board(tensorboard) as writer, Progress(*columns, console=console) as bar:
         task = bar.add_task("folds", total=None)
-        run = run_loso(config, lambda done, total: bar.update(task, completed=done, total=total))
+        log = FoldLog(writer) if writer is not None else None
+        run = run_loso(config, lambda done, total: bar.update(task, completed=done, total=total), log)
     result = report(run)
     write(run, result, out)
     console.print(Markdown(table(run, result)))
     if result.leak:
         console.print("\n".join(leak_lines(result.leak)), style="bold red", markup=False, highlight=False)
-    console.print(f"{out}: results.json, predictions.csv, table.md, confusion.png", markup=False)
+    files = ["results.json", "predictions.csv", "table.md", "confusion.png"]
+    if run.attention is not None:
+        plot(run.archive, run.attention, out / "grad_cam.png")
+        files.append("grad_cam.png")
+    console.print(f"{out}: {', '.join(files)}", markup=False)
 
 
 def fit(
@@ -85,7 +103,9 @@ def fit(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Batches when fine-tuning (--init).")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="With --init: fine-tune all weights, so many batches.")
+    ] = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="Run folder of `atme-train loso`: sets temperature and refusal.")
     ] = None,
@@ -99,23 +119,24 @@ def fit(
             command += f" --{name} {value.name if isinstance(value, Path) else value}"
     if not out.parent.is_dir():
         raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
-    run(features, out, _recipe(init, epochs, steps), init, calibrate, command)
+    run(features, out, recipe_for(init, epochs, steps), init, calibrate, command)
     print(f"{out}: trained on {features.name}")
 
 
-def _recipe(init: Path | None, epochs: int | None, steps: int | None) -> Recipe:
-    """The paper's recipe, or the one for pre-trained weights, of the length asked for."""
-    from training.engine import Recipe
+def recipe_for(init: Path | None, epochs: int | None, steps: int | None) -> Recipe:
+    """The paper's recipe; from pre-trained weights a correction, or with ``steps`` fine-tuning."""
+    from training.engine import ADAPTING, Recipe
     from training.loso import FINE_TUNING
 
     if epochs is not None and init is not None:
         raise AtmeError("--epochs goes with random weights; with --init the length is --steps")
     if steps is not None and init is None:
         raise AtmeError("--steps goes with --init; from random weights the length is --epochs")
-    recipe = FINE_TUNING if init is not None else Recipe()
-    return replace(recipe, steps=steps or recipe.steps, epochs=epochs or recipe.epochs)
+    if init is not None:
+        return ADAPTING if steps is None else replace(FINE_TUNING, steps=steps)
+    return replace(Recipe(), epochs=epochs or Recipe().epochs)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,18 +16,10 @@ from recognizer.recognition import CLASSES
 from training.evaluate import Interval, confusion_matrix, score
 from training.folds import person
 from training.loso import LosoRun
+from training.paper_tables import ALL, TABLE_1, TABLE_3, Scores
 
 Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
-
-ALL = "all"
-PAPER = {
-    ALL: (0.720, 0.680, 0.679),
-    "casme2": (None, 0.751, 0.765),
-    "smic": (None, 0.658, 0.646),
-    "samm": (None, 0.538, 0.562),
-}
-"""Dual-ATME's Acc, UAR and UF1 in the paper's Table 3; ``all`` is MEGC2019-CD, all three sets together."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +171,8 @@ def _prediction_rows(run: LosoRun) -> list[list[str]]:
 
 
 def table(run: LosoRun, result: LosoReport) -> str:
-    """Markdown: this run beside the paper's numbers."""
+    """Markdown: this run beside the paper's numbers for its method, where it has any."""
+    paper = paper_scores(str(run.settings["model"]))
     lines = [
         "| set | samples | subjects | Acc | UAR | UF1 | UF1, 95 % over subjects | paper's Acc / UAR / UF1 |",
         "|---|---|---|---|---|---|---|---|",
@@ -187,13 +180,21 @@ def table(run: LosoRun, result: LosoReport) -> str:
     for name, part in result.sets.items():
         numbers = [_plus_minus(part.scores[key]) for key in ("accuracy", "uar", "uf1")]
         span = part.scores["uf1"].interval
-        cells = [name, part.samples, part.subjects, *numbers, f"{span.low:.3f}–{span.high:.3f}", _paper(name)]
+        cells = [
+            name,
+            part.samples,
+            part.subjects,
+            *numbers,
+            f"{span.low:.3f}–{span.high:.3f}",
+            three(paper.get(name)),
+        ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += [
         "",
-        f"Strict leave-one-subject-out, {len(run.seeds)} seed(s), split {run.settings['split_hash']}.",
+        f"Strict leave-one-subject-out of {run.settings['model']}, {len(run.seeds)} seed(s), split "
+        f"{run.settings['split_hash']}.",
     ]
-    if set(np.unique(run.archive.database)) != set(PAPER) - {ALL}:
+    if ALL in paper and set(np.unique(run.archive.database)) != {"casme2", "smic", "samm"}:
         lines.append("The paper's line for all is over CASME II, SAMM and SMIC-HS together.")
     return "\n".join(lines) + "\n"
 
@@ -211,9 +212,14 @@ def _plus_minus(summary: Summary) -> str:
     return f"{summary.mean:.3f}" + (f" ± {summary.deviation:.3f}" if summary.deviation else "")
 
 
-def _paper(name: str) -> str:
-    numbers = PAPER.get(name, (None, None, None))
-    return " / ".join("–" if number is None else f"{number:.3f}" for number in numbers)
+def paper_scores(method: str) -> dict[str, Scores]:
+    """By set; empty where the paper does not have the method."""
+    return TABLE_3.get(method) or ({ALL: TABLE_1[method]} if method in TABLE_1 else {})
+
+
+def three(scores: Scores | None) -> str:
+    """``Acc / UAR / UF1``, a dash for what the paper does not say."""
+    return " / ".join("–" if number is None else f"{number:.3f}" for number in scores or (None,) * 3)
 
 
 def _plot(result: LosoReport, path: Path) -> None:

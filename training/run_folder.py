@@ -32,6 +32,8 @@ class FoldResult:
     """(test samples, 3)."""
     leak: npt.NDArray[np.float64] | None
     """(epochs, test samples, 3) where the run shows what peeking would have claimed."""
+    attention: npt.NDArray[np.float32] | None
+    """(test samples, 2, 7, 7) where the run shows where the network looked."""
     seconds: float
 
 
@@ -58,8 +60,9 @@ class RunFolder:
         path = self._part(result.seed, result.fold)
         draft = path.with_suffix(f".{os.getpid()}.partial")
         arrays = {"probabilities": result.probabilities, "seconds": np.float64(result.seconds)}
-        if result.leak is not None:
-            arrays["leak"] = result.leak
+        for name in ("leak", "attention"):
+            if getattr(result, name) is not None:
+                arrays[name] = getattr(result, name)
         try:
             with draft.open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -76,8 +79,8 @@ class RunFolder:
         path = self._part(seed, fold)
         try:
             with np.load(path, allow_pickle=False) as part:
-                leak = part["leak"] if "leak" in part.files else None
-                return FoldResult(seed, fold, part["probabilities"], leak, float(part["seconds"]))
+                leak, looked = (part[name] if name in part.files else None for name in ("leak", "attention"))
+                return FoldResult(seed, fold, part["probabilities"], leak, looked, float(part["seconds"]))
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise AtmeError(f"{path}: damaged ({error}); delete it and run the same command again") from None
 

@@ -1,0 +1,50 @@
+"""The command ``atme-train export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recognizer.errors import AtmeError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to ``atme-train``."""
+    app.command()(export)
+
+
+def export(
+    weights: Annotated[Path, typer.Argument(help="State of a Dual-ATME (.safetensors).")],
+    out: Annotated[Path, typer.Option(help="Where the model goes (.onnx).")],
+    trained_on: Annotated[str | None, typer.Option(help="In words, which data; carried in the file.")] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets temperature and refusal.")
+    ] = None,
+) -> None:
+    """Write weights as the live program reads them: ONNX with metadata, checked against torch."""
+    from recognizer.model import DualAtme
+    from recognizer.model_info import ModelInfo
+    from training.export import TOLERANCE
+    from training.export import export as write
+    from training.fit import Confidence, calibrated
+    from training.weights import load_state
+
+    if weights.suffix == ".onnx":
+        raise AtmeError(f"{weights}: is exported already; `atme live --weights` takes it as it is")
+    if out.suffix != ".onnx":
+        raise AtmeError(f"{out}: the name of an exported model ends in .onnx")
+    network = DualAtme()
+    network.load_state_dict(load_state(weights))
+    confidence = Confidence() if calibrate is None else calibrated(calibrate)
+    command = f"atme-train export {weights.name} --out {out.name}"
+    info = ModelInfo(
+        name=out.stem,
+        trained_on=trained_on or f"not said; the weights came from {weights.name}",
+        command=command + (f" --calibrate {calibrate.name}" if calibrate else ""),
+        temperature=confidence.temperature,
+        refusal=confidence.refusal,
+    )
+    write(network, info, out)
+    print(f"{out}: ONNX Runtime's logits are torch's within {TOLERANCE:.0e}; try atme live --weights {out}")

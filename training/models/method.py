@@ -1,0 +1,58 @@
+"""What leave-one-subject-out asks of every method: learn from a training set, then name unseen samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from training.engine import Recipe, TrainingSet
+
+Features = npt.NDArray[np.uint8]
+"""(n, 3, 28, 28): u, v, |ε|, each stretched to 0–255."""
+Predict = Callable[[Features, Features], npt.NDArray[np.float64]]
+"""Face and puzzle features of n samples → (n, 3) probabilities."""
+Watch = Callable[[int, Predict], None]
+"""Called with the number of finished epochs and the method as it is then; training hears nothing back."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Where training differs from the paper's own (its Table 6)."""
+
+    optimizer: str = "adam"
+    """``adam``, or ``sgd`` with momentum 0.9."""
+    sgd_rate: float = 1e-2
+    """The paper does not say how fast its SGD learns."""
+    weighted: bool = False
+    """Cross-entropy or focal loss weighted by one over the classes' frequency in the training set."""
+
+
+class Method(Protocol):
+    """A row of the comparison."""
+
+    @property
+    def name(self) -> str:
+        """As the command line has it."""
+
+    @property
+    def title(self) -> str:
+        """As tables have it."""
+
+    @property
+    def source(self) -> str:
+        """The paper."""
+
+    def learn(
+        self,
+        item: TrainingSet,
+        recipe: Recipe,
+        fitting: Fitting,
+        device: str = "cpu",
+        half: bool = False,
+        watch: Watch | None = None,
+    ) -> Predict:
+        """Is given what may be learnt from, and nothing else (law 6). ``half``: products in bfloat16."""

@@ -1,0 +1,128 @@
+"""Trains one ordinary torch network on one fold; the stacked engine knows Dual-ATME only.
+
+Batches, flips, schedule and loss are the engine's, so that methods differ in their network alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recognizer.model import DualAtme
+from training.engine import Recipe, TrainingSet, mirrored, normalise
+from training.models.method import Features, Fitting, Predict, Watch
+
+
+@dataclass(frozen=True)
+class Network:
+    """A method that is a network."""
+
+    name: str
+    title: str
+    source: str
+    """The paper: arXiv number, DOI or pages."""
+    build: Callable[[], nn.Module]
+    takes: tuple[str, ...] = ("entire",)
+    """Which features go in, in order: ``entire``, ``puzzled``."""
+
+    def learn(
+        self,
+        item: TrainingSet,
+        recipe: Recipe,
+        fitting: Fitting,
+        device: str = "cpu",
+        half: bool = False,
+        watch: Watch | None = None,
+    ) -> Predict:
+        """Trains for ``recipe.epochs`` from random weights; it depends on the set and its seed only."""
+        place = torch.device(device)
+        inputs = [_with_mirrored(getattr(item, part)).to(place) for part in self.takes]
+        label = torch.from_numpy(np.tile(item.label, 2)).to(place)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(item.seed)
+            network = self.build().to(place)
+            optimizer = _optimizer(network, recipe, fitting)
+            weight = _class_weights(item.label, place) if fitting.weighted else None
+            rate, batches = optimizer.param_groups[0]["lr"], _batches(item, recipe)
+            for step, some in enumerate(batches):
+                rows = torch.from_numpy(some).to(place)
+                optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * step / len(batches))) / 2
+                network.train()
+                with torch.autocast(place.type, torch.bfloat16, enabled=half):
+                    loss = _loss(network, [x[rows] for x in inputs], label[rows], recipe, weight)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                epoch, left = divmod((step + 1) * recipe.epochs, len(batches))
+                if watch is not None and not left:
+                    watch(epoch, self.predictor(network, recipe))
+        return self.predictor(network, recipe)
+
+    def predictor(self, network: nn.Module, recipe: Recipe) -> Predict:
+        """Names samples with the network as it is when called."""
+        place = next(network.parameters()).device
+
+        @torch.no_grad()
+        def predict(entire: Features, puzzled: Features) -> npt.NDArray[np.float64]:
+            given = {"entire": entire, "puzzled": puzzled}
+            inputs = [torch.from_numpy(given[part]).to(place) for part in self.takes]
+            network.eval()
+            logits = network(*(normalise(x) for x in inputs))
+            if recipe.flip_average:
+                logits = (logits + network(*(normalise(mirrored(x)) for x in inputs))) / 2
+            return logits.double().softmax(dim=1).cpu().numpy()  # type: ignore[no-any-return]
+
+        return predict
+
+
+def _batches(item: TrainingSet, recipe: Recipe) -> list[npt.NDArray[np.int64]]:
+    """Rows of every step: each epoch in another order, each sample or its mirror image (row + n)."""
+    rng = np.random.default_rng(item.seed)
+    parts = math.ceil(item.real / recipe.batch)
+    orders = [rng.permutation(item.real) for _ in range(recipe.epochs)]
+    batches = [rows for order in orders for rows in np.array_split(order, parts)]
+    return [rows + len(item.label) * rng.integers(2, size=len(rows)) for rows in batches]
+
+
+def _with_mirrored(features: Features) -> Tensor:
+    """(2·n, 3, 28, 28) in [−1, 1]: the samples, then their mirror images."""
+    straight = torch.from_numpy(features)
+    both = normalise(torch.cat([straight, mirrored(straight)]))
+    return both.contiguous(memory_format=torch.channels_last)
+
+
+def _loss(
+    network: nn.Module, inputs: list[Tensor], label: Tensor, recipe: Recipe, weight: Tensor | None
+) -> Tensor:
+    """Focal loss (cross-entropy for γ = 0), and for two branches the contrast loss (method §6)."""
+    contrast = torch.zeros((), device=label.device)
+    if isinstance(network, DualAtme):
+        maps = network.embed(*inputs)
+        logits = network.classify(*maps)
+        entire, puzzled = (part.float().flatten(1) for part in maps)
+        contrast = 1 - F.cosine_similarity(entire, puzzled).mean()
+    else:
+        logits = network(*inputs)
+    log_p = F.log_softmax(logits.float(), dim=1).gather(1, label[:, None]).squeeze(1)
+    focal = -(1 - log_p.exp()).pow(recipe.gamma) * log_p
+    mean = focal.mean() if weight is None else (weight[label] * focal).sum() / weight[label].sum()
+    return mean + recipe.contrast * contrast
+
+
+def _optimizer(network: nn.Module, recipe: Recipe, fitting: Fitting) -> torch.optim.Optimizer:
+    if fitting.optimizer == "sgd":
+        return torch.optim.SGD(network.parameters(), lr=fitting.sgd_rate, momentum=0.9)
+    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True)
+
+
+def _class_weights(label: npt.NDArray[np.int64], device: torch.device) -> Tensor:
+    """One over the number of samples of each class, of the training set."""
+    counts = np.maximum(np.bincount(label, minlength=3), 1)
+    return torch.from_numpy((1 / counts).astype(np.float32)).to(device)

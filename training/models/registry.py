@@ -1,0 +1,48 @@
+"""The methods by name. A new one is one small file and one entry here."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from recognizer.errors import AtmeError
+from recognizer.model import DualAtme
+from training.models import bi_woof, dual_atme_parts, rcn
+from training.models.dual_inception import DualInception
+from training.models.hand_crafted import HandCrafted
+from training.models.method import Method
+from training.models.off_apexnet import OffApexNet
+from training.models.plain import Network
+from training.models.resnet18 import ResNet18
+from training.models.ststnet import StstNet
+
+BOTH = ("entire", "puzzled")
+_OURS = "Entropy 2023, 25(3), 460"
+_RCN = "DOI 10.1109/TIP.2020.3018222"
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Network("dual-atme", "Dual-ATME", _OURS, DualAtme, BOTH),
+        Network("hars-only", "HARS only", _OURS, dual_atme_parts.hars_only, ("puzzled",)),
+        Network("aars-only", "AARS only", _OURS, dual_atme_parts.aars_only, ("entire",)),
+        Network("attention-on-both", "attention on both", _OURS, dual_atme_parts.attention_on_both, BOTH),
+        HandCrafted("bi-woof", "Bi-WOOF", "arXiv:1606.01721", bi_woof.describe),
+        Network("resnet18", "ResNet18", "arXiv:1512.03385", ResNet18),
+        Network("off-apexnet", "OFF-ApexNet", "arXiv:1805.08699", OffApexNet),
+        Network("ststnet", "STSTNet", "arXiv:1902.03634", StstNet),
+        Network("dual-inception", "Dual-Inception", "FG 2019, pp. 642–646", DualInception),
+        Network("rcn-a", "RCN_a", _RCN, rcn.rcn_a),
+        Network("rcn-w", "RCN_w", _RCN, rcn.rcn_w),
+        Network("rcn-c", "RCN_c", _RCN, rcn.rcn_c),
+        Network("rcn-f", "RCN_f", _RCN, rcn.rcn_f),
+    )
+}
+
+
+def find(name: str) -> Method:
+    """The method; AtmeError that names the nearest one for an unknown name."""
+    if name in METHODS:
+        return METHODS[name]
+    near = get_close_matches(name.casefold().replace("_", "-"), METHODS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(METHODS)}"
+    raise AtmeError(f"'{name}' is no method; {hint}")
