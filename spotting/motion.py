@@ -1,17 +1,18 @@
 """The motion signal: how far each region of the face has moved from its neutral place, head motion removed.
 
-Each frame's face is brought to one canonical picture by its rigid landmarks (eye corners, nose bridge);
-dense DIS flow from the *neutral* picture to it is smoothed and read off at the places where action units
-pull; what the rigid places move (the error of the alignment, and head motion) is subtracted. The neutral
-picture is the mean of a time a little back in which all was quiet and has been since, so it stays put while
-a movement lasts, and holds nothing of its slow beginning.
+Each frame's face is brought to one canonical picture. Its pose is carried from frame to frame by what the
+skull has moved (``spotting.place_flow``), and taken from the landmarks where those disagree: landmarks alone
+tremble by more than a micro-expression moves. In the canonical picture the places where action units pull
+are compared with the *neutral* picture: the mean of a time a little back in which all was quiet and has been
+since, so that it stays put while a movement lasts, and holds nothing of its slow beginning.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ import numpy.typing as npt
 
 from recognizer.face import NoFaceError
 from recognizer.landmarks import Landmarker, Landmarks
+from spotting.face_tracker import FaceTracker, Sighting
+from spotting.place_flow import PlaceFlow
 
 REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
     # name: (anchor landmarks, shift in face widths (right, down)), one entry a side
@@ -35,11 +38,15 @@ REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
 
 SIDES = tuple((name, *side) for name, sides in REGIONS.items() for side in sides)
 
+_FIRST, _SECOND = (np.array([side[1][end] for side in SIDES]) for end in (0, -1))
+_SHIFT = np.array([shift for _, _, shift in SIDES])
+
 RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
 """Landmarks that expressions hardly move."""
 
 # Their places in the canonical picture, in face widths around the middle of the eyes (mean of FaceMesh's
-# canonical face), and further places of the skull at which flow is taken to be the head's.
+# canonical face), further places of the skull at which motion is taken to be the head's, and the outline
+# whose way through the picture is called the head's motion.
 _CANONICAL = np.array(
     [(0, -0.005), (0, 0.09), (0, 0.165), (-0.31, 0), (-0.12, 0.02), (0.12, 0.02), (0.31, 0)], np.float32
 )
@@ -57,6 +64,7 @@ _SKULL = np.array(
     ],
     np.float32,
 )
+_OUTLINE = np.array([(0, 0), (-0.4, 0), (0.4, 0), (0, 0.6)], np.float32)
 
 SIZE = 128
 FACE = 104.0
@@ -64,12 +72,24 @@ FACE = 104.0
 _CENTRE = np.array((SIZE / 2, SIZE * 0.36), np.float32)
 PX_256 = 256 / FACE
 """Canonical pixels → pixels of a face 256 px wide, the unit of every motion figure."""
+_STRAYED = 3.0
+"""The carried pose is given up where landmarks lie this far off it: more than they tremble."""
+_FAR = 0.5
+"""Canonical pixels of head motion from which the pose is put right before anything is read off."""
+_SMOOTH_S = 0.025
+"""Over this long the signal is averaged to tell whether the face is quiet."""
+_FINEST = 4
+"""A large face is read at up to this many times the canonical size and then shrunk, against aliasing."""
+_RENEWAL_S = 0.05
+"""The neutral picture is renewed no more often than this."""
 
 
 @dataclass(frozen=True)
 class MotionConfig:
     """How motion is measured. Times in ms; distances in pixels of a 256-px face."""
 
+    landmarks_ms: float = 15.0
+    """Landmarks are found anew no more often than this; the flow carries the face in between."""
     neutral_age_ms: float = 160.0
     """The face must be quiet this long; the mean picture of the older half of it becomes the neutral one."""
     neutral_quiet: float = 1.7
@@ -99,15 +119,22 @@ class MotionSample:
     floor: float
     """The usual level of the signal when nothing happens: sensor noise and tracking jitter."""
     eye_opening: float
-    """Lid distance over eye width, both eyes' mean; falls in a blink."""
+    """Lid distance over eye width, both eyes' mean; falls in a blink. As old as the landmarks are."""
     head: float
-    """How far the head has moved since the neutral picture."""
+    """How far the outline of the face has moved since the neutral picture: shift, turn and approach."""
     rebased: bool
     """The neutral picture was replaced although the face was not quiet."""
     face_px: float
     """Width of the face in the frame, image pixels."""
     brightness: float
     """Mean grey level of the face, 0–255."""
+    eyes_x: float = 0.0
+    """The middle between the eyes' outer corners in the frame, image pixels."""
+    eyes_y: float = 0.0
+    roll: float = 0.0
+    """How far the head leans, radians; the angle of the line through the eyes."""
+    faces: int = 1
+    """Faces in the picture when it was last searched; the nearest is followed."""
 
 
 NO_FACE = dict.fromkeys(REGIONS, 0.0)
@@ -115,61 +142,84 @@ NO_FACE = dict.fromkeys(REGIONS, 0.0)
 
 @dataclass(frozen=True)
 class _Pose:
+    """One frame's face."""
+
     time: float
     picture: npt.NDArray[np.uint8]
-    place: npt.NDArray[np.float32]
-    """(3,) the head's place: centre x, y of the eyes and the face's width, in image pixels."""
+    outline: npt.NDArray[np.float64]
+    """(4, 2) places of ``_OUTLINE`` in the frame, image pixels."""
+    anchors: npt.NDArray[np.float64]
+    """(sides, 2) places of ``SIDES`` in the canonical picture."""
     eyes: float
     moved: npt.NDArray[np.float64]
     """(sides, 2) displacement of every place of ``SIDES``, pixels of a 256-px face."""
+    signal: float
     quiet: bool
 
 
+@dataclass(frozen=True)
+class _Neutral:
+    time: float
+    """When it was taken."""
+    flow: PlaceFlow
+    outline: npt.NDArray[np.float64]
+
+
 class MotionMeter:
-    """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey pictures."""
+    """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey pictures.
+
+    ``measure`` does it all. Where two threads share the work, one calls ``look`` for each frame and the
+    other ``measure`` with what the first has seen, in the same order.
+    """
 
     def __init__(self, config: MotionConfig | None = None) -> None:
         self.config = config or MotionConfig()
-        self._landmarker = Landmarker(tracking=True)
-        self._flow = _dense_flow()
+        self._tracker = FaceTracker(self.config.landmarks_ms)
         self._recent: deque[_Pose] = deque()
         self._levels: deque[tuple[float, float]] = deque()
-        self._neutral: _Pose | None = None
+        self._ordered: list[float] = []  # the same levels by size
+        self._neutral: _Neutral | None = None
         self._last_quiet = 0.0
+        self._pose: npt.NDArray[np.float64] | None = None
 
     def reset(self) -> None:
         """Forgets the face: its neutral picture and its noise level."""
         self._recent.clear()
         self._levels.clear()
-        self._neutral = None
+        self._ordered.clear()
+        self._neutral = self._pose = None
 
     def close(self) -> None:
         """Frees the landmark graph."""
-        self._landmarker.close()
+        self._tracker.close()
 
-    def measure(self, frame: int, time: float, image: npt.NDArray[np.uint8]) -> MotionSample:
-        """The motion in a BGR uint8 picture; timestamps in seconds must increase."""
-        landmarks = self._landmarker.detect(image)
-        if landmarks is None:
+    def look(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
+        """Where the face is in a BGR uint8 picture; timestamps in seconds must increase."""
+        return self._tracker.look(time, image)
+
+    def measure(
+        self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting | None = None
+    ) -> MotionSample:
+        """The motion in a BGR uint8 picture. ``seen``: what ``look`` said of it; None: looks itself."""
+        seen = seen or self.look(time, image)
+        if seen.landmarks is None:
             self.reset()
-            return MotionSample(frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0)
-        to_canonical = alignment(landmarks)
-        picture = _canonical(image, to_canonical)
-        place = np.array(
-            (*landmarks[[36, 45]].mean(axis=0), FACE / np.hypot(*to_canonical[0, :2])), np.float32
-        )
-        moved = np.zeros((len(SIDES), 2))
-        if self._neutral is not None:
-            points = landmarks @ to_canonical[:, :2].T + to_canonical[:, 2]
-            moved = _displacement(self._flow, self._neutral.picture, picture, points)
+            return MotionSample(frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0, faces=0)
+        pose = self._carried(seen.landmarks, seen.fresh)
+        pose, picture, moved = self._compare(image, pose)
+        self._pose = pose
+        anchors = _anchors(seen.landmarks @ pose[:, :2].T + pose[:, 2])
         regions = _by_region(moved)
         region = max(regions, key=lambda name: regions[name])
         signal = regions[region]
         floor = self._floor(time, signal)
-        eyes = eye_opening(landmarks)
-        pose = _Pose(time, picture, place, eyes, moved, signal < self.config.neutral_quiet * floor)
-        head = float(np.abs(place - self._neutral.place).max() * 256 / place[2]) if self._neutral else 0.0
-        rebased = self._renew_neutral(pose, floor)
+        outline = _in_picture(pose, _CENTRE + FACE * _OUTLINE)
+        face_px = FACE / float(np.hypot(pose[0, 0], pose[0, 1]))
+        quiet = self._smooth(time, signal) < self.config.neutral_quiet * floor
+        eyes = eye_opening(seen.landmarks)
+        gone = 0.0 if self._neutral is None else float(np.abs(outline - self._neutral.outline).max())
+        now = _Pose(time, picture, outline, anchors, eyes, moved, signal, quiet)
+        rebased = self._renew_neutral(now, floor)
         return MotionSample(
             frame,
             time,
@@ -179,17 +229,56 @@ class MotionMeter:
             region,
             floor,
             eyes,
-            head,
+            gone * 256 / face_px,
             rebased,
-            face_px=float(place[2]),
+            face_px=face_px,
             brightness=float(picture.mean()),
+            eyes_x=float(outline[0, 0]),
+            eyes_y=float(outline[0, 1]),
+            roll=float(np.arctan2(-pose[1, 0], pose[0, 0])),
+            faces=seen.faces,
         )
 
+    def _carried(self, landmarks: Landmarks, fresh: bool) -> npt.NDArray[np.float64]:
+        """The pose of the frame before, unless the landmarks say that the face is elsewhere."""
+        if self._pose is not None and not fresh:
+            return self._pose
+        aligned = alignment(landmarks)
+        if self._pose is None:
+            return aligned
+        places = _in_picture(aligned, _CENTRE + FACE * _CANONICAL)
+        apart = places @ self._pose[:, :2].T + self._pose[:, 2] - (_CENTRE + FACE * _CANONICAL)
+        strayed = PX_256 * np.linalg.norm(apart, axis=1).max() > _STRAYED
+        return aligned if strayed else self._pose
+
+    def _compare(
+        self, image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        """The pose put right, the canonical picture, and what each of ``SIDES`` has moved (256-px face)."""
+        picture = canonical(image, pose)
+        if self._neutral is None:
+            return pose, picture, np.zeros((len(SIDES), 2))
+        head, own = self._neutral.flow.measure(picture)
+        if np.abs(head).max() > _FAR:  # a quick head: once more, from nearby
+            pose = _corrected(pose, head)
+            picture = canonical(image, pose)
+            head, own = self._neutral.flow.measure(picture)
+        return _corrected(pose, head), picture, PX_256 * own
+
+    def _smooth(self, time: float, signal: float) -> float:
+        """The signal's mean over a few milliseconds: more frames a second must not mean more outliers."""
+        near = [p.signal for p in self._recent if time - p.time <= _SMOOTH_S]
+        return (sum(near) + signal) / (len(near) + 1)
+
     def _floor(self, time: float, signal: float) -> float:
+        """The usual level: the median of the last seconds."""
+        ordered = self._ordered
         self._levels.append((time, signal))
+        insort(ordered, signal)
         while time - self._levels[0][0] > self.config.floor_window_ms / 1000:
-            self._levels.popleft()
-        return float(np.median([level for _, level in self._levels]))
+            del ordered[bisect_left(ordered, self._levels.popleft()[1])]
+        middle = len(ordered) // 2
+        return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
     def _renew_neutral(self, pose: _Pose, floor: float) -> bool:
         """Moves the neutral picture on; True when it was replaced although the face was displaced."""
@@ -198,29 +287,30 @@ class MotionMeter:
         while pose.time - recent[0].time > config.hold_ms / 1000:
             recent.popleft()
         if self._neutral is None:
-            self._take(pose, pose.time)
+            self._take([pose])
+            self._last_quiet = pose.time
             return False
         young = [p for p in recent if pose.time - p.time <= config.neutral_age_ms / 1000]
         if len(young) < len(recent) and _calm(young):
-            self._take(_mean(young[: len(young) // 2 + 1]), pose.time)
+            if pose.time - self._neutral.time >= _RENEWAL_S:
+                self._take(young[: len(young) // 2 + 1], pose.time)
+            self._last_quiet = pose.time
             return False
         still = pose.time - recent[0].time > 0.8 * config.hold_ms / 1000 and _still(recent, 2 * floor)
         restless = pose.time - self._last_quiet > config.restless_ms / 1000
         if pose.time - self._last_quiet > config.hold_ms / 1000 and (still or restless):
-            self._take(pose, pose.time)
+            self._take([pose])
+            self._last_quiet = pose.time
             recent.clear()
             return True
         return False
 
-    def _take(self, pose: _Pose, now: float) -> None:
-        self._neutral, self._last_quiet = pose, now
-
-
-def _mean(poses: Sequence[_Pose]) -> _Pose:
-    """Their mean picture: one frame's noise and misalignment would stay in the signal until the next one."""
-    picture = np.mean([p.picture for p in poses], axis=0)
-    place = np.mean([p.place for p in poses], axis=0, dtype=np.float32)
-    return replace(poses[-1], picture=np.asarray(np.rint(picture), np.uint8), place=place)
+    def _take(self, poses: Sequence[_Pose], now: float | None = None) -> None:
+        """Their mean picture: one frame's noise would stay in the signal until the next one."""
+        picture = np.mean([p.picture for p in poses], axis=0, dtype=np.float32)
+        flow = PlaceFlow(picture, _CENTRE + FACE * _SKULL, poses[-1].anchors, FACE)
+        outline = np.mean([p.outline for p in poses], axis=0)
+        self._neutral = _Neutral(poses[-1].time if now is None else now, flow, outline)
 
 
 def _calm(poses: Sequence[_Pose]) -> bool:
@@ -244,61 +334,74 @@ def displacement_from(first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray
     The meter itself cannot tell this of a short clip: it may take a picture of the movement as its next
     neutral, because within a clip that is all movement the movement is the usual level.
     """
-    landmarker, flow = Landmarker(tracking=True), _dense_flow()
+    landmarker = Landmarker(tracking=True)
     try:
         landmarks = landmarker.detect(first)
         if landmarks is None:
             raise NoFaceError("no face in the first picture of the clip; give a frontal, lit face")
-        neutral = _canonical(first, alignment(landmarks))
+        pose = alignment(landmarks)
+        anchors = _anchors(landmarks @ pose[:, :2].T + pose[:, 2])
+        flow = PlaceFlow(canonical(first, pose), _CENTRE + FACE * _SKULL, anchors, FACE)
         sizes = []
         for image in images:
             landmarks = landmarker.detect(image)
             if landmarks is None:
                 sizes.append(float("nan"))
                 continue
-            to_canonical = alignment(landmarks)
-            points = landmarks @ to_canonical[:, :2].T + to_canonical[:, 2]
-            moved = _displacement(flow, neutral, _canonical(image, to_canonical), points)
-            sizes.append(max(_by_region(moved).values()))
+            pose = alignment(landmarks)
+            head, _ = flow.measure(canonical(image, pose))  # the landmarks' tremble, taken off at once
+            _, own = flow.measure(canonical(image, _corrected(pose, head)))
+            sizes.append(max(_by_region(PX_256 * own).values()))
         return sizes
     finally:
         landmarker.close()
 
 
-def _dense_flow() -> cv2.DISOpticalFlow:
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow.setFinestScale(1)
-    return flow
-
-
-def _canonical(image: npt.NDArray[np.uint8], to_canonical: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """(SIZE, SIZE) grey picture of the face, brought to its canonical place."""
-    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+def canonical(image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """(SIZE, SIZE) grey picture of the face in a BGR uint8 picture, brought to its canonical place."""
+    # Only the part of the picture in which the face is becomes grey; a margin keeps its edge apart.
+    corners = _in_picture(pose, np.array(((0, 0), (SIZE, 0), (SIZE, SIZE), (0, SIZE)), np.float32))
+    height, width = image.shape[:2]
+    left, top = (corners.min(axis=0) - 4).clip(0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.ceil(corners.max(axis=0) + 4).clip((left + 1, top + 1), (width, height)).astype(int)
+    gray = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
+    fine = int(np.clip(round(1 / float(np.hypot(pose[0, 0], pose[0, 1]))), 1, _FINEST))
+    larger = fine * pose
+    larger[:, 2] += larger[:, :2] @ (left, top) + (fine - 1) / 2  # the middle of each block of fine pixels
+    side = fine * SIZE
     picture = cv2.warpAffine(
-        gray, to_canonical, (SIZE, SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+        gray, larger, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    if fine > 1:
+        picture = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     return np.asarray(picture, np.uint8)
 
 
-def _displacement(
-    engine: cv2.DISOpticalFlow,
-    neutral: npt.NDArray[np.uint8],
-    picture: npt.NDArray[np.uint8],
-    points: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
-    """(sides, 2) displacement from the neutral picture to this one, the head's own taken off."""
-    flow = engine.calc(neutral, picture, None)
-    smooth = cv2.GaussianBlur(flow, (0, 0), 0.04 * FACE)
-    anchors = np.array([points[list(k)].mean(axis=0) + FACE * np.array(shift) for _, k, shift in SIDES])
-    skull = _CENTRE + FACE * _SKULL
-    return PX_256 * (_sample(smooth, anchors) - _head_motion(skull, _sample(smooth, skull), anchors))
+def _in_picture(pose: npt.NDArray[np.float64], places: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """(n, 2) canonical pixels → pixels of the frame."""
+    turn = pose[:, :2]
+    # A similarity's inverse is its transpose over its scale squared; LAPACK would start threads for it.
+    return np.asarray((places - pose[:, 2]) @ turn / (turn[0] @ turn[0]), np.float64)
+
+
+def _corrected(pose: npt.NDArray[np.float64], head: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The pose in which the head would not have moved since the neutral picture."""
+    middle = np.full(2, SIZE / 2)
+    grown, turned = 1 + head[2] / FACE, head[3] / FACE
+    back = np.array(((grown, turned), (-turned, grown))) / (grown**2 + turned**2)
+    return np.column_stack((back @ pose[:, :2], middle + back @ (pose[:, 2] - middle - head[:2])))
+
+
+def _anchors(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(sides, 2) where the motion is read, from the landmarks in the canonical picture."""
+    return np.asarray((points[_FIRST] + points[_SECOND]) / 2 + FACE * _SHIFT)
 
 
 def _by_region(moved: npt.NDArray[np.float64]) -> dict[str, float]:
     """Length of the displacement of each region, its further side's."""
     regions = dict.fromkeys(REGIONS, 0.0)
-    for (name, *_), size in zip(SIDES, np.linalg.norm(moved, axis=1), strict=True):
-        regions[name] = max(regions[name], float(size))
+    for (name, *_), size in zip(SIDES, np.hypot(*moved.T).tolist(), strict=True):
+        regions[name] = max(regions[name], size)
     return regions
 
 
@@ -321,31 +424,3 @@ def eye_opening(landmarks: Landmarks) -> float:
         return float(height / (2 * np.linalg.norm(eye[0] - eye[3])))
 
     return (ratio(36) + ratio(42)) / 2
-
-
-def _sample(field: npt.NDArray[np.float32], points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    x = np.clip(np.rint(points[:, 0]), 0, SIZE - 1).astype(int)
-    y = np.clip(np.rint(points[:, 1]), 0, SIZE - 1).astype(int)
-    return np.asarray(field[y, x], np.float64)
-
-
-def _head_motion(
-    places: npt.NDArray[np.float32], flow: npt.NDArray[np.float64], anchors: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Flow that the head alone makes at the anchors: a similarity robustly fitted to the skull's."""
-
-    def design(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        x, y = (points - _CENTRE).T / FACE
-        one, zero = np.ones_like(x), np.zeros_like(x)
-        return np.stack([np.stack([one, zero, x, -y], 1), np.stack([zero, one, y, x], 1)], 1)
-
-    rows, target = design(places.astype(np.float64)), flow
-    weight = np.ones(len(places))
-    for _ in range(2):
-        root = np.sqrt(weight)[:, None]
-        parameters = np.linalg.lstsq(
-            (rows * root[..., None]).reshape(-1, 4), (target * root).ravel(), rcond=None
-        )[0]
-        residual = np.linalg.norm(target - rows @ parameters, axis=1)
-        weight = 1 / (1 + (residual / (np.median(residual) + 1e-6)) ** 2)
-    return np.asarray(design(anchors) @ parameters)

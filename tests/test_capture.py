@@ -44,8 +44,8 @@ class Scripted(FrameSource):
         self.released.set()
 
 
-def ring(lossless: bool = True, max_backlog: int = 4) -> RingBuffer:
-    return RingBuffer(SIZE, history=2, max_backlog=max_backlog, lossless=lossless)
+def ring(lossless: bool = True) -> RingBuffer:
+    return RingBuffer(SIZE, history_s=0.02, backlog_s=10.0, lossless=lossless)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -57,7 +57,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def test_whole_recording_arrives_in_order(shared: Path) -> None:
     source = open_recording(shared / "media" / "single_face.mp4")
-    frames = RingBuffer(source.size, history=5, max_backlog=3, lossless=True)
+    frames = RingBuffer(source.size, history_s=0.2, backlog_s=0.1, lossless=True)
     capture = Capture(source, frames)
     capture.start()
     seen = [(frame.index, frame.timestamp, int(frame.image.sum())) for frame in frames]
@@ -80,7 +80,7 @@ def test_unpaced_replay_does_not_wait() -> None:
 
 def test_paced_replay_keeps_media_time() -> None:
     times = [0.0, 0.05, 0.06, 0.2, 0.3]
-    frames = ring(max_backlog=5)
+    frames = ring()
     capture = Capture(Scripted(times, live=False), frames, pace=True)
     capture.start()
     assert capture.join(5)
@@ -92,7 +92,7 @@ def test_paced_replay_keeps_media_time() -> None:
 
 def test_paused_replay_stops_and_goes_on_at_its_pace() -> None:
     times = [index / 50 for index in range(15)]
-    frames = ring(max_backlog=15)
+    frames = ring(lossless=False)  # takes them all, and no reader is needed
     capture = Capture(Scripted(times, live=False), frames, pace=True)
     capture.start()
     wait_until(lambda: frames.backlog >= 3)
@@ -115,7 +115,7 @@ def test_paused_replay_stops_and_goes_on_at_its_pace() -> None:
 def test_paused_live_source_is_read_and_discarded() -> None:
     gate = threading.Semaphore(0)
     source = Scripted([index / 100 for index in range(8)], live=True, gate=gate)
-    frames = ring(lossless=False, max_backlog=8)
+    frames = ring(lossless=False)
     capture = Capture(source, frames)
     capture.start()
     gate.release(3)
@@ -149,7 +149,7 @@ def test_failure_reaches_the_reader(error: Exception) -> None:
 
 
 def test_change_of_size_reaches_the_reader() -> None:
-    frames = RingBuffer((4, 4), history=0, max_backlog=1, lossless=True)
+    frames = RingBuffer((4, 4), history_s=0, backlog_s=0, lossless=True)
     Capture(Scripted([0.0], live=False), frames).start()
     with pytest.raises(AtmeError, match="4x4 to 8x6"):
         frames.next(timeout=5)
@@ -192,7 +192,7 @@ def test_error_from_closing_the_source_is_no_failure() -> None:
 def test_stop_ends_every_wait(state: str) -> None:
     times = [0.0, 1000.0] if state == "waiting for its time" else [index / 100 for index in range(100)]
     source = Scripted(times, live=False)
-    frames = ring(max_backlog=1 if state == "waiting for the reader" else 200)
+    frames = ring()
     capture = Capture(source, frames, pace=state == "waiting for its time")
     if state == "paused":
         capture.pause()

@@ -22,7 +22,7 @@ from spotting import MotionMeter
 from stream import MicroExpression, Session
 from stream.settings import RecognizerConfig
 
-WORKERS = {"capture", "spotting", "recognition"}
+WORKERS = {"capture", "landmarks", "spotting", "recognition"}
 PATIENCE_S = 30.0
 
 
@@ -51,6 +51,16 @@ def drain(session: Session, into: list[MicroExpression] | None = None) -> list[M
         if event is not None:
             found.append(event)
     return found
+
+
+def at_rest(session: Session) -> int:
+    """Frames processed, once no more come."""
+    deadline = time.monotonic() + PATIENCE_S
+    frames = -1
+    while frames != (frames := session.status().frames):
+        assert time.monotonic() < deadline, "the session does not pause"
+        session.poll(0.3)
+    return frames
 
 
 def test_the_demo_clip_shows_three_movements_and_three_are_found(demo_clip, settings, weights):
@@ -188,8 +198,7 @@ def test_pause_and_resume_lose_nothing_of_a_recording(short_clip, settings):
         session.pause()
         assert session.status().paused
         assert session.status().state == "paused"
-        session.poll(0.3)  # what was on its way arrives
-        standing = session.status().frames
+        standing = at_rest(session)  # what was on its way has arrived
         assert session.poll(0.3) is None
         assert session.status().frames == standing < 100
         session.resume()
@@ -320,10 +329,10 @@ def test_live_drops_the_oldest_and_counts_them(short_clip, settings, monkeypatch
     measure = MotionMeter.measure
     lateness = []
 
-    def slow(self, index, timestamp, image):
+    def slow(self, index, timestamp, *rest):
         time.sleep(0.05)
         lateness.append(time.monotonic() - timestamp)
-        return measure(self, index, timestamp, image)
+        return measure(self, index, timestamp, *rest)
 
     monkeypatch.setattr(MotionMeter, "measure", slow)
     with sender(short_clip) as url, Session.open(url, settings) as session:
@@ -361,8 +370,7 @@ def test_a_pause_of_a_live_stream_is_not_seen(short_clip, settings):
             assert time.monotonic() < deadline, session.status()
             session.poll(0.05)
         session.pause()
-        session.poll(0.3)
-        standing = session.status().frames
+        standing = at_rest(session)
         session.poll(0.3)
         assert session.status().frames == standing
         session.resume()

@@ -1,0 +1,126 @@
+"""A rendered face that plays forwards and backwards for as long as a measurement wants, without a jump."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from stream.frame import Image
+from stream.sources.base import FrameSource
+
+FPS = 200
+"""Frames a second that are rendered; a slower source leaves some out."""
+SECONDS = 4.0
+FRAMES = Path(".demo/looped.pickle")
+
+_ROOM = 256 * 2**20
+"""Bytes of decoded pictures that are kept: of large ones fewer, and the face swings to and fro sooner."""
+
+Jpeg = bytes
+
+
+def load_frames() -> list[Jpeg]:
+    """``SECONDS`` of 640×480 as a webcam sends them (JPEG), with two micro-expressions; rendered once."""
+    if not FRAMES.is_file():
+        FRAMES.parent.mkdir(exist_ok=True)
+        FRAMES.write_bytes(pickle.dumps(_render()))
+    frames: list[Jpeg] = pickle.loads(FRAMES.read_bytes())
+    return frames
+
+
+def _render() -> list[Jpeg]:
+    from training.clip import load_portrait, render
+    from training.clip_script import Action, ClipScript
+    from training.motion_model import Activation
+
+    def action(label: str, unit: int, onset: float) -> Action:
+        strength = 2.0 / 256
+        return Action(
+            label, (Activation(unit, strength, strength),), onset, onset + 0.13, onset + 0.3, hold=0.02
+        )
+
+    script = ClipScript(
+        SECONDS,
+        FPS,
+        actions=(action("positive", 12, 1.2), action("negative", 4, 2.6)),
+        head_motion=1.5,
+        noise=1.7,
+        light=0.01,
+        seed=1,
+    )
+    pictures = (picture for _, picture in render(load_portrait(), script))
+    return [
+        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+        for picture in track(pictures, "rendering", total=script.frame_count, transient=True)
+    ]
+
+
+class Looped(FrameSource):
+    """The frames, decoded as they come. ``live``: at ``fps`` in real time; else as fast as they are taken."""
+
+    def __init__(
+        self,
+        frames: list[Jpeg],
+        fps: float,
+        seconds: float,
+        *,
+        live: bool,
+        size: tuple[int, int] | Literal["as rendered"] = "as rendered",
+    ) -> None:
+        """``size``: width and height to which the pictures are cut and scaled, and then kept decoded."""
+        self._ready: list[Image] | None = None
+        if size != "as rendered":
+            count = max(_ROOM // (3 * size[0] * size[1]), 8)
+            self._ready = [resized(_decode(frame), size) for frame in frames[:: round(FPS / fps)][:count]]
+        height, width = (self._ready[0] if self._ready else _decode(frames[0])).shape[:2]
+        super().__init__(name="looped face", live=live, size=(width, height), nominal_fps=fps)
+        self._jpegs = frames
+        self._number = 0
+        self._total = round(seconds * fps)
+        self._rate = fps
+        self._began = 0.0
+
+    def _take(self) -> tuple[float | None, Image] | None:
+        if self._number == self._total:
+            return None
+        due = self._number / self._rate
+        self._number += 1
+        if self.live:
+            self._began = self._began or time.monotonic()
+            while (left := self._began + due - time.monotonic()) > 0:
+                time.sleep(left)
+            due += self._began  # what a camera would stamp, however late this thread wakes
+        return due, self._picture(self._number)
+
+    def _picture(self, number: int) -> Image:
+        frames = self._ready or self._jpegs
+        step = number if self._ready else round(number * FPS / self._rate)
+        place = step % (2 * len(frames) - 2)
+        place = min(place, 2 * len(frames) - 2 - place)
+        return self._ready[place] if self._ready else _decode(self._jpegs[place])
+
+    def _release(self) -> None:
+        self._number = self._total
+
+
+def _decode(frame: Jpeg) -> Image:
+    return np.asarray(cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def resized(picture: Image, size: tuple[int, int]) -> Image:
+    """Cut to the shape of ``size`` around the middle, then scaled to it."""
+    height, width = picture.shape[:2]
+    part = min(width / size[0], height / size[1])
+    wide, high = round(size[0] * part), round(size[1] * part)
+    left, top = (width - wide) // 2, (height - high) // 2
+    cut = picture[top : top + high, left : left + wide]
+    shrinks = size[0] < wide
+    return np.ascontiguousarray(
+        cv2.resize(cut, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8
+    )

@@ -1,0 +1,57 @@
+"""Follows one face through the frames of a source: landmarks, found anew as often as it pays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.landmarks import Landmarker, Landmarks
+
+_LOOK_AROUND_S = 1.0
+"""How often the whole picture is searched for other faces."""
+_ROUNDING_S = 1e-4
+"""Timestamps of a steady source differ by their rounding."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What is known of the face in one frame."""
+
+    landmarks: Landmarks | None
+    """The newest; None where there is no face."""
+    fresh: bool
+    """They are this frame's own; False: an earlier frame's, a few milliseconds old."""
+    faces: int
+    """Faces in the picture when it was last searched."""
+
+
+NOBODY = Sighting(None, True, 0)
+
+
+class FaceTracker:
+    """Frames in, sightings out; each depends on the frames before it and their times alone."""
+
+    def __init__(self, interval_ms: float) -> None:
+        """``interval_ms``: landmarks are no older than this."""
+        self._landmarker = Landmarker(tracking=True)
+        self._interval = interval_ms / 1000 - _ROUNDING_S
+        self._last: tuple[float, Landmarks | None] | None = None
+        self._searched = -np.inf
+
+    def look(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
+        """The face in a BGR uint8 picture; ``time`` in seconds, increasing."""
+        if self._last is not None and 0 <= time - self._last[0] < self._interval:
+            return Sighting(self._last[1], False, self._landmarker.faces)
+        landmarks = self._landmarker.detect(image)
+        if landmarks is not None and not 0 <= time - self._searched < _LOOK_AROUND_S:
+            self._searched = time
+            if self._landmarker.look_around(image):
+                landmarks = None  # between two people there is nobody: what was seen of one ends here
+        self._last = (time, landmarks)
+        return Sighting(landmarks, True, self._landmarker.faces if landmarks is not None else 0)
+
+    def close(self) -> None:
+        """Frees the landmark graph."""
+        self._landmarker.close()

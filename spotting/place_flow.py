@@ -1,0 +1,117 @@
+"""Displacement of a few places of a face between two small pictures, to hundredths of a pixel.
+
+Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), not of a
+whole field but of some windows: the skull's together give the head's motion, a similarity; every other
+window gives what its place has moved beside that. Brightness may change: each window is taken without its
+mean. Where the skin shows nothing to hold on to, the answer is drawn to no motion instead of to noise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+Picture = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
+"""(S, S) grey levels."""
+
+_BLUR = 1.2
+"""Pixels. Keeps the pictures smooth over the step that is to be measured, and takes off noise."""
+_SIGMA = 4.0
+"""Pixels; the windows' Gaussian weight, about as wide as the skin that moves together."""
+_REACH = 8
+"""Pixels from a window's middle to its edge."""
+_STEPS = 2
+"""Times that the displacement is improved; from a carried pose the first step is nearly there."""
+_STIFFNESS = 0.1
+"""How strongly a place is held still, as a part of the usual strength of texture."""
+_FURTHEST = 8.0
+"""Pixels. A head that seems to have moved further in one step has not been found again."""
+
+_LINE = np.arange(-_REACH, _REACH + 1, dtype=np.float32)
+_BELL = np.exp(-(_LINE**2) / (2 * _SIGMA**2))
+_WEIGHT = (np.outer(_BELL, _BELL) / _BELL.sum() ** 2).astype(np.float32).ravel()
+_ACROSS, _DOWN = np.meshgrid(_LINE, _LINE)
+
+
+class PlaceFlow:
+    """One picture at rest, against which later ones are measured."""
+
+    def __init__(self, picture: Picture, skull: Floats, places: Floats, unit: float) -> None:
+        """``skull`` (n, 2) and ``places`` (m, 2): pixels (right, down).
+
+        ``unit``: the length in pixels to which turn and growth of the head refer.
+        """
+        smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
+        slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+        slope_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+        self._rigid = len(skull)
+        self._start = np.concatenate([skull, places]).astype(np.float64)
+        self._carry = _similarity(self._start, np.array(picture.shape[::-1]) / 2, unit)
+        windows = _windows(np.dstack([smooth, slope_x, slope_y]), self._start)
+        self._grey, slopes = windows[..., 0], windows[..., 1:]
+        slopes = slopes - (_WEIGHT @ slopes)[:, None]
+        # (n + m, 2, pixels): applied to a difference of pictures it gives the right-hand side
+        self._slopes = np.ascontiguousarray((slopes * _WEIGHT[:, None]).swapaxes(1, 2))
+        self._texture = (self._slopes @ slopes).astype(np.float64)  # (n + m, 2, 2) structure tensors
+        strength = float(np.trace(self._texture, axis1=1, axis2=2).mean()) / 2
+        stiff = (_STIFFNESS * strength + 1e-3) * np.eye(2)
+        self._inverse = _inverse(self._texture + stiff)
+        self._tiny = (1e-3 + 1e-4 * strength) * np.eye(4)
+
+    def measure(self, picture: Picture) -> tuple[Floats, Floats]:
+        """The head's motion since the resting picture, and what each of ``places`` has moved beside it.
+
+        Returns (4,): shift right and down in pixels, growth and turn (clockwise) in pixels at one ``unit``
+        from the middle of the picture; and (m, 2) pixels.
+        """
+        smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
+        n = self._rigid
+        head, own = np.zeros(4), np.zeros_like(self._start)  # own motion: of the skull 0
+        weight = np.ones(n)
+        rigid, texture = self._carry[:n], self._texture[:n]
+        for step in range(_STEPS):
+            carried = self._carry @ head
+            change = _windows(smooth, self._start + carried + own) - self._grey
+            pull = (self._slopes @ change[..., None])[..., 0].astype(np.float64)
+            if step:  # a window of the skull that cannot follow the others (hair, a hand) counts less
+                left = np.hypot(*(self._inverse[:n] @ pull[:n, :, None])[..., 0].T)
+                weight = 1 / (1 + (left / (np.median(left) + 1e-6)) ** 2)
+            weighted = (rigid.swapaxes(1, 2) * weight[:, None, None]).transpose(1, 0, 2).reshape(4, -1)
+            normal = weighted @ (texture @ rigid).reshape(-1, 4)
+            _, step_back = cv2.solve(
+                normal + self._tiny, weighted @ pull[:n].ravel(), flags=cv2.DECOMP_CHOLESKY
+            )
+            head = head - step_back[:, 0]
+            head = np.clip(head, -_FURTHEST, _FURTHEST)
+            # What the head is now known to explain is no longer the place's own.
+            apart = own + carried - self._carry @ head
+            wanted = (self._texture[n:] @ apart[n:, :, None])[..., 0] - pull[n:]
+            own[n:] = (self._inverse[n:] @ wanted[..., None])[..., 0]
+        return head, own[n:]
+
+
+def _inverse(tensors: Floats) -> Floats:
+    """(n, 2, 2) symmetric → their inverses. LAPACK would start threads for them."""
+    a, b, d = tensors[:, 0, 0], tensors[:, 0, 1], tensors[:, 1, 1]
+    turned = np.stack([d, -b, -b, a], axis=1).reshape(-1, 2, 2)
+    return np.asarray(turned / (a * d - b * b)[:, None, None])
+
+
+def _windows(picture: Floats, places: Floats) -> Floats:
+    """(n, pixels[, channels]): the picture around each place, between pixels where need be."""
+    side = len(_LINE)
+    x = (places[:, 0, None, None] + _ACROSS).astype(np.float32).reshape(-1, side)
+    y = (places[:, 1, None, None] + _DOWN).astype(np.float32).reshape(-1, side)
+    cut = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut.reshape(len(places), side * side, *picture.shape[2:]), np.float32)
+
+
+def _similarity(places: Floats, middle: Floats, unit: float) -> Floats:
+    """(n, 2, 4): motion of each place by shift right, shift down, growth and turn."""
+    x, y = (places - middle).T / unit
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    return np.stack([np.stack([one, zero, x, -y], axis=1), np.stack([zero, one, y, x], axis=1)], axis=1)
