@@ -2,9 +2,11 @@
 
 The pairs go through the very preprocessing of live recognition (landmarks, crop, puzzle, TV-L1), so this
 measures the whole chain; the action units and their combinations are those of the synthesis, the pictures are
-not. Pairs without an emotion (blink, speech, head motion, nothing) measure the refusal.
+not. Pairs without an emotion (blink, speech, head motion, nothing) measure the refusal, and so do pairs of
+real video (``benchmarks.filmed_pairs`` says how they are sorted).
 
     python -m benchmarks.rendered_pairs --portrait face1.jpg --portrait face2.jpg --plot curve.png
+    python -m benchmarks.rendered_pairs --each 0 --video film.mp4 --sheet film.png
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.filmed_pairs import GAPS, KINDS, FilmedPair, contact_sheet, filmed
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.recognition import CLASSES
-from stream.sources import open_recording
 from training.clip import Portrait, load_portrait, render
 from training.clip_script import Action, ClipScript
 from training.emotions import RECIPES, SPEECH, Recipe
@@ -32,8 +34,6 @@ from training.motion_model import Activation, displacement, face_width
 PEAKS = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 """Pixels of a face 256 px wide."""
 NON_EVENTS = ("blink", "speech", "head", "still")
-FILM_GAP = 0.13
-"""Seconds between the pictures of a pair of real video."""
 FPS, ONSET, APEX = 10, 1, 3
 """A clip of four frames is enough: rest at frame 1, full strength at frame 3."""
 
@@ -68,26 +68,6 @@ def rendered(portraits: list[Portrait], each: int, seed: int) -> Iterator[Pair]:
                 except (NoFaceError, ValueError):  # no face found; or skin would fold at this strength
                     continue
                 yield Pair(features.entire, features.puzzled, label, kind, peak)
-    finally:
-        extractor.close()
-
-
-def filmed(video: Path) -> Iterator[Pair]:
-    """Pairs ``FILM_GAP`` apart, all through a real video that holds no micro-expression."""
-    extractor = FeatureExtractor()
-    with open_recording(video) as source:
-        frames = list(iter(source.read, None))
-    starts = range(0, len(frames), 4)
-    try:
-        for k in starts:
-            late = [frame for frame in frames[k:] if frame.timestamp - frames[k].timestamp >= FILM_GAP]
-            if not late:
-                break
-            try:
-                features = extractor.extract(frames[k].image, late[0].image)
-            except NoFaceError:
-                continue
-            yield Pair(features.entire, features.puzzled, -1, video.name, 0.0)
     finally:
         extractor.close()
 
@@ -169,11 +149,42 @@ def measure(pairs: list[Pair], weights: Path) -> dict[str, object]:
     return {"curve": curve, "refused": non_events, "events refused": float(refused[label >= 0].mean())}
 
 
+def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> dict[str, object]:
+    """How many pairs of each kind and gap there are and which share is refused; draws the sheet."""
+    backend = Backend(weights)
+    judgement = backend.judge(
+        np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
+    )
+    refused = judgement.evidence < backend.info.refusal
+    kind, gap = np.array([pair.kind for pair in pairs]), np.array([pair.gap for pair in pairs])
+    if sheet:
+        names = [CLASSES[k] for k in judgement.probabilities.argmax(axis=1)]
+        notes = [
+            "refused" if no else f"{name} {value:.2f}"
+            for no, name, value in zip(refused, names, judgement.evidence, strict=True)
+        ]
+        contact_sheet(pairs, notes, sheet)
+
+    def shares(which: npt.NDArray[np.bool_]) -> dict[str, float | int]:
+        return {
+            "pairs": int(which.sum()),
+            "refused": round(float(refused[which].mean()), 3) if which.any() else 0.0,
+        }
+
+    plain = kind != "expression"
+    return {
+        "non-events": shares(plain),
+        **{name: shares(kind == name) for name in KINDS},
+        **{f"non-events {value} s apart": shares(plain & (gap == value)) for value in GAPS},
+    }
+
+
 def _save(pairs: list[Pair], path: Path) -> None:
     np.savez_compressed(path, **{key: [getattr(p, key) for p in pairs] for key in vars(pairs[0])})
 
 
-def _load(path: Path) -> list[Pair]:
+def load_pairs(path: Path) -> list[Pair]:
+    """The pairs that ``--pairs`` has kept."""
     with np.load(path) as archive:
         columns = {key: archive[key] for key in archive.files}
     return [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
@@ -205,24 +216,30 @@ def main() -> None:
     )
     parser.add_argument("--portrait", type=Path, action="append", help="default: the built-in portrait")
     parser.add_argument("--video", type=Path, action="append", help="real video without micro-expressions")
+    parser.add_argument("--sheet", type=Path, help="write the pairs of the videos as a PNG")
     parser.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS)
     parser.add_argument("--each", type=int, default=20, help="pairs a class and peak")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pairs", type=Path, help="keep the features here (.npz), or read them if it exists")
     parser.add_argument("--plot", type=Path, help="write the curve as a PNG")
     options = parser.parse_args()
+    result: dict[str, object] = {}
+    pairs = []
     if options.pairs and options.pairs.exists():
-        pairs = _load(options.pairs)
-    else:
+        pairs = load_pairs(options.pairs)
+    elif options.each:
         portraits = [load_portrait(path) for path in options.portrait or [None]]
         pairs = list(rendered(portraits, options.each, options.seed))
-        pairs += [pair for video in options.video or [] for pair in filmed(video)]
         if options.pairs:
             _save(pairs, options.pairs)
-    result = measure(pairs, options.weights)
+    if pairs:
+        result = measure(pairs, options.weights)
+        if options.plot:
+            _plot(result, options.plot)
+    films = [pair for video in options.video or [] for pair in filmed(video)]
+    if films:
+        result["film"] = measure_film(films, options.weights, options.sheet)
     print(json.dumps(result, indent=1))
-    if options.plot:
-        _plot(result, options.plot)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,16 @@ def test_export_into_a_missing_folder(tmp_path: Path) -> None:
         export(DualAtme(ModelConfig(hidden=8)).eval(), info(), tmp_path / "no" / "x.onnx")
 
 
+def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever the number of threads that torch was left with."""
+    for folder, threads in (("one", 1), ("two", 2)):
+        torch.set_num_threads(threads)
+        (tmp_path / folder).mkdir()
+        out = tmp_path / folder / "mine.onnx"
+        make_weights(replace(TINY, steps=3), out, "atme-train pretrain", lambda step, loss: None)
+    assert (tmp_path / "one" / "mine.onnx").read_bytes() == (tmp_path / "two" / "mine.onnx").read_bytes()
+
+
 def test_make_weights_records_where_they_come_from(tmp_path: Path) -> None:
     out = tmp_path / "mine.onnx"
     calibration = make_weights(replace(TINY, steps=2), out, "atme-train pretrain", lambda step, loss: None)

@@ -60,12 +60,12 @@ def synthesize(n: int, generator: torch.Generator, config: SynthesisConfig | Non
 
     noise = config.noise * PIXEL * torch.exp(0.8 * torch.randn(n, generator=generator))
     crop = random_crop(faces, published, generator)
-    flow = observe(*render(scene, crop), noise / (crop.right - crop.left) * GRID, generator)
+    flow = observe(*render(scene, crop), noise / (crop.right - crop.left) * GRID, generator, config)
     entire = to_feature(flow, strain(flow))
     puzzled = published_puzzle(entire, generator)
     own = ~published
     if own.any():
-        puzzled[own] = project_puzzle(_pick(scene, own), faces[own], noise[own], generator)
+        puzzled[own] = project_puzzle(_pick(scene, own), faces[own], noise[own], generator, config)
     return Samples(entire.round(), puzzled.round(), label)
 
 
@@ -139,22 +139,24 @@ def _gaussian(x: Tensor) -> Tensor:
     return torch.exp((-0.5 * x.square()).clamp(min=-30))
 
 
-def observe(flow: Tensor, contrast: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
+def observe(
+    flow: Tensor, contrast: Tensor, noise: Tensor, generator: torch.Generator, config: SynthesisConfig
+) -> Tensor:
     """What TV-L1 makes of it: noise, then each place takes the mean of what its surroundings measured.
 
     ``noise``: (N,) standard deviation in cells. Contrast weighs the mean, so flow spreads from brows, eyes
     and lips over smooth skin.
     """
     n = len(flow)
-    grain = _blur(torch.randn(flow.shape, generator=generator), _widths(n, 1.0, 5.0, generator))
+    grain = _blur(torch.randn(flow.shape, generator=generator), _widths(n, *config.grain, generator))
     grain = grain / grain.std(dim=(2, 3), keepdim=True)
     floor = torch.empty(n, 1, 1).uniform_(0.1, 0.6, generator=generator)
     weight = (floor + contrast)[:, None]
     noisy = flow + noise[:, None, None, None] * grain / weight.sqrt()
     width = _widths(n, 0.6, 3.0, generator)
     smooth = _blur(noisy * weight, width) / _blur(weight, width)
-    fidelity = _widths(n, 1.0, 12.0, generator)[:, None, None, None] * weight
-    patchy = torch.rand(n, generator=generator) < 0.5
+    fidelity = _widths(n, *config.fidelity, generator)[:, None, None, None] * weight
+    patchy = torch.rand(n, generator=generator) < config.patchy
     if patchy.any():
         smooth[patchy] = total_variation(noisy[patchy], fidelity[patchy])
     return smooth
@@ -216,12 +218,14 @@ def to_feature(flow: Tensor, tension: Tensor) -> Tensor:
     return ((small - low) * 255 / (high - low).clamp(min=1e-9)).round()
 
 
-def project_puzzle(scene: Scene, faces: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
+def project_puzzle(
+    scene: Scene, faces: Tensor, noise: Tensor, generator: torch.Generator, config: SynthesisConfig
+) -> Tensor:
     """The puzzle as this project makes it: flow between puzzle pictures (method §3)."""
     boxes = [_brow(faces, 19, 37, 17, 21), _brow(faces, 24, 44, 22, 26), _mouth(faces)]
     loose = torch.exp(0.04 * torch.randn(len(faces), generator=generator))
     # Sensor noise is the same in every picture: magnification magnifies the motion, not the noise.
-    flows = [observe(*render(scene, _grow(box, loose)), noise * GRID, generator) for box in boxes]
+    flows = [observe(*render(scene, _grow(box, loose)), noise * GRID, generator, config) for box in boxes]
     # Skin does not join at the seams: strain is taken a region at a time.
     fields = [torch.cat([flow, strain(flow)[:, None]], dim=1) for flow in flows]
     whole = torch.cat([torch.cat(fields[:2], dim=3), fields[2]], dim=2)

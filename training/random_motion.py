@@ -46,6 +46,12 @@ class SynthesisConfig:
     """Standard deviation of what is left of the head's motion, at the rim of the face."""
     noise: float = 0.08
     """Typical standard deviation of the flow's noise."""
+    grain: tuple[float, float] = (1.0, 5.0)
+    """Size of the noise's grains, standard deviation in cells, log-uniform between these."""
+    patchy: float = 0.5
+    """Share of the fields smoothed by total variation; the others by a Gaussian."""
+    fidelity: tuple[float, float] = (1.0, 12.0)
+    """How closely total variation follows what was measured, log-uniform between these."""
 
 
 @dataclass(frozen=True)
