@@ -1,12 +1,14 @@
 """Finds movements in the motion signal, causally: onset, apex and offset, or a reason to turn them away.
 
-A movement begins when the signal crosses a threshold above its usual level and ends when it has fallen
-back; only then, with the peak known, are onset and offset read off the curve. Nothing looks ahead: the
-decision comes when the fall is seen, ``Candidate.decided``, typically within 150 ms of the apex.
+A movement begins when the signal crosses a threshold above its usual level. It is decided when the signal
+has fallen back, or, where it falls slowly, when its end can be foreseen; only then, with the peak known, are
+onset and offset read off the curve. Nothing looks ahead: ``Candidate.decided`` is the time of the decision.
+Whether the movement counts is for ``spotting.refusal`` to say.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,38 +17,36 @@ import numpy as np
 
 from spotting.candidate import Candidate, Rejection
 from spotting.motion import MotionSample
-
-_EYES_S = 6.0
-"""The usual opening of the eyes is the median over this many seconds."""
+from spotting.refusal import Refusal, RefusalConfig
 
 
 @dataclass(frozen=True)
-class SpotterConfig:
+class SpotterConfig(RefusalConfig):
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
     min_motion: float = 0.22
     """Least threshold: what the flow can still tell from nothing on a clean picture."""
-    sensitivity: float = 2.6
+    sensitivity: float = 2.3
     """Threshold as a multiple of the signal's usual level; lower finds more, and more that is not there."""
-    fallen: float = 0.45
+    fallen: float = 0.5
     """A movement is over when the signal has fallen to this part of its peak."""
+    patience_ms: float = 100.0
+    """So long after the peak a fall that has begun is enough; its end is foreseen from its slope."""
     shoulder: float = 0.6
     foot: float = 0.3
     """Onset and offset lie where the line through these two parts of the peak meets the ground."""
-    min_duration_ms: float = 40.0
-    """Shorter than this is noise: no muscle is that fast."""
-    max_duration_ms: float = 500.0
-    """The accepted upper bound of a micro-expression (Yan et al. 2013); longer ones are macro."""
-    smoothing_ms: float = 25.0
-    """The signal is averaged over this long (one frame at 40 fps and less)."""
+    smoothing_ms: float = 35.0
+    """The signal is averaged over this long: two frames at 30 fps, for one alone is noisy."""
     warm_up_ms: float = 500.0
     """After the face appears, time to learn its usual level before anything is reported."""
-    blink_closing: float = 0.85
-    """Eyes open less than this part of their usual opening are blinking."""
-    blink_margin_ms: float = 80.0
-    """Lids still drag the skin for this long before and after the eyes look closed."""
-    max_head: float = 9.0
-    """The head moving further than this during the movement makes the signal doubtful."""
+    longest_gap_ms: float = 200.0
+    """Frames further apart than this could hide a movement: what was under way is turned away."""
+
+
+_SUMMIT = 0.95
+"""What is above this part of the peak cannot be told from it."""
+_BEGUN = 0.8
+"""A fall has begun when the signal is under this part of its peak."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,20 @@ class _Point:
     """Middle of the smoothing window."""
     frame: int
     """The frame nearest to it."""
+
+
+@dataclass(frozen=True)
+class _Shape:
+    rise: list[_Point]
+    """From the peak back to the beginning."""
+    fall: list[_Point]
+    """From the peak to the newest sample."""
+    resting: float
+    height: float
+    """Of the newest sample: 1 at the peak, 0 at rest."""
+    full: float
+    falls: float
+    """When the curve comes up to the summit, and when it leaves it."""
 
 
 class Spotter:
@@ -76,7 +90,7 @@ class Spotter:
     def _restart(self) -> None:
         self._points: deque[_Point] = deque()
         self._raw: deque[MotionSample] = deque()
-        self._openings: deque[tuple[float, float]] = deque()  # (time, opening)
+        self._refusal = Refusal(self.config)
         self._since: float | None = None
         self._active_since: float | None = None
         self._armed = False
@@ -93,7 +107,12 @@ class Spotter:
         return 2 * self.config.max_duration_ms + self.config.smoothing_ms
 
     def push(self, sample: MotionSample) -> list[Candidate]:
-        """Takes the next sample; returns the movements that have just been decided (0 or 1)."""
+        """Takes the next sample; returns the movements that have just been decided (0 or 1).
+
+        A sample that is not later than the one before is passed over: it says nothing new.
+        """
+        if self._raw and self._stands_still(sample):
+            return []
         if not sample.face:
             if self._active_since is not None:
                 self._finish("face lost")
@@ -103,7 +122,7 @@ class Spotter:
             self._since = sample.time
         point = self._smooth(sample)
         self._points.append(point)
-        self._openings.append((sample.time, sample.eye_opening))
+        self._refusal.see(sample)
         self.threshold = max(self.config.min_motion, self.config.sensitivity * sample.floor)
         self._forget(sample.time)
         self._ready = sample.time - self._since >= self.config.warm_up_ms / 1000
@@ -114,6 +133,22 @@ class Spotter:
     def flush(self) -> list[Candidate]:
         """The stream ends: a movement whose fall was not seen is turned away, never guessed."""
         return [] if self._active_since is None else self._finish("cut off")
+
+    def _stands_still(self, sample: MotionSample) -> bool:
+        """Deals with time that does not go on as it should; True where the sample is to be passed over."""
+        step = sample.time - self._raw[-1].time
+        longest = self.config.longest_gap_ms / 1000
+        if -longest < step <= 0:
+            return True
+        if abs(step) > longest:
+            if self._active_since is not None:
+                self._finish("frames missing")
+            self._points.clear()
+            self._raw.clear()
+            self._armed = False
+            if step < 0:  # another clock: nothing that was learnt can be dated
+                self._restart()
+        return False
 
     def _smooth(self, sample: MotionSample) -> _Point:
         self._raw.append(sample)
@@ -127,11 +162,8 @@ class Spotter:
     def _forget(self, now: float) -> None:
         while now - self._points[0].time > self.look_behind_ms / 1000:
             self._points.popleft()
-        while now - self._openings[0][0] > _EYES_S:
-            self._openings.popleft()
 
     def _decide(self, point: _Point) -> list[Candidate]:
-        limit = self.config.max_duration_ms / 1000
         if self._active_since is None:
             if point.value < self.threshold:
                 self._armed = True
@@ -139,44 +171,65 @@ class Spotter:
                 self._active_since = point.time
                 self._armed = False
             return []
-        began = self._active_since
-        peak = max(p.value for p in self._points if p.time >= began)
-        resting = min(point.sample.floor, peak)
-        over = point.value <= resting + self.config.fallen * (peak - resting)
-        if point.sample.rebased or (point.time - began > 1.5 * limit and not over):
+        shape = self._shape()
+        longest = self.config.max_duration_ms / 1000
+        over = shape.height <= self.config.fallen
+        if point.sample.rebased or (point.time - self._active_since > 1.5 * longest and not over):
             return self._finish("macro")
-        return self._finish() if over else []
+        waited = point.sample.time - shape.full > self.config.patience_ms / 1000
+        if over or (waited and shape.height < _BEGUN and self._movement().duration < longest):
+            return self._finish()
+        return []
 
-    def _movement(self) -> Candidate:
-        """The movement under way, as far as it is known: its peak, and where the curve leaves the ground."""
+    def _shape(self) -> _Shape:
+        """The curve of the movement under way, seen from its peak."""
         began = self._active_since
         assert began is not None
         points = list(self._points)
         top = max((k for k, p in enumerate(points) if p.time >= began), key=lambda k: points[k].value)
-        apex, end = points[top], points[-1]
         rise, fall = points[top::-1], points[top:]
-        onset, offset = self._foot(rise), self._foot(fall)
+        peak = points[top].value
+        resting = min(points[top].sample.floor, peak)
+        summit = resting + _SUMMIT * (peak - resting)
+        full, falls = _reach(rise, summit)[0], _reach(fall, summit)[0]
+        height = (fall[-1].value - resting) / max(peak - resting, 1e-9)
+        return _Shape(rise, fall, resting, height, full, falls)
+
+    def _movement(self) -> Candidate:
+        """The movement under way, as far as it is known: its peak, and where the curve leaves the ground."""
+        shape = self._shape()
+        top, points = shape.rise[0], shape.rise[::-1] + shape.fall[1:]
+        # The peak of a noisy curve is anywhere on its summit; the middle of the summit is steadier.
+        apex = (shape.full + shape.falls) / 2 if shape.height < _SUMMIT else top.time
+        onset, offset = self._foot(shape.rise, shape.resting), self._offset(shape, apex)
         return Candidate(
             onset=onset,
-            apex=apex.time,
+            apex=apex,
             offset=offset,
-            onset_frame=_nearest(rise, onset),
-            apex_frame=apex.frame,
-            offset_frame=_nearest(fall, offset),
-            score=apex.value / self.threshold,
-            peak=apex.value,
-            region=apex.sample.region,
-            decided=end.sample.time,
+            onset_frame=_nearest(shape.rise, onset),
+            apex_frame=_nearest(points, apex),
+            offset_frame=_nearest(shape.fall, offset),
+            score=top.value / self.threshold,
+            peak=top.value,
+            region=top.sample.region,
+            decided=points[-1].sample.time,
         )
 
-    def _foot(self, slope: list[_Point]) -> float:
+    def _offset(self, shape: _Shape, apex: float) -> float:
+        """The end of the fall: of the raised cosine through the lowest part of it that is seen."""
+        if shape.height >= _SUMMIT:
+            return shape.fall[-1].time
+        peak = shape.fall[0].value
+        low, value = _reach(shape.fall, shape.resting + self.config.foot * (peak - shape.resting))
+        return apex + (low - apex) / _cosine((value - shape.resting) / max(peak - shape.resting, 1e-9))
+
+    def _foot(self, slope: list[_Point], resting: float) -> float:
         """When the curve stands on the ground, walking from the apex outwards.
 
         The line through two heights of the slope is prolonged down to the usual level, for the foot itself
         drowns in noise; where the lower height is not reached yet, so is what there is of the slope.
         """
         apex = slope[0]
-        resting = min(apex.sample.floor, apex.value)
         high, low = (
             _reach(slope, resting + part * (apex.value - resting))
             for part in (self.config.shoulder, self.config.foot)
@@ -189,34 +242,19 @@ class Spotter:
 
     def _finish(self, reason: str | None = None) -> list[Candidate]:
         movement = self._movement()
-        reason = reason or self._reason_against(movement)
+        reason = self._refusal.reason_against(movement, reason)
         self._active_since = None
         # What has been decided is not looked at again: the next movement starts from here.
         self._points.clear()
         if reason:
-            self._reject(movement, reason)
+            self.rejections.append(Rejection(movement, reason))
             return []
         return [movement]
 
-    def _reason_against(self, movement: Candidate) -> str | None:
-        config = self.config
-        if movement.duration * 1000 > config.max_duration_ms:
-            return "macro"
-        if movement.duration * 1000 < config.min_duration_ms:
-            return "too short"
-        margin = config.blink_margin_ms / 1000
-        during = [
-            p.sample for p in self._points if movement.onset - margin <= p.time <= movement.offset + margin
-        ]
-        usual = float(np.median([opening for _, opening in self._openings]))
-        if min(s.eye_opening for s in during) < config.blink_closing * usual:
-            return "blink"
-        if max(s.head for s in during) > config.max_head:
-            return "head motion"
-        return None
 
-    def _reject(self, movement: Candidate, reason: str) -> None:
-        self.rejections.append(Rejection(movement, reason))
+def _cosine(height: float) -> float:
+    """How much of a raised cosine's fall is done at this height: 0 at the peak, 1 at rest."""
+    return math.acos(2 * min(max(height, 0.0), 1.0) - 1) / math.pi
 
 
 def _nearest(points: list[_Point], time: float) -> int:

@@ -268,7 +268,14 @@ def test_a_clip_and_its_truth_are_written(portrait: Portrait, tmp_path: Path) ->
     blink, smile = [json.loads(line) for line in truth_path(out).read_text(encoding="utf-8").splitlines()]
     assert truth_path(out).name == "clip.truth.jsonl"
     peak = smile.pop("peak_px")
-    assert smile == {"label": "positive", "onset": 0.1, "apex": 0.25, "offset": 0.4, "units": [12]}
+    assert smile == {
+        "kind": "micro",
+        "label": "positive",
+        "onset": 0.1,
+        "apex": 0.25,
+        "offset": 0.4,
+        "units": [12],
+    }
     assert 0.0085 * 256 < peak < 0.0085 * 256 * 1.2
     assert blink["label"] is None
     assert blink["units"] == [45]

@@ -55,7 +55,7 @@ def test_a_movement_is_the_same_at_every_rate(fps, phase):
     same_movement(only(spot(Spotter(), samples(times, BUMP))), times)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_and_at_a_variable_rate(seed):
     times = irregular(seed)
@@ -75,11 +75,11 @@ def test_times_are_near_the_truth_and_in_order(fps):
     assert found.score == pytest.approx(found.peak / 0.22)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     rise=st.floats(0.06, 0.2),
     fall=st.floats(0.08, 0.2),
-    height=st.floats(0.6, 4),
+    height=st.floats(0.6, 2.9),
     fps=st.sampled_from([30, 60, 100, 200]),
     start=st.floats(1.5, 1.6),
 )
@@ -88,7 +88,8 @@ def test_any_micro_movement_is_found_and_decided_within_150_ms_of_its_apex(rise,
     found = only(spot(Spotter(), samples(at_rate(fps), bump)))
     assert found.apex == pytest.approx(bump.apex, abs=max(0.02, 1 / fps))
     assert found.decided - found.apex <= 0.15
-    assert bump.onset - 0.02 <= found.onset < found.apex < found.offset <= bump.offset + 0.02
+    slack = max(0.02, 1 / fps)  # the signal is averaged over two frames of a slow camera
+    assert bump.onset - slack <= found.onset < found.apex < found.offset <= bump.offset + slack
 
 
 def test_two_movements_are_two():
@@ -175,6 +176,55 @@ def test_a_moving_head_makes_it_doubtful():
     assert reasons(spotter) == ["head motion"]
 
 
+def talking(sample):
+    """The mouth opens: lower lip and chin go further than all else."""
+    regions = {**sample.regions, "lip corners": 0.3 * sample.signal, "lower lip": sample.signal}
+    return replace(sample, regions=regions, region="lower lip")
+
+
+@pytest.mark.parametrize("fps", [30, 200])
+def test_a_mouth_that_opens_is_speech(fps):
+    spotter = Spotter()
+    assert spot(spotter, samples(at_rate(fps), BUMP, change=talking)) == []
+    assert reasons(spotter) == ["speech"]
+
+
+def test_after_speech_the_lower_face_is_still_talking_but_the_brows_are_not():
+    word, smile = Bump(1.0, 1.1, 1.25), Bump(1.7, 1.8, 1.95)
+
+    def stream(smile_region):
+        def change(sample):
+            if sample.time < 1.5:
+                return talking(sample)
+            regions = {**sample.regions, "lip corners": 0.1, smile_region: sample.signal}
+            return replace(sample, regions=regions, region=smile_region)
+
+        return samples(at_rate(60), lambda t: word(t) + smile(t), change=change)
+
+    spotter = Spotter()
+    assert spot(spotter, stream("lip corners")) == []
+    assert reasons(spotter) == ["speech", "speech"]
+    spotter = Spotter()
+    assert only(spot(spotter, stream("inner brows"))).apex == pytest.approx(1.8, abs=0.02)
+    late = Spotter(SpotterConfig(speech_pause_ms=200))
+    assert only(spot(late, stream("lip corners"))).region == "lip corners"
+
+
+def test_what_is_strong_is_not_subtle():
+    spotter = Spotter()
+    assert spot(spotter, samples(at_rate(60), replace(BUMP, height=4.0))) == []
+    assert reasons(spotter) == ["too strong"]
+
+
+def test_light_that_changes_is_no_movement():
+    def lamp(sample):
+        return replace(sample, brightness=120.0 if sample.time < 2.15 else 150.0)
+
+    spotter = Spotter()
+    assert spot(spotter, samples(at_rate(60), BUMP, change=lamp)) == []
+    assert reasons(spotter) == ["light"]
+
+
 def test_a_face_lost_meanwhile():
     spotter = Spotter()
     stream = samples(at_rate(60), BUMP, change=lambda s: blind(s) if 2.1 < s.time < 2.4 else s)
@@ -246,10 +296,63 @@ def test_a_gap_in_time_does_not_join_two_movements():
     assert spot(Spotter(), held) == []
 
 
+def test_frames_that_are_missing_hide_what_was_under_way():
+    spotter = Spotter()
+    stream = [s for s in samples(at_rate(60, 8.0), BUMP) if not 2.1 < s.time < 2.35]
+    assert spot(spotter, stream) == []
+    assert reasons(spotter) == ["frames missing"]
+
+
+# --- times that are not as they should be
+
+
+@settings(max_examples=30, deadline=None)
+@given(repeats=st.lists(st.integers(1, 3), min_size=40, max_size=40), fps=st.sampled_from([30, 60, 200]))
+def test_repeated_frames_change_nothing(repeats, fps):
+    stream = samples(at_rate(fps), BUMP)
+    stuttering = [s for k, s in enumerate(stream) for _ in range(repeats[k % len(repeats)])]
+    assert spot(Spotter(), stuttering) == spot(Spotter(), stream)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    fps=st.sampled_from([25, 30, 60, 200]),
+    lost=st.floats(0, 0.3),
+    blind_share=st.floats(0, 0.02),
+    jitter=st.floats(0, 0.9),
+)
+def test_bad_streams_never_alarm_more_often_than_something_moves(seed, fps, lost, blind_share, jitter):
+    """Frames lost, doubled and late, times that step back a little, a face that comes and goes."""
+    rng = np.random.default_rng(seed)
+    bumps = [BUMP, Bump(4.0, 4.1, 4.25), Bump(6.0, 6.2, 6.4)]
+    stream = []
+    for sample in samples(at_rate(fps, 8.0), lambda t: sum(b(t) for b in bumps), noise=0.01, seed=seed):
+        if rng.random() < lost:
+            continue
+        late = replace(sample, time=sample.time + jitter * float(rng.uniform(-1, 1)) / fps)
+        stream.append(blind(late) if rng.random() < blind_share else late)
+    spotter = Spotter()
+    found = spot(spotter, stream)
+    assert len(found) <= len(bumps)
+    assert len(found) + len(spotter.rejections) <= 2 * len(bumps)
+    for candidate in found:
+        assert candidate.onset < candidate.apex < candidate.offset
+        assert candidate.apex <= candidate.decided
+
+
+def test_a_clock_that_starts_again_is_a_new_recording():
+    spotter = Spotter()
+    stream = samples(at_rate(60), BUMP)
+    first = spot(spotter, stream)
+    assert spot(spotter, stream) == first
+    assert len(first) == 1
+
+
 # --- nothing from nothing
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), fps=st.sampled_from([30, 60, 200]), noise=st.floats(0, 0.03))
 def test_noise_is_nothing(seed, fps, noise):
     spotter = Spotter()
@@ -267,9 +370,10 @@ def test_the_threshold_rises_with_the_usual_level(level):
 
     spotter = Spotter()
     assert spot(spotter, samples(at_rate(60), noise=0.1 * level, change=grainy)) == []
-    assert spotter.threshold == pytest.approx(max(0.22, 2.6 * level))
+    assert spotter.threshold == pytest.approx(max(0.22, 2.3 * level))
     strong = Bump(2.0, 2.15, 2.32, height=6 * level)
-    found = only(spot(Spotter(), samples(at_rate(60), strong, change=grainy)))
+    lenient = Spotter(SpotterConfig(max_motion=10))
+    found = only(spot(lenient, samples(at_rate(60), strong, change=grainy)))
     assert found.apex == pytest.approx(2.15, abs=0.02)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from recognizer.command_line import run
 from recognizer.errors import AtmeError
-from training import datasets_cli, loso_cli
+from training import datasets_cli, export_cli, loso_cli, spot_cli, tables_cli
 
 app = typer.Typer(
     help="Makes, measures and exports the weights that the live program uses.",
@@ -35,10 +35,12 @@ def pretrain(
     steps: Annotated[
         int | None, typer.Option(help="Batches to train on; default: the shipped run's.")
     ] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Also log the loss to this folder.")] = None,
 ) -> None:
     """Train weights on synthetic flow alone: no data set needed."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from training.board import board
     from training.pretrain import PretrainConfig, make_weights
 
     config = PretrainConfig(seed=seed)
@@ -49,11 +51,13 @@ def pretrain(
     if not out.parent.is_dir():
         raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeRemainingColumn()) as bar:
+    with board(tensorboard) as writer, Progress(*columns, TimeRemainingColumn()) as bar:
         task = bar.add_task("training", total=config.steps)
 
         def progress(step: int, loss: float) -> None:
             bar.update(task, completed=step + 1, description=f"training, loss {loss:.3f}")
+            if writer is not None:
+                writer.add_scalar("loss", loss, step)
 
         calibration = make_weights(config, out, _command(out, seed, steps), progress)
     print(
@@ -73,6 +77,9 @@ def evaluate(
     weights: Annotated[Path | None, typer.Option(help="Model (.onnx); default: the delivered one.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Also write PNG plots into this folder.")] = None,
+    grad_cam: Annotated[
+        Path | None, typer.Option(help="Also plot where the network looks, by class, to this file (.png).")
+    ] = None,
 ) -> None:
     """Measure weights on labelled features: accuracy, UAR, UF1, calibration, refusal."""
     import numpy as np
@@ -97,6 +104,15 @@ def evaluate(
     if plots:
         for path in report_view.plot(result, archive.label, probabilities, plots):
             print(path, file=sys.stderr)
+    if grad_cam:
+        from training.grad_cam import attention
+        from training.grad_cam import plot as plot_attention
+        from training.weights import load_state
+
+        state = load_state(weights or DEFAULT_WEIGHTS)
+        looked = attention(state, archive.entire, archive.puzzled, archive.label)
+        plot_attention(archive, looked, grad_cam)
+        print(grad_cam, file=sys.stderr)
 
 
 @app.command()
@@ -141,6 +157,9 @@ def synthesize_clip(
 
 datasets_cli.register(app)
 loso_cli.register(app)
+spot_cli.register(app)
+export_cli.register(app)
+tables_cli.register(app)
 
 
 def main() -> None:

@@ -47,13 +47,19 @@ def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) 
     Without a path it is scikit-image's ``astronaut``: Eileen Collins, photographed by NASA, public domain.
     Raises AtmeError where the file is no picture, shows no face, or one less than 100 px wide.
     """
-    image = _builtin() if path is None else _read(path)
-    name = "the built-in portrait" if path is None else str(path)
+    if path is None:
+        return portrait_from(_builtin(), "the built-in portrait", size, smallest=0)  # known to enlarge well
+    return portrait_from(_read(path), str(path), size)
+
+
+def portrait_from(
+    image: Image, name: str, size: tuple[int, int] = (640, 480), smallest: float = SMALLEST_FACE
+) -> Portrait:
+    """The same of a BGR uint8 picture; ``name`` is what errors call it."""
     landmarker = Landmarker(tracking=False)
     try:
         found = _find_face(landmarker, image, name)
-        # The built-in face is 92 px wide, and known to enlarge well.
-        if path is not None and face_width(found) < SMALLEST_FACE:
+        if face_width(found) < smallest:
             raise AtmeError(
                 f"the face in {name} is {face_width(found):.0f} px wide; choose a picture where it is at "
                 f"least {SMALLEST_FACE} px"
@@ -122,27 +128,61 @@ def render(portrait: Portrait, script: ClipScript) -> Iterator[tuple[float, Imag
 
 
 def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iterator[tuple[float, Image]]:
-    still = portrait.image.astype(np.float32)
-    height, width = still.shape[:2]
+    height, width = portrait.image.shape[:2]
     grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
     eyes = find_eyelids(portrait.landmarks, (height, width))
     centre = portrait.landmarks.mean(axis=0)
+    depth = _depth(portrait.landmarks, grid)
+    grain = _grain(script, (height, width)) if script.noise else None
     for index in range(script.frame_count):
         time = index / script.fps
-        closure = script.closure(time)
-        source = close_eyes(still, eyes, closure) if closure else still
-        head = script.head_pose(time).matrix(centre)
-        where = cv2.transform(grid, cv2.invertAffineTransform(head))
+        image, pose = portrait.image, script.head_pose(time)
+        if closure := script.closure(time):
+            image = np.asarray(np.rint(close_eyes(image.astype(np.float32), eyes, closure)), np.uint8)
         moving = [
             strength * field
             for action, field in zip(script.actions, fields, strict=True)
             if (strength := np.float32(action.strength(time)))
         ]
+        if pose.yaw or pose.pitch:
+            moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
+        head, back = pose.matrix(centre), None
         if moving:
             back = _inverse(sum(moving[1:], moving[0]), grid)
-            where = where + cv2.remap(back, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        image = cv2.remap(source, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-        yield time, _expose(image, script, time, index)
+        yield time, _expose(_posed(image, head, back, grid), script, time, index, grain)
+
+
+def _posed(
+    image: Image, head: npt.NDArray[np.float64], back: Field | None, grid: npt.NDArray[np.float32]
+) -> Image:
+    """The picture with its skin moved (``back``: where each pixel comes from) and its head in its pose."""
+    border = cv2.BORDER_REFLECT_101
+    if back is None:
+        size = (image.shape[1], image.shape[0])
+        if np.array_equal(head, np.eye(2, 3)):
+            return image
+        moved = cv2.warpAffine(image, head, size, flags=cv2.INTER_CUBIC, borderMode=border)
+        return np.asarray(moved, np.uint8)
+    where = cv2.transform(grid, cv2.invertAffineTransform(head))
+    where = where + cv2.remap(back, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.remap(image, where, None, cv2.INTER_CUBIC, borderMode=border), np.uint8)
+
+
+def _depth(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
+    """(H, W, 1) how far each pixel is before the plane of the ears, in pixels: an ellipsoid for the head.
+
+    A head that turns by a small angle moves it sideways by depth × angle; less the mean, for where the head
+    is as a whole is the pose's affair.
+    """
+    unit = face_width(landmarks)
+    middle = landmarks[[36, 45, 48, 54]].mean(axis=0)
+    across, along = ((grid - middle) / (np.array((0.62, 0.85), np.float32) * unit)).transpose(2, 0, 1)
+    inside = np.clip(1 - across**2 - along**2, 0, 1)
+    bulge = 0.55 * unit * np.sqrt(inside * (2 - inside))  # rounded at the rim: no crease
+    face = cv2.boundingRect(landmarks)
+    mean = bulge[face[1] : face[1] + face[3], face[0] : face[0] + face[2]].mean()
+    field: Field = cv2.GaussianBlur(bulge - mean, None, 0.08 * unit)[..., None]
+    return field
 
 
 def _inverse(field: Field, grid: npt.NDArray[np.float32]) -> Field:
@@ -159,12 +199,27 @@ def _inverse(field: Field, grid: npt.NDArray[np.float32]) -> Field:
     return back
 
 
-def _expose(image: npt.NDArray[np.float32], script: ClipScript, time: float, index: int) -> Image:
-    rng = np.random.default_rng((script.seed, index))
+_GRAIN_MIDDLE, _GRAIN_SD, _GRAIN_MARGIN = 128, 16.0, 64
+
+
+def _grain(script: ClipScript, shape: tuple[int, int]) -> Image:
+    """One sheet of noise, a little larger than the picture; every frame takes another cut of it."""
+    rng = np.random.default_rng((script.seed, 99))
+    sheet = rng.standard_normal((shape[0] + _GRAIN_MARGIN, shape[1] + _GRAIN_MARGIN), np.float32)
+    sheet = np.clip(np.rint(_GRAIN_MIDDLE + _GRAIN_SD * sheet), 0, 255)
     # Equal in the three channels: 4:2:0 film keeps little of colour noise anyway.
-    noise = cv2.cvtColor(rng.standard_normal(image.shape[:2], np.float32), cv2.COLOR_GRAY2BGR)
-    image = cv2.addWeighted(image, script.brightness(time), noise, script.noise, 0)
-    return np.asarray(cv2.convertScaleAbs(np.maximum(image, 0)), np.uint8)
+    return np.asarray(cv2.cvtColor(np.asarray(sheet, np.uint8), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def _expose(image: Image, script: ClipScript, time: float, index: int, grain: Image | None) -> Image:
+    """The picture in the light of the moment, with the camera's noise."""
+    light = script.brightness(time)
+    if grain is None:
+        return image if light == 1 else np.asarray(cv2.convertScaleAbs(image, alpha=light), np.uint8)
+    y, x = np.random.default_rng((script.seed, index)).integers(_GRAIN_MARGIN, size=2)
+    cut = grain[y : y + image.shape[0], x : x + image.shape[1]]
+    share = script.noise / _GRAIN_SD
+    return np.asarray(cv2.addWeighted(image, light, cut, share, -share * _GRAIN_MIDDLE), np.uint8)
 
 
 def _field(portrait: Portrait, action: Action) -> Field:
@@ -179,8 +234,8 @@ def _field(portrait: Portrait, action: Action) -> Field:
 def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     """What the clip shows, in the order of onsets: one JSON-ready record for each action and blink.
 
-    label (null: to be turned away), onset, apex and offset in seconds, units (FACS numbers), and peak_px: the
-    skin's greatest displacement in pixels of a face 256 px wide.
+    kind (micro, macro, speech, blink, gesture), label (null: to be turned away), onset, apex and offset in
+    seconds, units (FACS numbers), and peak_px: the skin's greatest displacement in pixels of a 256-px face.
     """
     per_pixel = 256 / face_width(portrait.landmarks)
     records = [
@@ -190,8 +245,10 @@ def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     eyes = find_eyelids(portrait.landmarks, (portrait.image.shape[0], portrait.image.shape[1]))
     opening = max((float((eye.lower - eye.upper).max()) for eye in eyes), default=0.0) * per_pixel
     records += [(blink, opening) for blink in script.blink_actions]
+    records += [(gesture, 0.0) for gesture in script.gesture_actions]
     return [
         {
+            "kind": action.kind,
             "label": action.label,
             "onset": round(action.onset, 6),
             "apex": round(action.apex, 6),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,8 @@ class Action:
     """Seconds: the last moment at rest, the first at full strength, the first at rest again."""
     hold: float = 0.0
     """Seconds at full strength, from the apex on."""
+    kind: str = "micro"
+    """micro; or what a spotter should turn away: macro, speech, blink, gesture."""
 
     def __post_init__(self) -> None:
         if self.label is not None and self.label not in CLASSES:
@@ -68,6 +70,9 @@ class HeadPose:
     roll: float
     """Radians, clockwise in the picture."""
     scale: float
+    yaw: float = 0.0
+    pitch: float = 0.0
+    """Radians, towards the picture's right and down: what is near the camera moves further."""
 
     def matrix(self, centre: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """(2, 3) similarity that takes portrait pixels to the pose; it turns and grows about ``centre``."""
@@ -75,6 +80,26 @@ class HeadPose:
         turn = np.array(((cos, -sin), (sin, cos)))
         shift = centre + np.array((self.dx, self.dy)) - turn @ centre
         return np.column_stack((turn, shift))
+
+
+@dataclass(frozen=True)
+class HeadGesture:
+    """A nod, a shake, a tilt: the head swings out of its place and back."""
+
+    onset: float
+    offset: float
+    """Seconds."""
+    reach: HeadPose
+    """The pose at full swing; its scale is the change, 0 for none."""
+    swings: float = 0.5
+    """Full to-and-fros between onset and offset; 0.5 is once out and back."""
+
+    def strength(self, time: float) -> float:
+        """Within −1 … 1, 0 before and after, without a jump in speed."""
+        share = (time - self.onset) / (self.offset - self.onset)
+        if not 0 < share < 1:
+            return 0.0
+        return math.sin(math.pi * share) * math.sin(2 * math.pi * self.swings * share)
 
 
 @dataclass(frozen=True)
@@ -91,6 +116,7 @@ class ClipScript:
     """Seconds at which the lids begin to fall."""
     head_motion: float = 0.0
     """The slow drift's greatest shift along each axis, in pixels; roll and scale drift in proportion."""
+    gestures: tuple[HeadGesture, ...] = ()
     noise: float = 0.0
     """Standard deviation of the camera noise, in grey levels."""
     light: float = 0.0
@@ -113,6 +139,14 @@ class ClipScript:
         """The blinks as unlabelled actions; strength 1 is a closed eye."""
         return tuple(_blink(start) for start in self.blinks)
 
+    @property
+    def gesture_actions(self) -> tuple[Action, ...]:
+        """The head's gestures as actions that move no skin."""
+        return tuple(
+            Action(None, (), g.onset, (g.onset + g.offset) / 2, g.offset, kind="gesture")
+            for g in self.gestures
+        )
+
     def closure(self, time: float) -> float:
         """How far the lids are down: 0 open, 1 closed."""
         return max((blink.strength(time) for blink in self.blink_actions), default=0.0)
@@ -122,9 +156,19 @@ class ClipScript:
         up to a quarter."""
         dx, dy, roll, scale = (self._drift(channel, time) for channel in range(4))
         swing = self.head_motion / (FACE_WIDTH / 2)
-        return HeadPose(
-            self.head_motion * dx, self.head_motion * dy, 0.5 * swing * roll, 1 + 0.25 * swing * scale
+        drift = (
+            self.head_motion * dx,
+            self.head_motion * dy,
+            0.5 * swing * roll,
+            1 + 0.25 * swing * scale,
+            0.0,
+            0.0,
         )
+        pose = np.array(drift)
+        for gesture in self.gestures:
+            if strength := gesture.strength(time):
+                pose += strength * np.array(astuple(gesture.reach))
+        return HeadPose(*pose.tolist())
 
     def brightness(self, time: float) -> float:
         """Factor on all grey values."""
@@ -142,7 +186,7 @@ class ClipScript:
 def _blink(start: float) -> Action:
     closed = start + BLINK_CLOSING
     offset = closed + BLINK_CLOSED + BLINK_OPENING
-    return Action(None, (Activation(45, 0.05, 0.05),), start, closed, offset, hold=BLINK_CLOSED)
+    return Action(None, (Activation(45, 0.05, 0.05),), start, closed, offset, BLINK_CLOSED, kind="blink")
 
 
 # The class's action units as coded for micro-expressions (Davison et al. 2018, DOI 10.3390/jimaging4100119):

@@ -59,6 +59,14 @@ def displacement(
     return field
 
 
+def peak_of(
+    landmarks: npt.NDArray[np.float32], activations: Iterable[Activation], shape: tuple[int, int]
+) -> float:
+    """The greatest displacement of the skin, in pixels of a face 256 px wide."""
+    field = displacement(landmarks, activations, shape)
+    return float(np.linalg.norm(field, axis=2).max()) * 256 / face_width(landmarks)
+
+
 def _add_bump(
     field: Field,
     xs: npt.NDArray[np.float32],

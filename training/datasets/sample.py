@@ -86,6 +86,12 @@ def label_of(emotion: str) -> int | None:
     return _LABELS.get(emotion.strip().casefold())
 
 
+def class_of(emotion: str) -> str | None:
+    """The name of the emotion's class; None for others, and for a word that is not known."""
+    label = label_of(emotion)
+    return None if label is None or label == OTHERS else CLASSES[label]
+
+
 def without_others(loaded: Loaded) -> Loaded:
     """Leaves out, with a reason each, what is none of the three classes: it is not negative either."""
     others = [

@@ -70,6 +70,19 @@ def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> 
     )
 
 
+def read_tables(path: Path, count: int) -> list[list[tuple[Any, ...]]]:
+    """The rows of the first ``count`` sheets, for a file without headers. AtmeError where it has fewer."""
+    book = _open(path)
+    try:
+        if len(book.sheetnames) < count:
+            raise AtmeError(
+                f"{path}: {len(book.sheetnames)} sheets, the release has {count}; take the release as it came"
+            )
+        return [_table(book[name]) for name in book.sheetnames[:count]]
+    finally:
+        book.close()
+
+
 def _open(path: Path) -> Any:
     import warnings
 

@@ -1,0 +1,206 @@
+"""The spotting benchmark from rendering to report: repeatable clips, and the commands a user types."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from recognizer.errors import AtmeError
+from spotting.motion import MotionMeter
+from training import spot_timeline
+from training.cli import app
+from training.clip import Portrait, load_portrait, render
+from training.clip_script import ClipScript, HeadGesture, HeadPose
+from training.datasets.long_video import LongVideo
+from training.spot_benchmark import portrait as face_of
+from training.spot_benchmark import read_index, write_benchmark
+from training.spot_evaluate import read_benchmark
+from training.spot_signal import measured, part_path, signal_of
+from training.spot_timeline import PEAKS, SIZE, Plan, plan, script
+
+
+def clip(fps: float = 30.0, timeline: int = 0, drift: float = 2.5) -> Plan:
+    return Plan("clip", None, timeline, fps, 1.5, drift, seed=3)
+
+
+@pytest.fixture(scope="module")
+def person() -> Portrait:
+    return load_portrait(None, SIZE)
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory: pytest.TempPathFactory):
+    """One clip of nine seconds at 30 fps."""
+    out = tmp_path_factory.mktemp("benchmark")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spot_timeline, "SECONDS", 9.0)
+        assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1)) == [(0, 1), (1, 1)]
+        # What is there is not rendered again.
+        assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1)) == [(1, 1)]
+        with pytest.raises(AtmeError, match="another benchmark"):
+            list(write_benchmark(out, 0.15, seed=9, faces=[None], workers=1))
+    return out
+
+
+# --- the plan
+
+
+def test_an_hour_has_every_peak_drift_face_and_rate_about_equally():
+    faces = [Path("a.png"), Path("b.png"), Path("c.png")]
+    plans = plan(60, 1, faces)
+    assert len(plans) == 120
+    at_30 = [clip for clip in plans if clip.fps == 30]
+    assert len(at_30) == 90
+    for name in ("peak", "drift", "face"):
+        counts = Counter(getattr(clip, name) for clip in at_30)
+        assert max(counts.values()) - min(counts.values()) <= 6, name
+    assert len({(clip.face, clip.peak) for clip in at_30}) == 3 * len(PEAKS)
+    # Any beginning is mixed, so that an unfinished benchmark is a smaller one.
+    assert {clip.fps for clip in plans[:40]} == set(spot_timeline.RATES)
+    assert plan(30, 1, faces) == plans[:60]
+
+
+def test_clips_of_one_timeline_show_the_same_events_at_every_rate(person: Portrait):
+    slow, fast = (script(clip(fps), person) for fps in (30.0, 200.0))
+    assert slow == replace(fast, fps=30.0)
+    assert slow != script(clip(timeline=1), person)
+
+
+@pytest.mark.parametrize("timeline", range(6))
+def test_events_keep_apart_and_micro_expressions_are_micro(person: Portrait, timeline: int):
+    story = script(clip(timeline=timeline), person)
+    events = [a for a in story.actions if a.kind != "speech"]
+    events += [*story.blink_actions, *story.gesture_actions]
+    events.sort(key=lambda event: event.onset)
+    for before, after in pairwise(events):
+        assert after.onset - before.offset >= 0.39
+    for micro in (a for a in story.actions if a.kind == "micro"):
+        assert spot_timeline.SHORTEST <= micro.offset - micro.onset <= spot_timeline.LONGEST
+        assert micro.label is not None
+    assert all(a.label is None for a in story.actions if a.kind != "micro")
+    assert events[-1].offset < story.duration
+
+
+def test_without_drift_the_head_makes_no_gestures(person: Portrait):
+    assert all(not script(clip(timeline=k, drift=0.0), person).gestures for k in range(6))
+
+
+# --- head gestures in the picture
+
+
+def test_a_gesture_moves_the_head_and_brings_it_back(person: Portrait):
+    reach = HeadPose(dx=6.0, dy=0.0, roll=0.0, scale=0.0, yaw=0.0)
+    story = ClipScript(1.0, fps=10, size=SIZE, gestures=(HeadGesture(0.2, 0.8, reach),))
+    poses = [story.head_pose(index / 10) for index in range(10)]
+    assert poses[0].dx == poses[1].dx == poses[9].dx == 0
+    assert poses[5].dx == pytest.approx(6.0)
+    assert poses[5].scale == 1
+    images = [image for _, image in render(person, story)]
+    np.testing.assert_array_equal(images[0], images[9])
+    right = images[5][100:300, 106:256].astype(int)
+    assert np.abs(right - images[0][100:300, 100:250]).mean() < 1
+
+
+def test_turning_the_head_moves_the_nose_further_than_the_ears(person: Portrait):
+    reach = HeadPose(dx=0.0, dy=0.0, roll=0.0, scale=0.0, yaw=0.1)
+    story = ClipScript(1.0, fps=10, size=SIZE, gestures=(HeadGesture(0.2, 0.8, reach),))
+    images = [image for _, image in render(person, story)]
+    import cv2
+
+    grey = [cv2.cvtColor(images[k], cv2.COLOR_BGR2GRAY) for k in (0, 5)]
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)
+    nose, ear = (person.landmarks[k].round().astype(int) for k in (30, 1))
+    assert flow[nose[1], nose[0], 0] - flow[ear[1], ear[0], 0] > 3
+
+
+# --- the files
+
+
+def test_a_benchmark_says_what_it_shows(benchmark: Path):
+    (row,) = read_index(benchmark)
+    assert (row["clip"], row["face"], row["fps"], row["seed"]) == ("030fps-000.mp4", "built-in", 30.0, 2)
+    (video,) = read_benchmark(benchmark)
+    with av.open(str(video.film)) as container:
+        assert container.streams.video[0].frames == 270
+        assert (container.streams.video[0].width, container.streams.video[0].height) == SIZE
+    assert {movement.kind for movement in video.movements} <= {"micro", "macro", "speech", "blink", "gesture"}
+    for micro in video.micros:
+        assert micro.peak_px == pytest.approx(row["peak"], rel=0.02)
+    times = [time for _, time, _ in video.pictures()]
+    assert times == pytest.approx([index / 30 for index in range(270)])
+
+
+def test_the_first_picture_of_a_video_is_a_face_too(short_clip: Path, benchmark: Path):
+    assert face_of(short_clip).image.shape == (SIZE[1], SIZE[0], 3)
+    truth = benchmark / "030fps-000.truth.mp4"
+    with pytest.raises(AtmeError, match="not a video that can be read"):
+        face_of(truth)
+
+
+@pytest.fixture(scope="module")
+def signal(benchmark: Path):
+    (video,) = read_benchmark(benchmark)
+    return video, signal_of(video, benchmark / ".signals")
+
+
+def test_a_kept_signal_is_what_the_live_meter_measures(signal, benchmark: Path):
+    video, kept = signal
+    meter = MotionMeter()
+    for (number, time, image), sample in zip(video.pictures(), kept.samples[:20], strict=False):
+        assert meter.measure(number, time, image) == sample
+    meter.close()
+    assert len(kept.samples) == len(kept.difference) == 270
+    assert kept.minutes == pytest.approx(0.15, abs=0.01)
+    assert list(measured([video], benchmark / ".signals", workers=1)) == [1]
+
+
+def test_a_broken_or_stale_signal_is_measured_again(signal, benchmark: Path):
+    video, kept = signal
+    path = part_path(video, benchmark / ".signals")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert signal_of(video, benchmark / ".signals").samples == kept.samples
+    other = LongVideo(video.name, video.movements, 60.0, video.film)
+    assert part_path(other, benchmark) != part_path(video, benchmark)
+
+
+# --- the commands
+
+
+def run(capsys, *arguments: str) -> str:
+    app(list(arguments), standalone_mode=False)
+    return capsys.readouterr().out
+
+
+def test_evaluate_prints_tables_and_writes_plots_and_the_submission(benchmark: Path, tmp_path: Path, capsys):
+    sheet, plots = tmp_path / "out.csv", tmp_path / "plots"
+    out = run(capsys, "spot-evaluate", str(benchmark), "--submission", str(sheet), "--plots", str(plots))
+    for expected in ("causal", "whole video", "frame difference", "alarms/min", "peak, px"):
+        assert expected in out
+    assert sheet.read_text(encoding="utf-8").startswith("vid,pred_onset,pred_offset,type")
+    names = {path.name for path in plots.iterdir()}
+    assert names == {"f1-peak.png", "f1-fps.png", "f1-drift.png", "timeline.png"}
+
+
+def test_evaluate_as_json_with_labels(benchmark: Path, capsys):
+    result = json.loads(run(capsys, "spot-evaluate", str(benchmark), "--json", "--label", "1"))
+    assert set(result["spotters"]) == {"causal", "whole video", "frame difference"}
+    causal = result["spotters"]["causal"]
+    assert causal["truths"] == len(read_benchmark(benchmark)[0].micros)
+    assert result["labels"]["hits"] == min(1, causal["hits"])
+    assert result["strs"] == pytest.approx(causal["f1"] * result["labels"]["uf1"], abs=1e-3)
+
+
+def test_what_cannot_be_evaluated_is_one_line(tmp_path: Path):
+    for arguments, expected in (
+        ([str(tmp_path)], "spot-benchmark --out"),
+        ([str(tmp_path), "--dataset", "casme9"], "casme-sq, samm-lv"),
+    ):
+        with pytest.raises(AtmeError, match=expected):
+            app(["spot-evaluate", *arguments], standalone_mode=False)

@@ -1,0 +1,111 @@
+"""A recording of seconds to minutes with all that is annotated in it: what a spotter is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.errors import AtmeError
+from training.datasets.sample import Problem
+
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One annotated movement; times in seconds from the recording's start."""
+
+    kind: str
+    """micro, or what a spotter should turn away: macro, blink, speech, gesture."""
+    onset: float
+    apex: float
+    offset: float
+    label: str | None = None
+    """negative, positive, surprise; None where no class is known."""
+    peak_px: float = 0.0
+    """The skin's greatest displacement in pixels of a 256-px face; 0 where it is not known."""
+
+
+@dataclass(frozen=True)
+class LongVideo:
+    """Where its pictures are, and what happens in it."""
+
+    name: str
+    """Unique in its set; the video's name in a submission to the MEGC."""
+    movements: tuple[Movement, ...]
+    fps: float
+    film: Path | None = None
+    """A video file, or None where ``frames`` are pictures."""
+    frames: tuple[tuple[int, Path], ...] = ()
+    """(number, picture), numbers increasing; the time of a picture is number / fps."""
+    conditions: dict[str, Any] = field(default_factory=dict)
+    """What the results are broken down by: rate, peak, drift, face."""
+
+    @property
+    def micros(self) -> tuple[Movement, ...]:
+        """The micro-expressions."""
+        return tuple(movement for movement in self.movements if movement.kind == "micro")
+
+    def pictures(self) -> Iterator[tuple[int, float, Image]]:
+        """(frame number, seconds, BGR uint8), in order. AtmeError where a picture cannot be read."""
+        return _read_film(self.film) if self.film else self._read_frames()
+
+    def _read_frames(self) -> Iterator[tuple[int, float, Image]]:
+        from training.pair import read_picture
+
+        for number, path in self.frames:
+            yield number, number / self.fps, read_picture(path)
+
+
+@dataclass(frozen=True)
+class LoadedVideos:
+    """What a loader found."""
+
+    videos: tuple[LongVideo, ...]
+    problems: tuple[Problem, ...] = ()
+    """Annotations that were skipped or repaired, and why."""
+    notes: tuple[str, ...] = ()
+
+
+def _read_film(path: Path) -> Iterator[tuple[int, float, Image]]:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            for index, frame in enumerate(container.decode(video=0)):
+                yield index, float(frame.time), frame.to_ndarray(format="bgr24")
+    except (OSError, av.FFmpegError) as error:
+        raise AtmeError(f"{path}: cannot be read ({error}); render or unpack it again") from None
+
+
+def settle_videos(
+    videos: Iterable[tuple[str, dict[int, Path], Sequence[tuple[str, Movement, int, int]]]],
+    fps: float,
+    problems: Sequence[Problem],
+    notes: Sequence[str],
+) -> LoadedVideos:
+    """Recordings with what is annotated in them, checked against the frames on disk.
+
+    ``videos``: name, frame number → picture, and (annotation, movement, onset and offset frame) of each.
+    A movement outside the frames is left out; recordings without frames are too, those without movements
+    are kept: they show false alarms.
+    """
+    kept, said = [], list(problems)
+    for name, frames, annotated in videos:
+        movements = []
+        for annotation, movement, onset, offset in annotated:
+            if not frames or offset < min(frames) or onset > max(frames) or offset < onset:
+                here = f"{min(frames)} to {max(frames)}" if frames else "none"
+                what = f"frames {onset} to {offset} are not among those on disk ({here})"
+                said.append(Problem(annotation, what, repaired=False))
+                continue
+            movements.append(movement)
+        if frames:
+            movements.sort(key=lambda movement: movement.onset)
+            kept.append(LongVideo(name, tuple(movements), fps, frames=tuple(frames.items())))
+    return LoadedVideos(tuple(kept), tuple(said), tuple(notes))

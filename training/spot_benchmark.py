@@ -1,0 +1,98 @@
+"""Renders the spotting benchmark: a folder of clips with scripted movements, and their exact truth.
+
+``DIR/030fps-000.mp4`` with ``030fps-000.truth.jsonl`` beside it, and ``DIR/clips.jsonl``: one line a clip
+with its conditions. A run that was broken off goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from recognizer.errors import AtmeError
+from training.clip import Portrait, load_portrait, portrait_from, render, truth, write_clip
+from training.spot_timeline import SIZE, Plan, plan, script
+
+CLIPS = "clips.jsonl"
+QUALITIES = (16, 20, 24)
+"""H.264 constant rate factors: hardly compressed, good, a video call."""
+FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
+
+
+def write_benchmark(
+    out: Path, minutes: float, seed: int, faces: Sequence[Path | None], workers: int
+) -> Iterator[tuple[int, int]]:
+    """Renders the clips that are not there yet; yields (done, of how many).
+
+    AtmeError where a face cannot be used, or the folder holds another benchmark.
+    """
+    from training.executors import in_process, local
+
+    for face in faces:
+        portrait(face)
+    plans = plan(minutes, seed, faces)
+    lines = [_conditions(clip) for clip in plans]
+    index = out / CLIPS
+    if index.is_file() and not _continues(read_index(out), lines):
+        raise AtmeError(f"{out} holds another benchmark; choose a new folder, or the same seed and faces")
+    out.mkdir(parents=True, exist_ok=True)
+    index.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    todo = [clip for clip in plans if not (out / f"{clip.name}.mp4").is_file()]
+    done = len(plans) - len(todo)
+    yield done, len(plans)
+    work = partial(render_plan, out)
+    finished = in_process(work, todo) if workers < 2 else local(work, todo, workers)
+    for _ in finished:
+        done += 1
+        yield done, len(plans)
+
+
+def _continues(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> bool:
+    """One is the other's beginning."""
+    return all(a == b for a, b in zip(old, new, strict=False))
+
+
+def _conditions(clip: Plan) -> dict[str, Any]:
+    face = "built-in" if clip.face is None else clip.face.name
+    return {**asdict(clip), "face": face, "clip": f"{clip.name}.mp4"}
+
+
+def read_index(folder: Path) -> list[dict[str, Any]]:
+    """The conditions of every clip; AtmeError where ``folder`` holds no benchmark."""
+    try:
+        text = (folder / CLIPS).read_text(encoding="utf-8")
+    except OSError:
+        raise AtmeError(
+            f"{folder} holds no {CLIPS}; make a benchmark with atme-train spot-benchmark --out {folder}"
+        ) from None
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def render_plan(out: Path, clip: Plan) -> None:
+    """One clip and its truth."""
+    person = portrait(clip.face)
+    story = script(clip, person)
+    quality = int(np.random.default_rng((clip.seed, clip.timeline, 1)).choice(QUALITIES))
+    write_clip(out / f"{clip.name}.mp4", render(person, story), clip.fps, truth(person, story), crf=quality)
+
+
+@cache
+def portrait(face: Path | None) -> Portrait:
+    """The face of a picture, or of the first picture of a video, at the benchmark's size."""
+    if face is None or face.suffix.lower() not in FILMS:
+        return load_portrait(face, SIZE)
+    try:
+        with av.open(str(face)) as container:
+            first = next(container.decode(video=0)).to_ndarray(format="bgr24")
+    except (OSError, av.FFmpegError, StopIteration):
+        raise AtmeError(
+            f"{face}: not a video that can be read; give a picture or a video of a face"
+        ) from None
+    return portrait_from(first, str(face), SIZE)

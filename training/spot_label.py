@@ -1,0 +1,90 @@
+"""The second half of spot-then-recognise: what the recognizer says of the movements that were spotted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recognizer.face import NoFaceError
+from recognizer.recognition import CLASSES, UNCERTAIN
+from recognizer.recognizer import Recognizer
+from spotting.candidate import Candidate
+from training.datasets.long_video import LongVideo
+from training.evaluate import score as score_labels
+from training.spot_score import Outcome, is_false_alarm, score
+
+Found = tuple[LongVideo, Candidate]
+Progress = Callable[[str, Iterator[tuple[int, int]]], None]
+"""Runs through (done, of how many) and shows it."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of hits, and what the second gate does to hits and false alarms."""
+
+    hits: int
+    """Hits with a known class that were labelled."""
+    uf1: float
+    """Unweighted F1 of the labels over the three classes; every hit is forced to a class, as in the MEGC."""
+    hits_refused: float
+    """Share of these hits that the recognizer calls uncertain."""
+    alarms: int
+    """False alarms that were labelled."""
+    alarms_refused: float
+    """Share of these that it calls uncertain; 0 where there were none."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    best: int
+    uncertain: bool
+
+
+def label_outcomes(outcomes: Sequence[Outcome], most: int, progress: Progress) -> Labelled:
+    """Labels up to ``most`` hits and ``most`` false alarms, spread over the recordings."""
+    hits = _spread([hit for hit in score(outcomes).hits if hit.true.label in CLASSES], most)
+    alarms: list[Found] = _spread(
+        [(o.video, event) for o in outcomes for event in o.found if is_false_alarm(event, o.video)], most
+    )
+    wanted = [(hit.video, hit.found) for hit in hits] + alarms
+    answers: dict[int, _Answer] = {}
+    progress("labelling", _recognise(wanted, answers))
+    of_hits = [answers[id(hit.found)] for hit in hits]
+    truth = np.array([CLASSES.index(str(hit.true.label)) for hit in hits], np.int64)
+    predicted = np.array([answer.best for answer in of_hits], np.int64)
+    of_alarms = [answers[id(event)].uncertain for _, event in alarms]
+    return Labelled(
+        hits=len(hits),
+        uf1=score_labels(truth, predicted).uf1 if hits else 0.0,
+        hits_refused=float(np.mean([answer.uncertain for answer in of_hits])) if hits else 0.0,
+        alarms=len(alarms),
+        alarms_refused=float(np.mean(of_alarms)) if alarms else 0.0,
+    )
+
+
+def _spread(items: Sequence[Any], most: int) -> list[Any]:
+    chosen = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[k] for k in chosen]
+
+
+def _recognise(wanted: Sequence[Found], answers: dict[int, _Answer]) -> Iterator[tuple[int, int]]:
+    """Fills ``answers`` by the candidate's id; each recording is read once."""
+    by_video: dict[str, list[Found]] = {}
+    for video, event in wanted:
+        by_video.setdefault(video.name, []).append((video, event))
+    with Recognizer() as recognizer:
+        for found in by_video.values():
+            numbers = {n for _, event in found for n in (event.onset_frame, event.apex_frame)}
+            images = {n: image for n, _, image in found[0][0].pictures() if n in numbers}
+            for _, event in found:
+                try:
+                    result = recognizer.recognize(images[event.onset_frame], images[event.apex_frame])
+                except NoFaceError:
+                    answers[id(event)] = _Answer(0, uncertain=True)
+                else:
+                    best = max(range(len(CLASSES)), key=lambda k: result.probabilities[CLASSES[k]])
+                    answers[id(event)] = _Answer(best, result.label == UNCERTAIN)
+                yield len(answers), len(wanted)

@@ -1,0 +1,128 @@
+"""Plots of a spotting evaluation: F1 against its conditions, and the timeline of one clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from recognizer.errors import AtmeError
+from spotting.spotter import Spotter, SpotterConfig
+from training.spot_evaluate import CAUSAL, SPOTTERS
+from training.spot_report import SpotReport
+from training.spot_score import Outcome
+from training.spot_signal import Signal
+
+AXES = {
+    "peak": "peak motion, pixels of a 256-px face",
+    "fps": "frames a second",
+    "drift": "slow drift of the head, pixels (gestures too above 0)",
+}
+COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#c06a1f", "#999999"), strict=True))
+KINDS = {
+    "micro": "#0b6e75",
+    "macro": "#c06a1f",
+    "speech": "#8559a5",
+    "blink": "#777777",
+    "gesture": "#b8a23b",
+}
+
+
+def plot_conditions(report: SpotReport, folder: Path) -> list[Path]:
+    """One PNG a condition. AtmeError where the folder cannot be written to."""
+    made = []
+    for condition, label in AXES.items():
+        rows = report.conditions.get(condition)
+        if not rows:
+            continue
+        figure, axes = _figure((5.2, 3.4))
+        values = list(rows)
+        for name in SPOTTERS:
+            axes.plot(values, [rows[v][name].f1 for v in values], marker="o", color=COLOURS[name], label=name)
+        axes.set(xlabel=label, ylabel="F1 (IoU ≥ 0.5)", ylim=(0, 1.02))
+        if condition != "drift":
+            axes.set_xscale("log")
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
+        axes.legend(frameon=False)
+        made.append(_save(figure, folder / f"f1-{condition}.png"))
+    return made
+
+
+def plot_timeline(
+    outcome: Outcome, signal: Signal, folder: Path, config: SpotterConfig | None = None
+) -> Path:
+    """Signal, threshold, truth (bands) and what was found (bars) and turned away (crosses) in one clip."""
+    times = np.array([sample.time for sample in signal.samples])
+    spotter, thresholds = Spotter(config), []
+    for sample in signal.samples:
+        spotter.push(sample)
+        thresholds.append(spotter.threshold)
+    figure, axes = _figure((13, 3.6))
+    curve = np.array([sample.signal for sample in signal.samples])
+    top = float(np.percentile(curve, 99.5)) * 1.25 + 0.1
+    axes.plot(times, curve, color="black", linewidth=0.8, label="signal")
+    axes.plot(times, thresholds, color="#c03030", linewidth=0.8, label="threshold")
+    seen: set[str] = set()
+    for movement in outcome.video.movements:
+        name = None if movement.kind in seen else f"true {movement.kind}"
+        seen.add(movement.kind)
+        colour = KINDS.get(movement.kind, "#cccccc")
+        axes.axvspan(movement.onset, movement.offset, color=colour, alpha=0.25, linewidth=0, label=name)
+    for event in outcome.found:
+        axes.plot((event.onset, event.offset), (0.94 * top,) * 2, color="#0b6e75", linewidth=4)
+        axes.plot(event.apex, 0.94 * top, "v", color="#0b6e75")
+    for rejection in outcome.rejections:
+        place = rejection.movement.apex, 0.82 * top
+        axes.plot(*place, "x", color="0.4")
+        axes.annotate(rejection.reason, place, rotation=60, fontsize=6, color="0.4")
+    axes.set(
+        xlabel="seconds", ylabel="px of a 256-px face", ylim=(0, top), xlim=(times[0], times[-1]),
+        title=_title(outcome),
+    )  # fmt: skip
+    axes.legend(frameon=False, fontsize=7, ncols=8, loc="upper left", bbox_to_anchor=(0, -0.16))
+    return _save(figure, folder / "timeline.png")
+
+
+def typical(results: list[dict[str, Outcome]]) -> int:
+    """Index of the recording whose timeline tells most: many events, of middling size."""
+
+    def events(k: int) -> tuple[bool, int]:
+        video = results[k][CAUSAL].video
+        return video.conditions.get("peak", 1.5) == 1.5, len(video.movements)
+
+    return max(range(len(results)), key=events)
+
+
+def _title(outcome: Outcome) -> str:
+    conditions = outcome.video.conditions
+    if not conditions:
+        return outcome.video.name
+    return (
+        f"{outcome.video.name}: {conditions['peak']:g} px, {outcome.video.fps:g} frames a second, "
+        f"drift {conditions['drift']:g} px"
+    )
+
+
+def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=size)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> Path:
+    from matplotlib import pyplot as plt
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=130, bbox_inches="tight")
+    except OSError as error:
+        raise AtmeError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    finally:
+        plt.close(figure)
+    return path

@@ -1,0 +1,147 @@
+"""Measures a recording once and keeps the curve: the decision can then be tried a thousand times a minute.
+
+What is kept depends on the pictures and on how motion is measured, so both are part of its file name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+import recognizer.landmarks
+import spotting.face_tracker
+import spotting.motion
+import spotting.place_flow
+from spotting.motion import MotionMeter, MotionSample
+from training.datasets.long_video import LongVideo
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Everything that was measured on one recording."""
+
+    samples: tuple[MotionSample, ...]
+    difference: npt.NDArray[np.float32]
+    """(frames,) mean absolute grey difference to the picture ``DIFFERENCE_S`` before, the naive measure."""
+
+    @property
+    def minutes(self) -> float:
+        """Length of the recording."""
+        return (self.samples[-1].time - self.samples[0].time) / 60 if len(self.samples) > 1 else 0.0
+
+
+DIFFERENCE_S = 0.1
+"""Seconds between the pictures of the plain frame difference."""
+_SMALL = (80, 100)
+
+
+def measured(videos: Sequence[LongVideo], cache_folder: Path, workers: int) -> Iterator[int]:
+    """Measures what is not measured yet, with ``workers`` processes; yields the number of those done."""
+    from training.executors import in_process, local
+
+    todo = [video for video in videos if not part_path(video, cache_folder).is_file()]
+    done = len(videos) - len(todo)
+    yield done
+    work = partial(_measure_to_file, cache_folder)
+    for _ in in_process(work, todo) if workers < 2 else local(work, todo, workers):
+        done += 1
+        yield done
+
+
+def signal_of(video: LongVideo, cache_folder: Path) -> Signal:
+    """From the cache, or measured now."""
+    path = part_path(video, cache_folder)
+    kept = _read(path) if path.is_file() else None
+    if kept is None:
+        _measure_to_file(cache_folder, video)
+        kept = _read(path)
+        assert kept is not None
+    return kept
+
+
+def measure(video: LongVideo) -> Signal:
+    """Every frame through the live program's own motion meter."""
+    cv2.setNumThreads(1)
+    samples, differences = [], []
+    before: list[tuple[float, npt.NDArray[np.float32]]] = []
+    meter = MotionMeter()
+    try:
+        for number, time, image in video.pictures():
+            samples.append(meter.measure(number, time, image))
+            small = cv2.cvtColor(cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+            before.append((time, small.astype(np.float32)))
+            while len(before) > 2 and time - before[1][0] >= DIFFERENCE_S:
+                before.pop(0)
+            differences.append(float(np.abs(before[-1][1] - before[0][1]).mean()))
+    finally:
+        meter.close()
+    return Signal(tuple(samples), np.array(differences, np.float32))
+
+
+def part_path(video: LongVideo, folder: Path) -> Path:
+    """Where the signal of a recording is kept."""
+    paths = [video.film] if video.film else [path for _, path in video.frames]
+    digest = hashlib.sha256(_meter_version())
+    for path in paths:
+        status = path.stat()
+        digest.update(f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {video.fps}".encode())
+    return folder / f"{digest.hexdigest()[:24]}.npz"
+
+
+@cache
+def _meter_version() -> bytes:
+    """Changes with the code that measures."""
+    modules = (recognizer.landmarks, spotting.face_tracker, spotting.motion, spotting.place_flow)
+    return b"".join(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest() for module in modules)
+
+
+def _measure_to_file(folder: Path, video: LongVideo) -> None:
+    signal = measure(video)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = part_path(video, folder)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        np.savez_compressed(file, difference=signal.difference, **_columns(signal.samples))
+    os.replace(draft, path)
+
+
+def _columns(samples: Sequence[MotionSample]) -> dict[str, Any]:
+    """One array a field; a field that maps names to figures is one array a name."""
+    columns: dict[str, Any] = {}
+    for name in (field.name for field in fields(MotionSample)):
+        values = [getattr(sample, name) for sample in samples]
+        if values and isinstance(values[0], dict):
+            columns |= {f"{name}/{key}": np.array([value[key] for value in values]) for key in values[0]}
+        else:
+            columns[name] = np.array(values)
+    return columns
+
+
+def _read(path: Path) -> Signal | None:
+    """None for a file that is broken."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name].tolist() for name in file.files if name != "difference"}
+            difference = file["difference"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    nested: dict[str, dict[str, list[float]]] = {}
+    for name in [name for name in columns if "/" in name]:
+        field, key = name.split("/")
+        nested.setdefault(field, {})[key] = columns.pop(name)
+    rows = []
+    for index in range(len(difference)):
+        row = {name: values[index] for name, values in columns.items()}
+        row |= {field: {key: values[index] for key, values in part.items()} for field, part in nested.items()}
+        rows.append(MotionSample(**row))
+    return Signal(tuple(rows), difference)
