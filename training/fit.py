@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from training import feature_archive
+from training.correction import network_of
 from training.engine import Recipe, multiplies_bfloat16, train
 from training.export import export
 from training.folds import Fold
@@ -53,8 +53,7 @@ def fit(features: Path, out: Path, recipe: Recipe, init: Path | None, run: Path 
     finally:
         if start is not None:
             start.unlink(missing_ok=True)
-    network = DualAtme()
-    network.load_state_dict(state)
+    network = network_of(state)
     model: nn.Module = FlipAveraged(network) if recipe.flip_average else network
     confidence = Confidence() if run is None else calibrated(run)
     databases = ", ".join(np.unique(archive.database).tolist())
