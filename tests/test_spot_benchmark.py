@@ -185,7 +185,7 @@ def test_evaluate_prints_tables_and_writes_plots_and_the_submission(benchmark: P
         assert expected in out
     assert sheet.read_text(encoding="utf-8").startswith("vid,pred_onset,pred_offset,type")
     names = {path.name for path in plots.iterdir()}
-    assert names == {"f1-peak.png", "f1-fps.png", "f1-drift.png", "timeline.png"}
+    assert names == {"f1-peak.png", "f1-fps.png", "f1-drift.png", "f1-crf.png", "timeline.png"}
 
 
 def test_evaluate_as_json_with_labels(benchmark: Path, capsys):

@@ -79,8 +79,13 @@ def render_plan(out: Path, clip: Plan) -> None:
     """One clip and its truth."""
     person = portrait(clip.face)
     story = script(clip, person)
-    quality = int(np.random.default_rng((clip.seed, clip.timeline, 1)).choice(QUALITIES))
-    write_clip(out / f"{clip.name}.mp4", render(person, story), clip.fps, truth(person, story), crf=quality)
+    crf = quality(clip.seed, clip.timeline)
+    write_clip(out / f"{clip.name}.mp4", render(person, story), clip.fps, truth(person, story), crf=crf)
+
+
+def quality(seed: int, timeline: int) -> int:
+    """The constant rate factor of a timeline's clips, one of ``QUALITIES``."""
+    return int(np.random.default_rng((seed, timeline, 1)).choice(QUALITIES))
 
 
 @cache

@@ -11,7 +11,7 @@ from recognizer.errors import AtmeError
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
 from training.spot_baselines import frame_difference, half_length, whole_video
-from training.spot_benchmark import read_index
+from training.spot_benchmark import quality, read_index
 from training.spot_score import Outcome, SpotScore, score
 from training.spot_signal import Signal, signal_of
 
@@ -41,6 +41,7 @@ def read_benchmark(folder: Path) -> list[LongVideo]:
         except OSError:
             raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
         conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline")}
+        conditions["crf"] = quality(row["seed"], row["timeline"])
         movements = tuple(_movement(json.loads(line)) for line in lines)
         videos.append(LongVideo(row["name"], movements, float(row["fps"]), film, conditions=conditions))
     return videos
@@ -76,7 +77,7 @@ def outcomes(
 
 
 def by(condition: str, outcome_list: Sequence[Outcome], shortest: float = 0.0) -> dict[Any, SpotScore]:
-    """The score of every value of a condition: peak, fps, drift, face."""
+    """The score of every value of a condition: peak, fps, drift, face, crf (the compression)."""
     values = sorted({outcome.video.conditions[condition] for outcome in outcome_list})
     return {
         value: score([o for o in outcome_list if o.video.conditions[condition] == value], shortest=shortest)

@@ -19,6 +19,7 @@ AXES = {
     "peak": "peak motion, pixels of a 256-px face",
     "fps": "frames a second",
     "drift": "slow drift of the head, pixels (gestures too above 0)",
+    "crf": "compression: H.264 constant rate factor",
 }
 COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#c06a1f", "#999999"), strict=True))
 KINDS = {
@@ -42,7 +43,7 @@ def plot_conditions(report: SpotReport, folder: Path) -> list[Path]:
         for name in SPOTTERS:
             axes.plot(values, [rows[v][name].f1 for v in values], marker="o", color=COLOURS[name], label=name)
         axes.set(xlabel=label, ylabel="F1 (IoU ≥ 0.5)", ylim=(0, 1.02))
-        if condition != "drift":
+        if condition in ("peak", "fps"):
             axes.set_xscale("log")
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.minorticks_off()

@@ -18,7 +18,7 @@ from training.spot_score import Outcome, SpotScore, quantiles, score
 LASTING = 0.2
 """Seconds: rates are compared on movements that a slow camera can see."""
 COMPARED = (30.0, 200.0)
-CONDITIONS = ("peak", "fps", "drift", "face")
+CONDITIONS = ("peak", "fps", "drift", "crf", "face")
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def _condition_table(condition: str, rows: dict[Any, dict[str, SpotScore]]) -> T
         "peak": "peak, px",
         "fps": "frames a second",
         "drift": "head drift, px",
+        "crf": "compression, crf",
         "face": "face",
     }
     table = Table(box=None, pad_edge=False, title=" ", title_justify="left")
