@@ -162,10 +162,17 @@ def _quantiles(values: list[float]) -> list[float] | None:
 
 
 def _peak_mb() -> float:
+    """Most memory this process had. Linux's getrusage would begin with the parent's memory."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return next(
+            int(line.split()[1]) / 2**10
+            for line in status.read_text(encoding="utf-8").splitlines()
+            if line.startswith("VmHWM")
+        )
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _show(found: list[dict[str, Any]], start: dict[str, float]) -> None:

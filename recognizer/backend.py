@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from platformdirs import user_cache_dir
 
 from recognizer.errors import AtmeError
 from recognizer.feature import normalise
@@ -43,7 +45,7 @@ class Backend:
             raise AtmeError(f"{weights}: no such weights file; give an .onnx file made by atme-train")
         onnxruntime.set_default_logger_severity(4)
         try:
-            self._session = onnxruntime.InferenceSession(str(weights), _options(), providers=_wanted())
+            self._session = onnxruntime.InferenceSession(str(weights), _options(), providers=_wanted(weights))
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise AtmeError(
@@ -105,8 +107,31 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _wanted() -> list[str]:
+def _wanted(weights: Path) -> list[str | tuple[str, dict[str, str]]]:
     """Asking for a GPU where there is none prints native errors, so the driver is asked first."""
     offered = onnxruntime.get_available_providers()
-    names = list(_PROVIDERS) if gpu_count() else ["CPUExecutionProvider"]
-    return [name for name in names if name in offered]
+    if not gpu_count():
+        return ["CPUExecutionProvider"]
+    options = {"TensorrtExecutionProvider": _tensorrt_options(weights)}
+    return [(name, options.get(name, {})) for name in _PROVIDERS if name in offered]
+
+
+def _tensorrt_options(weights: Path) -> dict[str, str]:
+    """Half precision, and engines that are built once and kept.
+
+    An engine belongs to one model, which is in the folder's name, and to one GPU, TensorRT and precision, which
+    ONNX Runtime puts into the file's name.
+    """
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    folder = Path(user_cache_dir("atme-live")) / "tensorrt" / f"{onnxruntime.__version__}-{digest}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # nothing can be kept here: built anew each time
+        return {"trt_fp16_enable": "1"}
+    return {
+        "trt_fp16_enable": "1",
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(folder),
+    }

@@ -14,6 +14,7 @@ import onnx
 import pytest
 import torch
 
+from recognizer import backend
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
 from recognizer.feature import normalise
@@ -247,3 +248,21 @@ def test_evidence_is_what_is_left_beside_no_emotion(tmp_path: Path) -> None:
     judgement = backend.judge(*features(5))
     np.testing.assert_allclose(judgement.evidence, 1 - logits.softmax(dim=1)[:, 3].numpy(), atol=1e-6)
     np.testing.assert_allclose(judgement.probabilities, logits[:, :3].softmax(dim=1).numpy(), atol=1e-6)
+
+
+def test_tensorrt_keeps_its_engines_by_model(tmp_path, monkeypatch):
+    """The options alone: a GPU is needed for more."""
+    monkeypatch.setattr(backend, "user_cache_dir", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(backend, "gpu_count", lambda: 1)
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another model")
+    folders = set()
+    for weights in (DEFAULT_WEIGHTS, other, DEFAULT_WEIGHTS):
+        wanted = dict(backend._wanted(weights))
+        options = wanted.get("TensorrtExecutionProvider") or backend._tensorrt_options(weights)
+        assert options["trt_fp16_enable"] == options["trt_engine_cache_enable"] == "1"
+        assert Path(options["trt_engine_cache_path"]).is_dir()
+        folders.add(options["trt_engine_cache_path"])
+    assert len(folders) == 2
+    monkeypatch.setattr(backend, "gpu_count", lambda: 0)
+    assert backend._wanted(DEFAULT_WEIGHTS) == ["CPUExecutionProvider"]
