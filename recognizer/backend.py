@@ -119,8 +119,8 @@ def _wanted(weights: Path) -> list[str | tuple[str, dict[str, str]]]:
 def _tensorrt_options(weights: Path) -> dict[str, str]:
     """Half precision, and engines that are built once and kept.
 
-    An engine belongs to one model, which is in the folder's name, and to one GPU, TensorRT and precision, which
-    ONNX Runtime puts into the file's name.
+    An engine belongs to one model, which is in the folder's name, and to one GPU, TensorRT and precision,
+    which ONNX Runtime puts into the file's name.
     """
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     folder = Path(user_cache_dir("atme-live")) / "tensorrt" / f"{onnxruntime.__version__}-{digest}"
