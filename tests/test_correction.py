@@ -11,10 +11,14 @@ import torch
 from test_engine import equal, some
 from tiny_archive import tiny_archive
 
+from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.model_info import ModelInfo
+from training.cli import app
 from training.correction import FEATURES, PREFIX, Correction, correct, network_of, without_correction
 from training.engine import ADAPTING, mirrored, normalise, predict, train
 from training.export import export
+from training.feature_archive import save
+from training.fit import fit
 from training.loso_cli import recipe_for
 from training.pretrain import FlipAveraged
 
@@ -110,3 +114,21 @@ def test_it_is_exported_like_any_network(tmp_path):
     logits = session.run(["logits"], dict(zip(("entire", "puzzled"), views, strict=True)))[0]
     expected = predict(state, archive.entire, archive.puzzled, True)
     np.testing.assert_allclose(torch.from_numpy(logits).double().softmax(1), expected, atol=1e-2)
+
+
+def test_a_fitted_state_can_be_exported_later(tmp_path):
+    """fit → .safetensors → export is the same model as fit → .onnx, correction included."""
+    archive = tmp_path / "tiny.npz"
+    save(tiny_archive(12), archive)
+    for name in ("kept.safetensors", "direct.onnx"):
+        fit(archive, tmp_path / name, ADAPTING, DEFAULT_WEIGHTS, None, "")
+    arguments = ["export", str(tmp_path / "kept.safetensors"), "--out", str(tmp_path / "later.onnx")]
+    app(arguments, standalone_mode=False)
+    samples = tiny_archive(3)
+    logits = [
+        Backend(tmp_path / name).logits(samples.entire, samples.puzzled)
+        for name in ("direct.onnx", "later.onnx")
+    ]
+    np.testing.assert_allclose(*logits, atol=1e-5)
+    plain = Backend(DEFAULT_WEIGHTS).logits(samples.entire, samples.puzzled)[:, :3]
+    assert np.abs(logits[1] - plain).max() > 0.01, "the correction got lost"

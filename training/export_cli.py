@@ -24,19 +24,21 @@ def export(
     ] = None,
 ) -> None:
     """Write weights as the live program reads them: ONNX with metadata, checked against torch."""
-    from recognizer.model import DualAtme
     from recognizer.model_info import ModelInfo
+    from training.correction import CorrectedAtme, network_of
     from training.export import TOLERANCE
     from training.export import export as write
     from training.fit import Confidence, calibrated
+    from training.pretrain import FlipAveraged
     from training.weights import load_state
 
     if weights.suffix == ".onnx":
         raise AtmeError(f"{weights}: is exported already; `atme live --weights` takes it as it is")
     if out.suffix != ".onnx":
         raise AtmeError(f"{out}: the name of an exported model ends in .onnx")
-    network = DualAtme()
-    network.load_state_dict(load_state(weights))
+    network = network_of(load_state(weights))
+    if isinstance(network, CorrectedAtme):  # learnt from samples and their mirror images together
+        network = FlipAveraged(network)
     confidence = Confidence() if calibrate is None else calibrated(calibrate)
     command = f"atme-train export {weights.name} --out {out.name}"
     info = ModelInfo(

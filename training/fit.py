@@ -15,7 +15,7 @@ from recognizer.errors import AtmeError
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from training import feature_archive
-from training.correction import network_of
+from training.correction import network_of, without_correction
 from training.engine import Recipe, multiplies_bfloat16, train
 from training.export import export
 from training.folds import Fold
@@ -36,7 +36,7 @@ class Confidence:
 
 
 def fit(features: Path, out: Path, recipe: Recipe, init: Path | None, run: Path | None, command: str) -> None:
-    """Trains on every sample of ``features`` and writes ``out`` (.onnx).
+    """Trains on every sample of ``features`` and writes ``out``: .onnx for use, .safetensors for ``export``.
 
     ``run``: folder of a leave-one-subject-out run of the same recipe, from whose predictions of unseen
     subjects the confidence is calibrated. AtmeError for files that do not fit together.
@@ -45,7 +45,7 @@ def fit(features: Path, out: Path, recipe: Recipe, init: Path | None, run: Path 
     start = None
     if init is not None:
         start = out.with_suffix(".start.safetensors")
-        save_state(load_state(init), start)
+        save_state(without_correction(load_state(init)), start)
     try:
         rows = np.arange(len(archive))
         whole = Fold("all", rows, rows[:0])
@@ -53,6 +53,8 @@ def fit(features: Path, out: Path, recipe: Recipe, init: Path | None, run: Path 
     finally:
         if start is not None:
             start.unlink(missing_ok=True)
+    if out.suffix == ".safetensors":
+        return save_state(state, out)
     network = network_of(state)
     model: nn.Module = FlipAveraged(network) if recipe.flip_average else network
     confidence = Confidence() if run is None else calibrated(run)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from recognizer.errors import AtmeError
 from training import feature_archive
+from training.correction import without_correction
 from training.engine import (
     Recipe,
     TrainingSet,
@@ -132,7 +133,7 @@ def run_loso(
     if config.init is not None:
         start = config.out / "start.safetensors"
         if not start.is_file():
-            save_state(load_state(config.init), start)
+            save_state(without_correction(load_state(config.init)), start)
     jobs = list(_jobs(config, folds, folder, start, device, half))
     total = len(folds) * len(config.seeds)
     done = total - sum(len(job.folds) for job in jobs)

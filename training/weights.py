@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from recognizer.backend import Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme, ModelConfig
+from training.correction import PREFIX
 from training.engine import normalise
 from training.flow_synthesis import synthesize
 from training.pretrain import FlipAveraged
@@ -35,7 +36,10 @@ def save_state(state: State, path: Path) -> None:
 
 
 def load_state(path: Path) -> State:
-    """The ``state_dict`` in a file. AtmeError where it is missing, damaged or of another network."""
+    """The ``state_dict`` in a file, with the correction where it has one (``training.correction``).
+
+    AtmeError where it is missing, damaged or of another network.
+    """
     if not path.is_file():
         raise AtmeError(f"{path}: no such file; give weights (.safetensors or .onnx)")
     if path.suffix == ".onnx":
@@ -50,7 +54,7 @@ def load_state(path: Path) -> State:
     for name, value in wanted.items():
         if name not in state or state[name].shape != value.shape:
             raise AtmeError(f"{path}: not the state of a Dual-ATME ('{name}' is missing or of another shape)")
-    return {name: state[name] for name in wanted}
+    return {name: value for name, value in state.items() if name in wanted or name.startswith(PREFIX)}
 
 
 def _from_onnx(path: Path) -> State:
