@@ -95,9 +95,7 @@ def loso(
 
 def fit(
     features: Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels.")],
-    out: Annotated[
-        Path, typer.Option(help="Where they go: .onnx for use, .safetensors for `export`.")
-    ],
+    out: Annotated[Path, typer.Option(help="Where they go: .onnx for use, .safetensors for `export`.")],
     init: Annotated[
         Path | None,
         typer.Option(help="Start from these weights (.onnx, .safetensors); default: from random."),
