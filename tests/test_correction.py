@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pytest
 import torch
 from test_engine import equal, some
 from tiny_archive import tiny_archive
 
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.errors import AtmeError
 from recognizer.model_info import ModelInfo
 from training.cli import app
-from training.correction import FEATURES, PREFIX, Correction, correct, network_of, without_correction
-from training.engine import ADAPTING, mirrored, normalise, predict, train
+from training.correction import PREFIX, coarse_flow, correct, kernel, network_of, without_correction
+from training.engine import ADAPTING, initial_state, mirrored, normalise, predict, train
 from training.export import export
 from training.feature_archive import save
 from training.fit import fit
+from training.loso import LosoConfig, run_loso
 from training.loso_cli import recipe_for
 from training.pretrain import FlipAveraged
+from training.weights import save_state
 
 
-def test_the_network_keeps_its_weights_and_the_seed_decides_the_rest():
+def test_the_network_keeps_its_weights_and_no_seed_changes_the_rest():
     item = some(tiny_archive())
-    (state,), (again,) = train([item], ADAPTING), train([item], ADAPTING)
+    (state,), (again,) = train([item], ADAPTING), train([replace(item, seed=1)], ADAPTING)
     assert equal(state, again)
     assert equal(without_correction(state), item.start)
-    other = train([replace(item, seed=1)], ADAPTING)[0]
-    assert not torch.equal(other[PREFIX + "frequencies"], state[PREFIX + "frequencies"])
 
 
 def test_a_fold_does_not_depend_on_its_company():
@@ -60,39 +61,60 @@ def test_without_correction_the_network_speaks():
 
 
 def test_the_optimum_is_stationary():
+    """No other weights of the samples, nor another scale or bias, make the penalised loss smaller."""
     archive = tiny_archive(4)
     pictures = [torch.from_numpy(x) for x in (archive.entire, archive.puzzled)]
     views = [tuple(normalise(x) for x in pictures), tuple(normalise(mirrored(x)) for x in pictures)]
     label, penalty = torch.from_numpy(archive.label), 1e-2
-    state = correct(some(archive).start, views, label, 0.0, penalty, 3)
+    state = correct(some(archive).start, views, label, 0.0, penalty)
     correction = network_of(state).correction.double()
-    network = network_of(without_correction(state))
     with torch.no_grad():
+        network = network_of(without_correction(state))
         logits = torch.stack([network(*view) for view in views]).mean(0).double()
-        phi = torch.stack([Correction(3).features(view[0]) for view in views]).mean(0).double()
-    found = correction.scale * logits + phi @ correction.weight.mT + correction.bias
-    loss = torch.nn.functional.cross_entropy(found, label) + penalty / 2 * correction.weight.square().sum()
+        flows = torch.cat([coarse_flow(view[0]) for view in views]).double()
+        alike = kernel(flows, flows)
+    seen = alike.view(2, len(label), -1).mean(dim=0)
+    found = correction.scale * logits + seen @ correction.weight.mT + correction.bias
+    norm = torch.einsum("ci,ij,cj->", correction.weight, alike, correction.weight)
+    loss = torch.nn.functional.cross_entropy(found, label) + penalty / 2 * norm
     loss.backward()
     for parameter in correction.parameters():
         assert parameter.grad.abs().max() < 1e-4
 
 
-def test_random_features_come_close_to_the_gaussian_kernel():
+def test_the_kernel_knows_the_same_flow_again():
     x = torch.rand(6, 3, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    kernels = [Correction(seed).features(x) @ Correction(seed).features(x).mT for seed in (0, 1)]
-    torch.testing.assert_close(kernels[0], kernels[1], atol=6 / FEATURES**0.5, rtol=0)
-    torch.testing.assert_close(kernels[0].diagonal(), torch.ones(6), atol=0.1, rtol=0)
+    flows = coarse_flow(x).double()
+    alike = kernel(flows, flows)
+    apart = torch.cdist(flows, flows)
+    torch.testing.assert_close(alike, torch.exp(-apart.square() / (2 * 8.4**2)), atol=1e-9, rtol=1e-9)
     # brighter and stronger by a factor: the same flow
-    scaled = Correction(0).features(0.5 * x + 0.2)
-    assert ((scaled @ Correction(0).features(x).mT).diagonal() > 0.9).all()
+    scaled = kernel(coarse_flow(0.5 * x + 0.2), coarse_flow(x)).diagonal()
+    assert (scaled > 0.99).all()
+
+
+def test_each_seed_may_have_its_own_pretrained_weights(tmp_path):
+    """One file a seed: each seed is what a run from that file alone gives."""
+    archive_file = tmp_path / "a.npz"
+    save(tiny_archive(4), archive_file)
+    starts = []
+    for seed in (3, 4):
+        starts.append(tmp_path / f"{seed}.safetensors")
+        save_state(initial_state(seed), starts[-1])
+    both = run_loso(LosoConfig(archive_file, tmp_path / "both", (0, 1), ADAPTING, tuple(starts)))
+    for k, start in enumerate(starts):
+        alone = run_loso(LosoConfig(archive_file, tmp_path / start.stem, (0,), ADAPTING, (start,)))
+        np.testing.assert_array_equal(both.probabilities[k], alone.probabilities[0])
+    assert (both.probabilities[0] != both.probabilities[1]).any()
+    with pytest.raises(AtmeError, match="2 times --init for 3 seeds"):
+        run_loso(LosoConfig(archive_file, tmp_path / "x", (0, 1, 2), ADAPTING, tuple(starts)))
 
 
 def test_pretrained_weights_are_corrected_unless_steps_are_asked_for():
-    weights = Path("weights.onnx")
-    assert recipe_for(weights, None, None) == ADAPTING
-    tuned = recipe_for(weights, None, 7)
+    assert recipe_for(True, None, None) == ADAPTING
+    tuned = recipe_for(True, None, 7)
     assert (tuned.correction, tuned.steps) == (0, 7)
-    assert recipe_for(None, None, None).correction == 0
+    assert recipe_for(False, None, None).correction == 0
 
 
 def test_watching_sees_the_one_state():

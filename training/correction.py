@@ -1,11 +1,12 @@
 """Fits a pre-trained network to a data set without touching its weights: learns where its logits are wrong.
 
-    logits = s · z(x) + W φ(x) + b
+    logits = s · z(x) + Σᵢ αᵢ k(x, xᵢ) + b
 
-z are the logits of the pre-trained Dual-ATME, φ random Fourier features (Rahimi & Recht 2007) of the face's
-coarse flow, and s, W, b are learnt: kernel logistic regression with a Gaussian kernel that starts from the
-network's opinion. The problem is convex, so there is no step size, no epoch and no order that somebody could
-choose by a test subject. A few hundred samples are too few to move five million weights well.
+z are the logits of the pre-trained Dual-ATME, k is a Gaussian kernel of the face's coarse flow, the xᵢ are
+the training samples, and s, α, b are learnt: kernel logistic regression (Zhu & Hastie 2005, DOI
+10.1198/106186005X25619) that starts from the network's opinion. The problem is convex and nothing in it is
+drawn, so there is no seed, no step size, no epoch and no order that somebody could choose by a test subject.
+A few hundred samples are too few to move five million weights well.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ SIDE = 28
 """Of a feature."""
 CELLS = 7
 """The flow is averaged down to so many cells a side: neighbouring places move together."""
-FEATURES = 4096
-"""Random Fourier features; more come closer to the Gaussian kernel."""
 WIDTH = 8.4
 """Of the Gaussian kernel: its exponent is −1 for two samples at the median distance."""
 PREFIX = "correction."
@@ -34,39 +33,41 @@ View = tuple[Tensor, Tensor]
 """Face and puzzle features of n samples, (n, 3, 28, 28) float32 in [−1, 1]."""
 
 
+def coarse_flow(entire: Tensor) -> Tensor:
+    """What the kernel compares: the face's flow in a few cells, (n, 3, 28, 28) → (n, 3·CELLS²)."""
+    flow = entire.flatten(2)
+    # An archive stretches each channel and so forgets where zero was. Most of a face holds still, so
+    # it is the median.
+    middle = flow.topk(SIDE**2 // 2, dim=2).values[..., -1:]
+    moved = flow - middle
+    moved = moved / (moved.square().mean(dim=2, keepdim=True).sqrt() + 0.03)
+    return F.avg_pool2d(moved.view_as(entire), SIDE // CELLS).flatten(1)
+
+
+def kernel(first: Tensor, second: Tensor) -> Tensor:
+    """Gaussian kernel of two sets of coarse flows, (n, d) and (m, d) → (n, m)."""
+    squares = first.square().sum(dim=1, keepdim=True) + second.square().sum(dim=1)
+    apart = (squares - 2 * first @ second.T).clamp(min=0)
+    return torch.exp(-apart / (2 * WIDTH**2))
+
+
 class Correction(nn.Module):
-    """φ, W, s and b of one data set."""
+    """What was learnt of one data set: its samples' coarse flows, their weights, the scale and the bias."""
 
-    frequencies: Tensor
-    phases: Tensor
+    samples: Tensor
 
-    def __init__(self, seed: int = 0, classes: int = 3) -> None:
-        """``seed`` draws the random features."""
+    def __init__(self, samples: int, classes: int = 3) -> None:
+        """``samples``: how many are compared with."""
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randn(3 * CELLS**2, FEATURES, generator=generator) / WIDTH
-        self.register_buffer("frequencies", drawn)
-        self.register_buffer("phases", torch.rand(FEATURES, generator=generator) * (2 * torch.pi))
-        self.weight = nn.Parameter(torch.zeros(classes, FEATURES))
+        self.register_buffer("samples", torch.zeros(samples, 3 * CELLS**2))
+        self.weight = nn.Parameter(torch.zeros(classes, samples))
         self.scale = nn.Parameter(torch.ones(1))
         self.bias = nn.Parameter(torch.zeros(classes))
 
-    def features(self, entire: Tensor) -> Tensor:
-        """φ of the face's flow, (n, 3, 28, 28) → (n, FEATURES)."""
-        flow = entire.flatten(2)
-        # An archive stretches each channel and so forgets where zero was. Most of a face holds still, so
-        # it is the median.
-        middle = flow.topk(SIDE**2 // 2, dim=2).values[..., -1:]
-        moved = flow - middle
-        moved = moved / (moved.square().mean(dim=2, keepdim=True).sqrt() + 0.03)
-        coarse = F.avg_pool2d(moved.view_as(entire), SIDE // CELLS).flatten(1)
-        waves: Tensor = torch.cos(coarse @ self.frequencies + self.phases)
-        amplitude: float = (2 / FEATURES) ** 0.5
-        return waves * amplitude
-
     def forward(self, logits: Tensor, entire: Tensor) -> Tensor:
         """(n, classes) corrected logits."""
-        return self.scale * logits + F.linear(self.features(entire), self.weight, self.bias)
+        alike = kernel(coarse_flow(entire), self.samples)
+        return self.scale * logits + F.linear(alike, self.weight, self.bias)
 
 
 class CorrectedAtme(nn.Module):
@@ -89,7 +90,7 @@ def network_of(state: State) -> nn.Module:
     own = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     if not own:
         return network
-    correction = Correction()
+    correction = Correction(len(own["samples"]))
     correction.load_state_dict(own)
     return CorrectedAtme(network, correction).eval()
 
@@ -99,38 +100,51 @@ def without_correction(state: State) -> State:
     return {name: value for name, value in state.items() if not name.startswith(PREFIX)}
 
 
-def correct(
-    state: State, views: Sequence[View], label: Tensor, balance: float, penalty: float, seed: int
-) -> State:
+def correct(state: State, views: Sequence[View], label: Tensor, balance: float, penalty: float) -> State:
     """``state`` and a correction learnt from samples seen in one or more views (as they are, mirrored).
 
-    Minimises the mean cross-entropy of the views' mean logits + ``penalty`` · |W|² / 2. ``label`` (n,);
-    ``balance``: 0 all samples count alike, 1 all classes. L-BFGS in double precision on one processor.
+    Minimises the mean cross-entropy of the views' mean logits + ``penalty`` · |f|² / 2, with |f| the norm of
+    the kernel's part of the logits. ``label`` (n,); ``balance``: 0 all samples count alike, 1 all classes.
+    L-BFGS in double precision on one processor.
     """
     network = network_of(state)
-    correction = Correction(seed)
     with torch.no_grad():
         logits = torch.stack([network(*view) for view in views]).mean(dim=0).double()
-        features = torch.stack([correction.features(view[0]) for view in views]).mean(dim=0).double()
-    # The optimal W lies in the span of the samples' features: an orthonormal basis makes the problem small.
-    basis, coordinates = torch.linalg.qr(features.mT)
+        flows = [coarse_flow(view[0]).double() for view in views]
+        alike = torch.stack([kernel(a, b) for a in flows for b in flows]).mean(dim=0)
+    basis = _basis(alike)
+    coordinates = alike @ basis
     share = label.bincount().double()[label] ** -balance
     share = share / share.sum()
-    weight = torch.zeros(logits.shape[1], len(label), dtype=torch.float64, requires_grad=True)
-    scale, bias = correction.scale.detach().double(), correction.bias.detach().double()
-    learnt = [weight, scale.requires_grad_(), bias.requires_grad_()]
+    weight = torch.zeros(basis.shape[1], logits.shape[1], dtype=torch.float64, requires_grad=True)
+    scale = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        learnt, max_iter=300, tolerance_grad=1e-6, tolerance_change=1e-10, line_search_fn="strong_wolfe"
+        [weight, scale, bias],
+        max_iter=300,
+        tolerance_grad=1e-6,
+        tolerance_change=1e-10,
+        line_search_fn="strong_wolfe",
     )
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        found = scale * logits + (weight @ coordinates).mT + bias
+        found = scale * logits + coordinates @ weight + bias
         each = F.cross_entropy(found, label, reduction="none")
         value = (share * each).sum() + penalty / 2 * weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    own = correction.state_dict() | {"weight": weight @ basis.mT, "scale": scale, "bias": bias}
+    # Every view of a sample is compared with, each with an equal part of the sample's weight.
+    each_view = (basis @ weight).mT.repeat(1, len(views)) / len(views)
+    own = {"samples": torch.cat(flows), "weight": each_view, "scale": scale, "bias": bias}
     return state | {PREFIX + name: value.detach().float() for name, value in own.items()}
+
+
+def _basis(alike: Tensor) -> Tensor:
+    """B, (n, r), with BᵀKB = 1: in it the norm of the kernel's part is that of its coordinates."""
+    lengths, directions = torch.linalg.eigh(alike)
+    real = lengths > 1e-10 * lengths[-1]
+    basis: Tensor = directions[:, real] / lengths[real].sqrt()
+    return basis

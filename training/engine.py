@@ -124,7 +124,7 @@ def _corrected(item: TrainingSet, recipe: Recipe) -> State:
     if recipe.flip_average:
         views.append(_view([mirrored(x) for x in pictures]))
     label = torch.from_numpy(item.label[: item.real])
-    return correct(item.start, views, label, recipe.balance, recipe.correction, item.seed)
+    return correct(item.start, views, label, recipe.balance, recipe.correction)
 
 
 def _loss(models: StackedModels, batch: Batch, label: Tensor, recipe: Recipe) -> Tensor:

@@ -56,8 +56,8 @@ class LosoConfig:
     out: Path
     seeds: tuple[int, ...] = (0,)
     recipe: Recipe = field(default_factory=Recipe)
-    init: Path | None = None
-    """Pre-trained weights; None: every fold starts from random ones."""
+    init: tuple[Path, ...] = ()
+    """Pre-trained weights, one file for all seeds or one a seed; none: every fold starts from random ones."""
     show_leak: bool = False
     executor: str = "local"
     """``local`` or ``ray``."""
@@ -119,7 +119,7 @@ def run_loso(
     """
     find(config.model)
     if not config.stacked:
-        for flag, given in (("--init", config.init is not None), ("--grad-cam", config.grad_cam)):
+        for flag, given in (("--init", bool(config.init)), ("--grad-cam", config.grad_cam)):
             if given:
                 raise AtmeError(f"{flag} goes with --model {DUAL_ATME} only; leave it out")
     archive = feature_archive.load(config.features)
@@ -129,12 +129,8 @@ def run_loso(
     half = device == "cpu" and multiplies_bfloat16()
     settings = _settings(config, archive, half)
     folder = RunFolder(config.out, settings)
-    start = None
-    if config.init is not None:
-        start = config.out / "start.safetensors"
-        if not start.is_file():
-            save_state(without_correction(load_state(config.init)), start)
-    jobs = list(_jobs(config, folds, folder, start, device, half))
+    starts = _starts(config)
+    jobs = list(_jobs(config, folds, folder, starts, device, half))
     total = len(folds) * len(config.seeds)
     done = total - sum(len(job.folds) for job in jobs)
     progress(done, total)
@@ -152,6 +148,22 @@ def run_loso(
     return _collect(config, archive, folds, folder, settings)
 
 
+def _starts(config: LosoConfig) -> list[Path | None]:
+    """The weights that each seed starts from, as files of the run folder."""
+    if len(config.init) not in (0, 1, len(config.seeds)):
+        raise AtmeError(
+            f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all, or one a seed"
+        )
+    files: list[Path | None] = []
+    for number, init in enumerate(config.init):
+        file = config.out.resolve() / f"start-{number}.safetensors"
+        if not file.is_file():
+            save_state(without_correction(load_state(init)), file)
+        files.append(file)
+    each = files or [None]
+    return each * len(config.seeds) if len(each) == 1 else each
+
+
 def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[str, Setting]:
     """What must be equal for two runs to share results."""
     return {
@@ -159,7 +171,7 @@ def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[s
         "features": config.features.name,
         "content_hash": content_hash(archive),
         "split_hash": split_hash(archive),
-        "init": config.init.name if config.init else "none",
+        "init": ", ".join(file.name for file in config.init) or "none",
         "precision": "bfloat16 products" if half else "float32",
         "show_leak": config.show_leak,
         "grad_cam": config.grad_cam,
@@ -170,11 +182,16 @@ def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[s
 
 
 def _jobs(
-    config: LosoConfig, folds: list[Fold], folder: RunFolder, start: Path | None, device: str, half: bool
+    config: LosoConfig,
+    folds: list[Fold],
+    folder: RunFolder,
+    starts: list[Path | None],
+    device: str,
+    half: bool,
 ) -> Iterator[_Job]:
     """What is left to do; on a graphics card many folds at once, all of one number of steps."""
     most = MODELS_ON_GPU if device == "cuda" and config.stacked else 1
-    for seed in config.seeds:
+    for seed, start in zip(config.seeds, starts, strict=True):
         groups: dict[int, list[int]] = {}
         for index, fold in enumerate(folds):
             if not folder.has(seed, index):
@@ -182,7 +199,7 @@ def _jobs(
         for group in groups.values():
             for first in range(0, len(group), most):
                 some = tuple(group[first : first + most])
-                yield _Job(config, seed, some, start.resolve() if start else None, device, half)
+                yield _Job(config, seed, some, start, device, half)
 
 
 def _execute(config: LosoConfig, jobs: list[_Job], device: str) -> Iterator[list[FoldResult]]:

@@ -24,10 +24,14 @@ def register(app: typer.Typer) -> None:
 def loso(
     features: Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels and subjects.")],
     out: Annotated[Path, typer.Option(help="Run folder; a run that was interrupted goes on from it.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How often everything is repeated.")] = 5,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How often everything is repeated; default: 5.")
+    ] = None,
     init: Annotated[
-        Path | None,
-        typer.Option(help="Start from these weights (.onnx, .safetensors); default: from random."),
+        list[Path] | None,
+        typer.Option(
+            help="Start from these weights (.onnx, .safetensors); several: one a seed. Default: from random."
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
@@ -62,13 +66,14 @@ def loso(
     from training.loso import LosoConfig, run_loso
     from training.loso_report import leak_lines, report, table, write
 
-    recipe = recipe_for(init, epochs, steps)
+    starts = tuple(init or ())
+    recipe = recipe_for(bool(starts), epochs, steps)
     config = LosoConfig(
         features,
         out,
-        tuple(range(seeds)),
+        tuple(range(seeds or (len(starts) if len(starts) > 1 else 5))),
         recipe,
-        init,
+        starts,
         show_leak,
         executor,
         workers or cores(),
@@ -119,20 +124,20 @@ def fit(
             command += f" --{name} {value.name if isinstance(value, Path) else value}"
     if not out.parent.is_dir():
         raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
-    run(features, out, recipe_for(init, epochs, steps), init, calibrate, command)
+    run(features, out, recipe_for(init is not None, epochs, steps), init, calibrate, command)
     print(f"{out}: trained on {features.name}")
 
 
-def recipe_for(init: Path | None, epochs: int | None, steps: int | None) -> Recipe:
+def recipe_for(pretrained: bool, epochs: int | None, steps: int | None) -> Recipe:
     """The paper's recipe; from pre-trained weights a correction, or with ``steps`` fine-tuning."""
     from training.engine import ADAPTING, Recipe
     from training.loso import FINE_TUNING
 
-    if epochs is not None and init is not None:
+    if epochs is not None and pretrained:
         raise AtmeError("--epochs goes with random weights; with --init the length is --steps")
-    if steps is not None and init is None:
+    if steps is not None and not pretrained:
         raise AtmeError("--steps goes with --init; from random weights the length is --epochs")
-    if init is not None:
+    if pretrained:
         return ADAPTING if steps is None else replace(FINE_TUNING, steps=steps)
     return replace(Recipe(), epochs=epochs or Recipe().epochs)
 

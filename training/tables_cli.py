@@ -53,7 +53,7 @@ def compare(
     if (dataset is None) != (root is None):
         raise AtmeError("--dataset and --root go together; give both, or neither and no LBP-TOP")
     clips = Clips(dataset, root) if dataset is not None and root is not None else None
-    recipe = recipe_for(None, epochs, None)
+    recipe = recipe_for(False, epochs, None)
     with _bar() as progress:
         run(
             features,
@@ -82,7 +82,7 @@ def ablate(
     from training.ablate import ablate as run
     from training.loso import LosoConfig
 
-    recipe = recipe_for(None, epochs, None)
+    recipe = recipe_for(False, epochs, None)
     base = LosoConfig(
         features, out, tuple(range(seeds)), recipe, executor=executor, workers=workers or cores()
     )
