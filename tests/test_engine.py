@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_archive import tiny_archive
 
-from training.engine import Recipe, TrainingSet, _plan, initial_state, predict, steps_of, train
+from training.engine import Recipe, TrainingSet, _plan, initial_state, pooled, predict, steps_of, train
 
 SHORT = Recipe(epochs=3, batch=12)
 
@@ -114,3 +114,9 @@ def test_drawn_batches_are_balanced_and_partly_synthetic():
     assert ((plan >= 100).sum(axis=1) == 10).all()
     drawn = np.bincount(label[plan[plan < 100]]) / (plan < 100).sum()
     np.testing.assert_allclose(drawn, 1 / 3, atol=0.03)
+
+
+def test_pooled_bytes_are_those_of_torch():
+    features = torch.randint(0, 256, (2, 2, 3, 28, 28), dtype=torch.uint8)
+    expected = torch.nn.functional.max_pool2d(features.flatten(0, 1).float(), 3, 1, 1)
+    assert torch.equal(pooled(features).flatten(0, 1).float(), expected)
