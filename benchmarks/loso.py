@@ -1,6 +1,6 @@
 """Leave-one-subject-out training: ours against a plain loop, minutes of one seed on MEGC2019-CD's size.
 
-From the processor time of a fold's epoch (``benchmarks.loso_speed``, which can also run the whole).
+From the processor time of a fold (``benchmarks.loso_speed``, which can also run the whole).
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ def rows(quick: bool) -> list[Row]:
     archive = like_megc2019()
     train = leave_one_subject_out(archive, "benchmark")[0].train
     plain, ours = processor_seconds(archive, train, 1 if quick else 5)
-    minutes = SUBJECTS * EPOCHS / 60 / cores()
+    minutes = SUBJECTS / 60 / cores()
     case = f"{SUBJECTS} folds of {EPOCHS} epochs, {cores()} cores"
     return [Row(case, ours * minutes, "min", f"plain loop, {plain * minutes:.0f} min", plain / ours)]

@@ -249,25 +249,55 @@ def _unpool(g: Tensor, falls: list[Tensor]) -> tuple[Tensor, Tensor]:
 # --------------------------------------------------------------------------- large matrix product
 
 
-def linear(x: Tensor, weight: Tensor, half: bool) -> Tensor:
-    """x (M, N, inputs) times weight (M, outputs, inputs) transposed; ``half``: of bfloat16 copies."""
-    y: Tensor = _Linear.apply(x, weight, half)  # type: ignore[no-untyped-call]
-    return y
+class LargeWeight:
+    """A large matrix (M, outputs, inputs) to be trained, with room of its own for what each step makes of it.
+
+    A step that asks the system for the memory of its copy and gradient anew, and gives it back, spends twice
+    as long on that as on the products.
+    """
+
+    def __init__(self, weight: Tensor, half: bool) -> None:
+        """``half``: products are of bfloat16 copies. ``weight`` is a leaf; ``backward`` sets its gradient."""
+        self.weight = weight
+        self._gradient = torch.zeros_like(weight)
+        dtype = torch.bfloat16 if half else weight.dtype
+        self._factor = torch.empty_like(weight, dtype=dtype) if half else weight.detach()
+        self._product = torch.empty_like(weight, dtype=dtype) if half else self._gradient
+
+    def times(self, x: Tensor) -> Tensor:
+        """x (M, N, inputs) times the transposed matrix. One backward pass a step: gradients do not add up."""
+        y: Tensor = _Linear.apply(x, self.weight, self)  # type: ignore[no-untyped-call]
+        return y
+
+    def factor(self) -> Tensor:
+        """The matrix as the products take it."""
+        if self._factor.dtype != self.weight.dtype:
+            self._factor.copy_(self.weight.detach())
+        return self._factor
+
+    def keep_gradient(self, dy: Tensor, x: Tensor) -> None:
+        """dyᵀ x as the weight's gradient."""
+        torch.bmm(dy.mT, x, out=self._product)
+        if self._product is not self._gradient:
+            self._gradient.copy_(self._product)
+        self.weight.grad = self._gradient
 
 
 class _Linear(torch.autograd.Function):
-    """Its own backward only because torch's leaves the weight's gradient transposed in memory."""
+    """Its own backward also because torch's leaves the weight's gradient transposed in memory."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, half: bool) -> Tensor:
-        if half:
-            x, weight = x.bfloat16(), weight.bfloat16()
-        ctx.save_for_backward(x, weight)
-        return torch.bmm(x, weight.mT).float()
+    def forward(ctx: Any, x: Tensor, _: Tensor, matrix: LargeWeight) -> Tensor:
+        factor = matrix.factor()
+        x = x.to(factor.dtype)
+        ctx.matrix, ctx.factor = matrix, factor
+        ctx.save_for_backward(x)
+        return torch.bmm(x, factor.mT).float()
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, dy: Tensor) -> Gradients:
-        x, weight = ctx.saved_tensors
+        (x,) = ctx.saved_tensors
         dy = dy.to(x.dtype)
-        return torch.bmm(dy, weight).float(), torch.bmm(dy.mT, x).float(), None
+        ctx.matrix.keep_gradient(dy, x)
+        return torch.bmm(dy, ctx.factor).float(), None, None

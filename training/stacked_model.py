@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from recognizer.model import ModelConfig
 from training.stacked_layers import (
     EPS,
+    LargeWeight,
     Statistics,
     double_columns,
-    linear,
     norm_pool_relu,
     norm_relu,
     pool_relu,
@@ -92,6 +92,7 @@ class StackedModels:
         self.parameters[_FLATTENED] = self._reorder(self.parameters[_FLATTENED], last=True)
         for parameter in self.parameters.values():
             parameter.requires_grad_()
+        self._large = LargeWeight(self.parameters[_FLATTENED], half)
         self._statistics: State = {}
 
     def states(self) -> list[State]:
@@ -124,7 +125,7 @@ class StackedModels:
         maps = self._bi_inceptions(batch)
         entire, puzzled = self._attention(maps[:, :, :, : self.models]), maps[:, :, :, self.models :]
         flat = torch.cat([entire, puzzled], dim=4).permute(3, 0, 1, 2, 4).flatten(2)
-        hidden = linear(flat, self.parameters[_FLATTENED], self.half).transpose(0, 1)
+        hidden = self._large.times(flat).transpose(0, 1)
         hidden = self._norm_relu("classifier.2", hidden.flatten(1), batch.valid)
         kept = (hidden.view_as(batch.dropout) * batch.dropout).transpose(0, 1)
         weight, bias = self.parameters["classifier.5.weight"], self.parameters["classifier.5.bias"]
