@@ -85,7 +85,7 @@ def ours(archive_file: Path, out: Path, epochs: int) -> None:
 
 
 def processor_seconds(archive: FeatureArchive, rows: np.ndarray, rounds: int) -> tuple[float, float]:
-    """Processor seconds of a fold of ``EPOCHS``, (plain, ours), on one thread, taking turns, the least of them.
+    """Processor seconds of a fold of ``EPOCHS`` on one thread, (plain, ours): the least of some rounds.
 
     In wall time everything else on the machine would count.
     """
