@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
 from recognizer import backend
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.backend import DEFAULT_WEIGHTS, Backend, BoundSession
 from recognizer.errors import AtmeError
 from recognizer.feature import normalise
 from recognizer.gpu import gpu_count
@@ -97,6 +98,18 @@ def test_onnx_runtime_gives_torchs_logits(model, untrained, n):
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() <= 1e-4
     assert np.ptp(expected) > 0.05, "logits this alike would hide a difference"
+
+
+def test_a_bound_session_gives_the_same_and_keeps_what_it_gave(untrained):
+    session = onnxruntime.InferenceSession(str(untrained), providers=["CPUExecutionProvider"])
+    bound = BoundSession(session, 2, "cpu")
+    feeds = [
+        dict(zip(("entire", "puzzled"), (normalise(x[k : k + 2]) for x in features(4)), strict=True))
+        for k in (0, 2)
+    ]
+    found = [bound.run(feed) for feed in feeds]
+    for feed, logits in zip(feeds, found, strict=True):
+        np.testing.assert_array_equal(logits, session.run(["logits"], feed)[0])
 
 
 def test_which_branch_is_which_survives_the_export(untrained):
