@@ -3,15 +3,12 @@
 Each frame's face is brought to one canonical picture. Its pose is carried from frame to frame by what the
 skull has moved (``spotting.place_flow``), and taken from the landmarks where those disagree: landmarks alone
 tremble by more than a micro-expression moves. In the canonical picture the places where action units pull
-are compared with the *neutral* picture: the mean of a time a little back in which all was quiet and has been
-since, so that it stays put while a movement lasts, and holds nothing of its slow beginning.
+are compared with the neutral face (``spotting.neutral``), and the two sides of each region with one another.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +18,7 @@ import numpy.typing as npt
 from recognizer.face import NoFaceError
 from recognizer.landmarks import Landmarker, Landmarks
 from spotting.face_tracker import FaceTracker, Sighting
+from spotting.neutral import Look, NeutralConfig, NeutralFace
 from spotting.place_flow import PlaceFlow
 
 REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
@@ -40,6 +38,17 @@ SIDES = tuple((name, *side) for name, sides in REGIONS.items() for side in sides
 
 _FIRST, _SECOND = (np.array([side[1][end] for side in SIDES]) for end in (0, -1))
 _SHIFT = np.array([shift for _, _, shift in SIDES])
+_LEFT, _RIGHT = (
+    np.array([[k for k, side in enumerate(SIDES) if side[0] == name][end] for name in REGIONS])
+    for end in (0, -1)
+)
+_MIRROR = np.array((-1.0, 1.0))
+_ONE_SIDE = 0.6
+"""What one side moves alone counts this part; half would be its share in the mean of both."""
+_TOGETHER = 0.6
+"""This part of what most places do at once is taken off: more of it is the head and the encoder than skin."""
+_GAIN = 1.4
+"""Windows are wider than what moves, and the rest is averaged away: this brings a smile back to its size."""
 
 RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
 """Landmarks that expressions hardly move."""
@@ -76,30 +85,16 @@ _STRAYED = 3.0
 """The carried pose is given up where landmarks lie this far off it: more than they tremble."""
 _FAR = 0.5
 """Canonical pixels of head motion from which the pose is put right before anything is read off."""
-_SMOOTH_S = 0.025
-"""Over this long the signal is averaged to tell whether the face is quiet."""
 _FINEST = 4
 """A large face is read at up to this many times the canonical size and then shrunk, against aliasing."""
-_RENEWAL_S = 0.05
-"""The neutral picture is renewed no more often than this."""
 
 
 @dataclass(frozen=True)
-class MotionConfig:
+class MotionConfig(NeutralConfig):
     """How motion is measured. Times in ms; distances in pixels of a 256-px face."""
 
-    landmarks_ms: float = 15.0
+    landmarks_ms: float = 50.0
     """Landmarks are found anew no more often than this; the flow carries the face in between."""
-    neutral_age_ms: float = 160.0
-    """The face must be quiet this long; the mean picture of the older half of it becomes the neutral one."""
-    neutral_quiet: float = 1.7
-    """A picture may become neutral while the signal is under this many times its usual level."""
-    hold_ms: float = 400.0
-    """Displaced but still for this long is a new resting face: longer than a micro-expression holds."""
-    restless_ms: float = 900.0
-    """After this long without rest the current picture becomes the neutral one."""
-    floor_window_ms: float = 4000.0
-    """The usual level is the median of the signal over this window."""
 
 
 @dataclass(frozen=True)
@@ -140,31 +135,6 @@ class MotionSample:
 NO_FACE = dict.fromkeys(REGIONS, 0.0)
 
 
-@dataclass(frozen=True)
-class _Pose:
-    """One frame's face."""
-
-    time: float
-    picture: npt.NDArray[np.uint8]
-    outline: npt.NDArray[np.float64]
-    """(4, 2) places of ``_OUTLINE`` in the frame, image pixels."""
-    anchors: npt.NDArray[np.float64]
-    """(sides, 2) places of ``SIDES`` in the canonical picture."""
-    eyes: float
-    moved: npt.NDArray[np.float64]
-    """(sides, 2) displacement of every place of ``SIDES``, pixels of a 256-px face."""
-    signal: float
-    quiet: bool
-
-
-@dataclass(frozen=True)
-class _Neutral:
-    time: float
-    """When it was taken."""
-    flow: PlaceFlow
-    outline: npt.NDArray[np.float64]
-
-
 class MotionMeter:
     """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey pictures.
 
@@ -175,19 +145,13 @@ class MotionMeter:
     def __init__(self, config: MotionConfig | None = None) -> None:
         self.config = config or MotionConfig()
         self._tracker = FaceTracker(self.config.landmarks_ms)
-        self._recent: deque[_Pose] = deque()
-        self._levels: deque[tuple[float, float]] = deque()
-        self._ordered: list[float] = []  # the same levels by size
-        self._neutral: _Neutral | None = None
-        self._last_quiet = 0.0
+        self._neutral = NeutralFace(self.config, _CENTRE + FACE * _SKULL, FACE)
         self._pose: npt.NDArray[np.float64] | None = None
 
     def reset(self) -> None:
         """Forgets the face: its neutral picture and its noise level."""
-        self._recent.clear()
-        self._levels.clear()
-        self._ordered.clear()
-        self._neutral = self._pose = None
+        self._neutral.reset()
+        self._pose = None
 
     def close(self) -> None:
         """Frees the landmark graph."""
@@ -212,14 +176,12 @@ class MotionMeter:
         regions = _by_region(moved)
         region = max(regions, key=lambda name: regions[name])
         signal = regions[region]
-        floor = self._floor(time, signal)
         outline = _in_picture(pose, _CENTRE + FACE * _OUTLINE)
         face_px = FACE / float(np.hypot(pose[0, 0], pose[0, 1]))
-        quiet = self._smooth(time, signal) < self.config.neutral_quiet * floor
         eyes = eye_opening(seen.landmarks)
-        gone = 0.0 if self._neutral is None else float(np.abs(outline - self._neutral.outline).max())
-        now = _Pose(time, picture, outline, anchors, eyes, moved, signal, quiet)
-        rebased = self._renew_neutral(now, floor)
+        before = self._neutral.outline
+        gone = 0.0 if before is None else float(np.abs(outline - before).max())
+        floor, rebased = self._neutral.see(Look(time, picture, outline, anchors, eyes, moved, signal))
         return MotionSample(
             frame,
             time,
@@ -256,73 +218,15 @@ class MotionMeter:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
         """The pose put right, the canonical picture, and what each of ``SIDES`` has moved (256-px face)."""
         picture = canonical(image, pose)
-        if self._neutral is None:
+        flow = self._neutral.flow
+        if flow is None:
             return pose, picture, np.zeros((len(SIDES), 2))
-        head, own = self._neutral.flow.measure(picture)
+        head, own = flow.measure(picture)
         if np.abs(head).max() > _FAR:  # a quick head: once more, from nearby
             pose = _corrected(pose, head)
             picture = canonical(image, pose)
-            head, own = self._neutral.flow.measure(picture)
+            head, own = flow.measure(picture)
         return _corrected(pose, head), picture, PX_256 * own
-
-    def _smooth(self, time: float, signal: float) -> float:
-        """The signal's mean over a few milliseconds: more frames a second must not mean more outliers."""
-        near = [p.signal for p in self._recent if time - p.time <= _SMOOTH_S]
-        return (sum(near) + signal) / (len(near) + 1)
-
-    def _floor(self, time: float, signal: float) -> float:
-        """The usual level: the median of the last seconds."""
-        ordered = self._ordered
-        self._levels.append((time, signal))
-        insort(ordered, signal)
-        while time - self._levels[0][0] > self.config.floor_window_ms / 1000:
-            del ordered[bisect_left(ordered, self._levels.popleft()[1])]
-        middle = len(ordered) // 2
-        return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-    def _renew_neutral(self, pose: _Pose, floor: float) -> bool:
-        """Moves the neutral picture on; True when it was replaced although the face was displaced."""
-        config, recent = self.config, self._recent
-        recent.append(pose)
-        while pose.time - recent[0].time > config.hold_ms / 1000:
-            recent.popleft()
-        if self._neutral is None:
-            self._take([pose])
-            self._last_quiet = pose.time
-            return False
-        young = [p for p in recent if pose.time - p.time <= config.neutral_age_ms / 1000]
-        if len(young) < len(recent) and _calm(young):
-            if pose.time - self._neutral.time >= _RENEWAL_S:
-                self._take(young[: len(young) // 2 + 1], pose.time)
-            self._last_quiet = pose.time
-            return False
-        still = pose.time - recent[0].time > 0.8 * config.hold_ms / 1000 and _still(recent, 2 * floor)
-        restless = pose.time - self._last_quiet > config.restless_ms / 1000
-        if pose.time - self._last_quiet > config.hold_ms / 1000 and (still or restless):
-            self._take([pose])
-            self._last_quiet = pose.time
-            recent.clear()
-            return True
-        return False
-
-    def _take(self, poses: Sequence[_Pose], now: float | None = None) -> None:
-        """Their mean picture: one frame's noise would stay in the signal until the next one."""
-        picture = np.mean([p.picture for p in poses], axis=0, dtype=np.float32)
-        flow = PlaceFlow(picture, _CENTRE + FACE * _SKULL, poses[-1].anchors, FACE)
-        outline = np.mean([p.outline for p in poses], axis=0)
-        self._neutral = _Neutral(poses[-1].time if now is None else now, flow, outline)
-
-
-def _calm(poses: Sequence[_Pose]) -> bool:
-    """Nothing moved, and the lids were not on their way."""
-    eyes = [p.eyes for p in poses]
-    return all(p.quiet for p in poses) and max(eyes) < 1.12 * min(eyes)
-
-
-def _still(poses: Sequence[_Pose], bound: float) -> bool:
-    """Displaced, perhaps, but no place has moved by more than ``bound`` from its mean."""
-    moved = np.stack([p.moved for p in poses])
-    return bool(np.linalg.norm(moved - moved.mean(axis=0), axis=2).max() < bound)
 
 
 def displacement_from(first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray[np.uint8]]) -> list[float]:
@@ -398,11 +302,16 @@ def _anchors(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _by_region(moved: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Length of the displacement of each region, its further side's."""
-    regions = dict.fromkeys(REGIONS, 0.0)
-    for (name, *_), size in zip(SIDES, np.hypot(*moved.T).tolist(), strict=True):
-        regions[name] = max(regions[name], size)
-    return regions
+    """Length of the displacement of each region: of the mean of both sides, one of them mirrored.
+
+    Muscles pull both sides alike and noise does not: what is left of a tremble is small. On the midline,
+    where the region is its own mirror image, this is the way up or down. One side may move alone.
+    """
+    median = np.sort(moved, axis=0)[len(SIDES) // 2]  # np.median takes ten times as long
+    moved = moved - _TOGETHER * median
+    both = np.hypot(*(_MIRROR * moved[_LEFT] + moved[_RIGHT]).T) / 2
+    further = np.maximum(*(np.hypot(*moved[side].T) for side in (_LEFT, _RIGHT)))
+    return dict(zip(REGIONS, (_GAIN * np.maximum(both, _ONE_SIDE * further)).tolist(), strict=True))
 
 
 def alignment(landmarks: Landmarks) -> npt.NDArray[np.float64]:

@@ -20,9 +20,9 @@ Picture = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 
 _BLUR = 1.2
 """Pixels. Keeps the pictures smooth over the step that is to be measured, and takes off noise."""
-_SIGMA = 4.0
-"""Pixels; the windows' Gaussian weight, about as wide as the skin that moves together."""
-_REACH = 8
+_SIGMA = 6.0
+"""Pixels; the windows' Gaussian weight, about as wide as the skin that moves together: noise averages out."""
+_REACH = 11
 """Pixels from a window's middle to its edge."""
 _STEPS = 2
 """Times that the displacement is improved; from a carried pose the first step is nearly there."""

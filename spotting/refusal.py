@@ -35,14 +35,12 @@ class RefusalConfig:
     """Eyes open less than this part of their usual opening are blinking."""
     blink_margin_ms: float = 80.0
     """Lids still drag the skin for this long before and after the eyes look closed."""
-    max_motion: float = 3.0
+    max_motion: float = 3.5
     """Stronger than this is not subtle, however short: talk, or a hand before the face."""
-    speech_mouth: float = 1.2
+    speech_mouth: float = 1.4
     """Lower lip or chin moving this many times further than all else is a mouth that opens: talk."""
     speech_pause_ms: float = 700.0
     """So long after talk the lower face is still talking; the pauses between words are shorter."""
-    speech_repeat_ms: float = 300.0
-    """The lower face moving again so soon is talk as well: expressions do not come in a row."""
     max_head: float = 1.5
     """A head that moves further than this meanwhile turns as well, and a turned face's parts move apart."""
     head_margin_ms: float = 100.0
@@ -57,7 +55,7 @@ class Refusal:
     def __init__(self, config: RefusalConfig) -> None:
         self._config = config
         self._samples: deque[MotionSample] = deque()
-        self._talked = self._lower_face = -np.inf
+        self._talked = -np.inf
 
     def see(self, sample: MotionSample) -> None:
         """The next sample."""
@@ -71,8 +69,6 @@ class Refusal:
         talk = self._is_talk(movement, during)
         if talk:
             self._talked = movement.decided
-        if movement.region in LOWER_FACE:
-            self._lower_face = movement.decided
         if reason is not None:
             return "speech" if talk and reason == "macro" else reason
         config = self._config
@@ -105,8 +101,7 @@ class Refusal:
     def _is_talk(self, movement: Candidate, during: list[MotionSample]) -> bool:
         config = self._config
         talking = movement.onset - self._talked < config.speech_pause_ms / 1000
-        again = movement.onset - self._lower_face < config.speech_repeat_ms / 1000
-        if (talking or again) and movement.region in LOWER_FACE:
+        if talking and movement.region in LOWER_FACE:
             return True
         mouth, others = (
             max(max(sample.regions[name] for name in names) for sample in during)

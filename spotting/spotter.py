@@ -24,7 +24,7 @@ from spotting.refusal import Refusal, RefusalConfig
 class SpotterConfig(RefusalConfig):
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
-    min_motion: float = 0.22
+    min_motion: float = 0.28
     """Least threshold: what the flow can still tell from nothing on a clean picture."""
     sensitivity: float = 2.3
     """Threshold as a multiple of the signal's usual level; lower finds more, and more that is not there."""

@@ -120,9 +120,11 @@ def test_the_signal_does_not_depend_on_the_frame_rate(meter, portrait, moved, fp
 
 def test_landmarks_are_found_as_often_as_time_asks_for(meter, portrait):
     seen = [meter.look(index / 200, portrait.image) for index in range(20)]
-    assert [sighting.fresh for sighting in seen] == [index % 3 == 0 for index in range(20)]
+    assert [sighting.fresh for sighting in seen] == [index % 10 == 0 for index in range(20)]
     slow = [meter.look(1 + index / 30, portrait.image) for index in range(5)]
-    assert all(sighting.fresh for sighting in slow)
+    assert [sighting.fresh for sighting in slow] == [True, False, True, False, True]
+    slower = [meter.look(2 + index / 15, portrait.image) for index in range(5)]
+    assert all(sighting.fresh for sighting in slower)
 
 
 def test_the_work_can_be_shared(meter, portrait):

@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 
 from recognizer.errors import AtmeError
+from spotting.candidate import Candidate
 from spotting.motion import MotionMeter
 from training import spot_timeline
 from training.cli import app
 from training.clip import Portrait, load_portrait, render
 from training.clip_script import ClipScript, HeadGesture, HeadPose
-from training.datasets.long_video import LongVideo
+from training.datasets.long_video import LongVideo, Movement
 from training.spot_benchmark import portrait as face_of
 from training.spot_benchmark import read_index, write_benchmark
 from training.spot_evaluate import read_benchmark
+from training.spot_label import Labelled, gated
+from training.spot_score import Hit, SpotScore
 from training.spot_signal import measured, part_path, signal_of
 from training.spot_timeline import PEAKS, SIZE, Plan, plan, script
 
@@ -204,3 +207,16 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path: Path):
     ):
         with pytest.raises(AtmeError, match=expected):
             app(["spot-evaluate", *arguments], standalone_mode=False)
+
+
+def test_what_the_recognizer_declines_counts_neither_for_nor_against():
+    true = Movement("micro", 1.0, 1.1, 1.2)
+    event = Candidate(1.0, 1.1, 1.2, 30, 33, 36, 2.0, 1.0, "chin", 1.2)
+    one_hit = (Hit(true, event, LongVideo("clip", (true,), 30.0)),)
+    spotted = SpotScore(minutes=2, truths=10, found=12, hits=one_hit * 6, false_alarms=4)
+    half = Labelled(6, 1.0, hits_refused=0.5, alarms=4, alarms_refused=0.75, beside=2, beside_refused=1.0)
+    kept = gated(spotted, half)
+    assert (kept.precision, kept.recall, kept.false_alarms_per_minute) == (0.75, 0.3, 0.5)
+    assert kept.f1 == pytest.approx(6 / 14)
+    everything = gated(spotted, Labelled(6, 1.0, 0.0, 4, 0.0, 2, 0.0))
+    assert (everything.f1, everything.precision) == (spotted.f1, spotted.precision)

@@ -14,7 +14,7 @@ from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate
 from training.datasets.long_video import LongVideo
 from training.evaluate import score as score_labels
-from training.spot_score import Outcome, is_false_alarm, score
+from training.spot_score import Outcome, SpotScore, is_false_alarm, score
 
 Found = tuple[LongVideo, Candidate]
 Progress = Callable[[str, Iterator[tuple[int, int]]], None]
@@ -35,6 +35,34 @@ class Labelled:
     """False alarms that were labelled."""
     alarms_refused: float
     """Share of these that it calls uncertain; 0 where there were none."""
+    beside: int
+    """Found movements labelled that touch a true one without being its hit: badly delimited."""
+    beside_refused: float
+    """Share of these that it calls uncertain."""
+
+
+@dataclass(frozen=True)
+class Gated:
+    """The figures of the whole program, which names no movement that the recognizer calls uncertain."""
+
+    f1: float
+    precision: float
+    recall: float
+    false_alarms_per_minute: float
+
+
+def gated(spotted: SpotScore, labelled: Labelled) -> Gated:
+    """What is left of ``spotted``, by the shares refused; exact where everything found was labelled."""
+    hits = len(spotted.hits) * (1 - labelled.hits_refused)
+    alarms = spotted.false_alarms * (1 - labelled.alarms_refused)
+    beside = spotted.found - len(spotted.hits) - spotted.false_alarms
+    kept = hits + alarms + beside * (1 - labelled.beside_refused)
+    return Gated(
+        f1=2 * hits / max(kept + spotted.truths, 1),
+        precision=hits / kept if kept else 0.0,
+        recall=hits / max(spotted.truths, 1),
+        false_alarms_per_minute=alarms / spotted.minutes if spotted.minutes else 0.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -44,24 +72,31 @@ class _Answer:
 
 
 def label_outcomes(outcomes: Sequence[Outcome], most: int, progress: Progress) -> Labelled:
-    """Labels up to ``most`` hits and ``most`` false alarms, spread over the recordings."""
-    hits = _spread([hit for hit in score(outcomes).hits if hit.true.label in CLASSES], most)
-    alarms: list[Found] = _spread(
-        [(o.video, event) for o in outcomes for event in o.found if is_false_alarm(event, o.video)], most
-    )
-    wanted = [(hit.video, hit.found) for hit in hits] + alarms
+    """Labels up to ``most`` hits, false alarms and badly delimited ones each, spread over the recordings."""
+    all_hits = score(outcomes).hits
+    hits = _spread([hit for hit in all_hits if hit.true.label in CLASSES], most)
+    paired = {id(hit.found) for hit in all_hits}
+    others = [(o.video, event) for o in outcomes for event in o.found if id(event) not in paired]
+    alarms: list[Found] = _spread([found for found in others if is_false_alarm(found[1], found[0])], most)
+    beside: list[Found] = _spread([found for found in others if not is_false_alarm(found[1], found[0])], most)
+    wanted = [(hit.video, hit.found) for hit in hits] + alarms + beside
     answers: dict[int, _Answer] = {}
     progress("labelling", _recognise(wanted, answers))
     of_hits = [answers[id(hit.found)] for hit in hits]
     truth = np.array([CLASSES.index(str(hit.true.label)) for hit in hits], np.int64)
     predicted = np.array([answer.best for answer in of_hits], np.int64)
-    of_alarms = [answers[id(event)].uncertain for _, event in alarms]
+
+    def refused(events: Sequence[Candidate]) -> float:
+        return float(np.mean([answers[id(event)].uncertain for event in events])) if events else 0.0
+
     return Labelled(
         hits=len(hits),
         uf1=score_labels(truth, predicted).uf1 if hits else 0.0,
-        hits_refused=float(np.mean([answer.uncertain for answer in of_hits])) if hits else 0.0,
+        hits_refused=refused([hit.found for hit in hits]),
         alarms=len(alarms),
-        alarms_refused=float(np.mean(of_alarms)) if alarms else 0.0,
+        alarms_refused=refused([event for _, event in alarms]),
+        beside=len(beside),
+        beside_refused=refused([event for _, event in beside]),
     )
 
 

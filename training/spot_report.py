@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.spot_evaluate import CAUSAL, SPOTTERS, by, same_timelines
-from training.spot_label import Labelled
+from training.spot_label import Gated, Labelled, gated
 from training.spot_score import Outcome, SpotScore, quantiles, score
 
 LASTING = 0.2
@@ -37,6 +37,11 @@ class SpotReport:
     def strs(self) -> float | None:
         """F1 of spotting × F1 of the labels; None where nothing was labelled."""
         return self.scores[CAUSAL].f1 * self.labelled.uf1 if self.labelled else None
+
+    @property
+    def after_refusal(self) -> Gated | None:
+        """The causal spotter less what the recognizer declines to name; None where nothing was labelled."""
+        return gated(self.scores[CAUSAL], self.labelled) if self.labelled else None
 
 
 def make_report(results: Sequence[dict[str, Outcome]], labelled: Labelled | None) -> SpotReport:
@@ -70,6 +75,7 @@ def to_json(report: SpotReport) -> str:
                 str(rate): result.to_dict() for rate, result in report.rates.items()
             },
             "labels": asdict(report.labelled) if report.labelled else None,
+            "after refusal": asdict(report.after_refusal) if report.after_refusal else None,
             "strs": report.strs,
         }
     )
@@ -109,6 +115,12 @@ def _spotter_table(report: SpotReport) -> Table:
             _spread([hit.delay_ms for hit in result.hits]) if causal else "the end",
             f"{report.strs:.3f}" if causal and report.strs is not None else "",
         )
+    if kept := report.after_refusal:
+        table.add_row(
+            f"{CAUSAL}, named",
+            *(f"{value:.3f}" for value in (kept.f1, kept.precision, kept.recall)),
+            f"{kept.false_alarms_per_minute:.2f}",
+        )
     return table
 
 
@@ -143,8 +155,9 @@ def _label_line(report: SpotReport) -> str:
     assert labelled is not None
     return (
         f"\n{labelled.hits} hits labelled: UF1 {labelled.uf1:.3f}, so STRS {report.strs:.3f}. The recognizer "
-        f"declines {labelled.hits_refused:.0%} of them, and {labelled.alarms_refused:.0%} of "
-        f"{labelled.alarms} false alarms."
+        f"declines {labelled.hits_refused:.0%} of them, {labelled.alarms_refused:.0%} of {labelled.alarms} "
+        f"false alarms and {labelled.beside_refused:.0%} of {labelled.beside} badly delimited; "
+        f"what it names is the row '{CAUSAL}, named'."
     )
 
 

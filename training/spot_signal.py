@@ -21,6 +21,7 @@ import numpy.typing as npt
 import recognizer.landmarks
 import spotting.face_tracker
 import spotting.motion
+import spotting.neutral
 import spotting.place_flow
 from spotting.motion import MotionMeter, MotionSample
 from training.datasets.long_video import LongVideo
@@ -101,7 +102,13 @@ def part_path(video: LongVideo, folder: Path) -> Path:
 @cache
 def _meter_version() -> bytes:
     """Changes with the code that measures."""
-    modules = (recognizer.landmarks, spotting.face_tracker, spotting.motion, spotting.place_flow)
+    modules = (
+        recognizer.landmarks,
+        spotting.face_tracker,
+        spotting.motion,
+        spotting.neutral,
+        spotting.place_flow,
+    )
     return b"".join(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest() for module in modules)
 
 

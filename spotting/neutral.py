@@ -1,0 +1,145 @@
+"""The neutral face that motion is measured against, and how much the signal moves when nothing happens.
+
+The neutral picture is the mean of a time a little back in which all was quiet and has been since: it stays
+put while a movement lasts, and holds nothing of its slow beginning. A face that rests in another place, or
+never rests, gets a new one after a while.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from spotting.place_flow import Floats, PlaceFlow
+
+_SMOOTH_S = 0.025
+"""Over this long the signal is averaged to tell whether the face is quiet."""
+_RENEWAL_S = 0.05
+"""The neutral picture is renewed no more often than this."""
+
+
+@dataclass(frozen=True)
+class NeutralConfig:
+    """When a face counts as neutral. Times in ms."""
+
+    neutral_age_ms: float = 160.0
+    """The face must be quiet this long; the mean picture of the older half of it becomes the neutral one."""
+    neutral_quiet: float = 1.7
+    """A picture may become neutral while the signal is under this many times its usual level."""
+    hold_ms: float = 400.0
+    """Displaced but still for this long is a new resting face: longer than a micro-expression holds."""
+    restless_ms: float = 900.0
+    """After this long without rest the current picture becomes the neutral one."""
+    floor_window_ms: float = 4000.0
+    """The usual level is the median of the signal over this window."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One frame's face."""
+
+    time: float
+    picture: npt.NDArray[np.uint8]
+    """Canonical."""
+    outline: npt.NDArray[np.float64]
+    """(4, 2) places around the face in the frame, image pixels."""
+    anchors: npt.NDArray[np.float64]
+    """(sides, 2) places at which motion is read, in the canonical picture."""
+    eyes: float
+    """How far open they are."""
+    moved: npt.NDArray[np.float64]
+    """(sides, 2) displacement of every such place, pixels of a 256-px face."""
+    signal: float
+    """The greatest region's displacement."""
+
+
+class NeutralFace:
+    """Takes every frame's look and keeps the neutral face up to date; holds about ``hold_ms`` of pictures."""
+
+    def __init__(self, config: NeutralConfig, skull: Floats, unit: float) -> None:
+        """``skull`` (n, 2): places in the canonical picture moved by the head alone; ``unit``: its width."""
+        self._config = config
+        self._skull, self._unit = skull, unit
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the face."""
+        self.flow: PlaceFlow | None = None
+        """Measures against the neutral picture; None before the first look."""
+        self.outline: npt.NDArray[np.float64] | None = None
+        """Where the face was in the frame then."""
+        self._taken = self._last_quiet = 0.0
+        self._recent: deque[tuple[Look, bool]] = deque()  # with: was it quiet
+        self._levels: deque[tuple[float, float]] = deque()
+        self._ordered: list[float] = []  # the same levels by size
+
+    def see(self, look: Look) -> tuple[float, bool]:
+        """The signal's usual level, and whether the neutral face was replaced although it was displaced."""
+        floor = self._floor(look.time, look.signal)
+        quiet = self._smooth(look) < self._config.neutral_quiet * floor
+        return floor, self._renew(look, quiet, floor)
+
+    def _smooth(self, look: Look) -> float:
+        """The signal's mean over a few milliseconds: more frames a second must not mean more outliers."""
+        near = [p.signal for p, _ in self._recent if look.time - p.time <= _SMOOTH_S]
+        return (sum(near) + look.signal) / (len(near) + 1)
+
+    def _floor(self, time: float, signal: float) -> float:
+        """The usual level: the median of the last seconds."""
+        ordered = self._ordered
+        self._levels.append((time, signal))
+        insort(ordered, signal)
+        while time - self._levels[0][0] > self._config.floor_window_ms / 1000:
+            del ordered[bisect_left(ordered, self._levels.popleft()[1])]
+        middle = len(ordered) // 2
+        return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+    def _renew(self, look: Look, quiet: bool, floor: float) -> bool:
+        """Moves the neutral picture on; True when it was replaced although the face was displaced."""
+        config, recent, now = self._config, self._recent, look.time
+        recent.append((look, quiet))
+        while now - recent[0][0].time > config.hold_ms / 1000:
+            recent.popleft()
+        if self.flow is None:
+            self._take([look], now)
+            self._last_quiet = now
+            return False
+        young = [(p, q) for p, q in recent if now - p.time <= config.neutral_age_ms / 1000]
+        if len(young) < len(recent) and all(q for _, q in young) and _calm_eyes([p.eyes for p, _ in young]):
+            if now - self._taken >= _RENEWAL_S:
+                self._take([p for p, _ in young[: len(young) // 2 + 1]], now)
+            self._last_quiet = now
+            return False
+        still = now - recent[0][0].time > 0.8 * config.hold_ms / 1000 and _still(
+            [p for p, _ in recent], 2 * floor
+        )
+        restless = now - self._last_quiet > config.restless_ms / 1000
+        if now - self._last_quiet > config.hold_ms / 1000 and (still or restless):
+            self._take([look], now)
+            self._last_quiet = now
+            recent.clear()
+            return True
+        return False
+
+    def _take(self, looks: Sequence[Look], now: float) -> None:
+        """Their mean picture: one frame's noise would stay in the signal until the next one."""
+        picture = np.mean([p.picture for p in looks], axis=0, dtype=np.float32)
+        self.flow = PlaceFlow(picture, self._skull, looks[-1].anchors, self._unit)
+        self.outline = np.mean([p.outline for p in looks], axis=0)
+        self._taken = now
+
+
+def _calm_eyes(opening: Sequence[float]) -> bool:
+    """The lids were not on their way."""
+    return max(opening) < 1.12 * min(opening)
+
+
+def _still(looks: Sequence[Look], bound: float) -> bool:
+    """Displaced, perhaps, but no place has moved by more than ``bound`` from its mean."""
+    moved = np.stack([p.moved for p in looks])
+    return bool(np.linalg.norm(moved - moved.mean(axis=0), axis=2).max() < bound)
