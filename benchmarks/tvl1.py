@@ -2,7 +2,8 @@
 
 The pairs are a public-domain face before and after smooth movements of about one pixel. One core: processor
 time, which other programs do not disturb. All cores: wall time. OpenCV and scikit-image take one pair at a
-time, so that a batch gains them nothing. A GPU, where there is one, is timed with the transfers.
+time, so that a batch gains them nothing. A GPU is timed with the transfers; where there is none, a row says
+so.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def rows(quick: bool) -> list[Row]:
-    """Times a pair on one core, on all cores by size of batch, on a GPU; then errors."""
+    """Times of a pair on one core, on all cores by size of batch, on a GPU; then errors."""
     sizes, repeats = ((128,), 2) if quick else (SIZES, 5)
     found = []
     for size in sizes:
@@ -86,7 +87,7 @@ def rows(quick: bool) -> list[Row]:
     for size in sizes:
         for batch in BATCHES[:2] if quick else BATCHES:
             found += _all_cores(size, batch, repeats)
-    return found + _errors(2 if quick else 5)
+    return found + _on_gpu(repeats) + _errors(2 if quick else 5)
 
 
 def _one_core(size: int, repeats: int) -> list[Row]:
@@ -121,6 +122,42 @@ def _all_cores(size: int, batch: int, repeats: int) -> list[Row]:
     ours = taken["ours"] / batch
     peer = f"OpenCV, {taken['OpenCV']:.0f} ms"
     return [Row(f"{size} px, {device}, batch {batch}", ours, "ms a pair", peer, taken["OpenCV"] / ours)]
+
+
+def _on_gpu(repeats: int) -> list[Row]:
+    """Many pairs at once, and one: of 128 px, from the host's memory and back into it."""
+    if not gpu_count():
+        return [Row("GPUs", 0, "", "without one, batches and single pairs on a GPU are not measured")]
+    import torch
+
+    from recognizer.tvl1 import tvl1 as tvl1_in_torch
+
+    made = [face_pair(128, 1.0, seed)[:2] for seed in range(8)]
+    pairs = torch.from_numpy(np.stack([np.stack(pair) for pair in made * 8]))
+
+    def on_gpu(pairs: torch.Tensor) -> torch.Tensor:
+        there = pairs.cuda()
+        return tvl1_in_torch(there[:, 0], there[:, 1]).cpu()
+
+    works: dict[str, Work] = {
+        "64 pairs": lambda: on_gpu(pairs),
+        "one pair": lambda: on_gpu(pairs[:1]),
+        "one core": lambda: tvl1(*made[0]),
+    }
+    taken = milliseconds(works, repeats, time.perf_counter)
+    rate, of_core = 64_000 / taken["64 pairs"], 1000 / taken["one core"]
+    return [
+        Row(
+            "128 px, GPU, batches of 64", rate, "pairs/s", f"one core, {of_core:.0f} pairs/s", rate / of_core
+        ),
+        Row(
+            "128 px, GPU, one pair",
+            taken["one pair"],
+            "ms",
+            f"one core, {taken['one core']:.1f} ms",
+            taken["one core"] / taken["one pair"],
+        ),
+    ]
 
 
 def _errors(seeds: int) -> list[Row]:

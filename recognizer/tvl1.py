@@ -15,42 +15,44 @@ A sample's flow does not depend on the other samples of its batch: each one stop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recognizer.tvl1_graphs import Capture, Loop, Notice, PinnedNotice, cuda_graph
+from recognizer.tvl1_parameters import DEFAULTS, Parameters
+
 SMALLEST = 16
 """No pyramid level has a side below this many pixels."""
 
 
-@dataclass(frozen=True)
-class Tvl1Config:
-    """The parameters of the method; the defaults are OpenCV's."""
+class Problem(NamedTuple):
+    """What an iteration reads: the problem of every sample, linearised around the flow of the last warp."""
 
-    tau: float = 0.25
-    """Time step of the dual problem."""
-    lambda_: float = 0.15
-    """Weight of the data against smoothness, for intensities 0–255: smaller is smoother."""
-    theta: float = 0.3
-    """How tightly the data step and the smooth flow are tied together."""
-    scales: int = 5
-    scale_step: float = 0.8
-    warps: int = 5
-    """Times a scale the second image is warped by the flow so far."""
-    outer_iterations: int = 10
-    inner_iterations: int = 30
-    epsilon: float = 0.01
-    """A sample stops when the flow's root mean square change of one iteration is at most this many pixels."""
-    median: int = 5
-    """Side of the median filter before each outer iteration, in pixels, odd; 1 switches it off."""
+    constant: Tensor
+    """(N, 1, H, W) float32: residual(u) = constant + gradient · u, in grey levels."""
+    gradient: Tensor
+    """(N, 2, H, W) float32: of the warped second image."""
+    inverse_square: Tensor
+    """(N, 1, H, W) float32: 1 / |gradient|²."""
 
 
-DEFAULTS = Tvl1Config()
+class Solution(NamedTuple):
+    """What an iteration improves."""
+
+    flow: Tensor
+    """(N, 2, H, W) float32."""
+    dual: Tensor
+    """(N, 2, 2, H, W) float32: for u and for v, a vector per pixel."""
+    running: Tensor
+    """(N, 1, 1, 1) bool: False for a sample that has stopped and stays as it is."""
 
 
-def tvl1(first: Tensor, second: Tensor, config: Tvl1Config = DEFAULTS) -> Tensor:
+def tvl1(first: Tensor, second: Tensor, config: Parameters = DEFAULTS) -> Tensor:
     """Flow from ``first`` to ``second``: ``second(x + u, y + v)`` looks like ``first(x, y)``.
 
     Both images: (N, H, W), uint8 or float32, grey values 0–255, on the same device.
@@ -85,7 +87,7 @@ def check(first: Tensor, second: Tensor) -> None:
             raise ValueError("the images must be finite: found NaN or infinity")
 
 
-def pyramid(images: Tensor, config: Tvl1Config) -> list[Tensor]:
+def pyramid(images: Tensor, config: Parameters) -> list[Tensor]:
     """Both images (N, 2, H, W) at every scale, the finest first."""
     levels = [images]
     while len(levels) < config.scales:
@@ -115,7 +117,7 @@ def resize(x: Tensor, size: list[int] | torch.Size, step: float | None = None) -
     return x
 
 
-def refine(first: Tensor, second: Tensor, flow: Tensor, config: Tvl1Config) -> Tensor:
+def refine(first: Tensor, second: Tensor, flow: Tensor, config: Parameters) -> Tensor:
     """One scale: improve ``flow`` (N, 2, H, W) between two images (N, H, W)."""
     sources = torch.cat([second.unsqueeze(1), centred_gradient(second)], dim=1)
     dual = flow.new_zeros(*flow.shape[:2], 2, *flow.shape[2:])
@@ -129,38 +131,99 @@ def refine(first: Tensor, second: Tensor, flow: Tensor, config: Tvl1Config) -> T
 
 
 def minimise(
-    constant: Tensor, gradient: Tensor, flow: Tensor, dual: Tensor, config: Tvl1Config
+    constant: Tensor, gradient: Tensor, flow: Tensor, dual: Tensor, config: Parameters
 ) -> tuple[Tensor, Tensor]:
     """Iterate on one linearised problem until every sample has stopped: the new flow and dual variables.
 
-    ``constant`` (N, 1, H, W), ``gradient`` and ``flow`` (N, 2, H, W), ``dual`` (N, 2, 2, H, W): for u and
-    for v, a vector per pixel.
+    Shapes: see `Problem` and `Solution`.
     """
+    square = gradient.square().sum(dim=1, keepdim=True)
+    problem = Problem(constant, gradient, 1 / square.clamp_min(torch.finfo(flow.dtype).eps))
+    running = torch.ones(flow.shape[0], 1, 1, 1, dtype=torch.bool, device=flow.device)
+    solve = solve_in_graph if flow.is_cuda and len(flow) else solve_step_by_step
+    return solve(problem, Solution(flow, dual, running), config)[:2]
+
+
+def solve_step_by_step(problem: Problem, solution: Solution, config: Parameters) -> Solution:
+    """Where asking costs nothing: ends with the iteration in which the last sample stops."""
+    for _ in range(config.outer_iterations):
+        solution = block(problem, solution, config, asks=True)
+    return solution
+
+
+def solve_in_graph(problem: Problem, solution: Solution, config: Parameters) -> Solution:
+    """On a GPU: the same result, in blocks that are launched as a whole."""
+    number, _, height, width = solution.flow.shape
+    with torch.cuda.device(solution.flow.device):
+        loop = loop_of_blocks(number, height, width, solution.flow.device, config)
+        return Solution(*loop(*problem, *solution))
+
+
+@lru_cache(maxsize=20)
+def loop_of_blocks(
+    number: int,
+    height: int,
+    width: int,
+    device: torch.device,
+    config: Parameters,
+    capture: Capture = cuda_graph,
+    notice: Callable[[Tensor], Notice] = PinnedNotice,
+) -> Loop:
+    """A block of iterations for ``number`` samples of one size, and its buffers; those of 20 sizes are kept.
+
+    A call needs one a scale, five. ``capture`` and ``notice`` are the GPU's unless a test has none.
+    """
+
+    def plane(*channels: int) -> Tensor:
+        return torch.zeros(number, *channels, height, width, device=device)
+
+    problem = Problem(plane(1), plane(2), plane(1))
+    running = torch.zeros(number, 1, 1, 1, dtype=torch.bool, device=device)
+    solution = Solution(plane(2), plane(2, 2), running)
+    any_running = running.any()
+
+    def work() -> None:
+        for buffer, value in zip(solution, block(problem, solution, config, asks=False), strict=True):
+            buffer.copy_(value)
+        any_running.copy_(running.any())
+
+    notices = [notice(any_running) for _ in range(config.outer_iterations)]
+    return Loop(problem, solution, work, capture, notices)
+
+
+def block(problem: Problem, solution: Solution, config: Parameters, asks: bool) -> Solution:
+    """One outer iteration: the median filter, then the inner iterations.
+
+    ``asks``: whether to end early when all samples have stopped, which makes a GPU wait. The result is the
+    same: masks freeze a sample that has stopped.
+    """
+    for iteration in range(config.inner_iterations):
+        if asks and not solution.running.any():
+            break
+        if iteration == 0 and config.median > 1:
+            flow, _, running = solution
+            solution = solution._replace(flow=torch.where(running, median(flow, config.median), flow))
+        solution = iterate(problem, solution, config)
+    return solution
+
+
+def iterate(problem: Problem, solution: Solution, config: Parameters) -> Solution:
+    """One inner iteration of every sample that is running: towards the data, then smoother."""
+    constant, gradient, inverse_square = problem
+    flow, dual, running = solution
     threshold = config.lambda_ * config.theta
     step = config.tau / config.theta
-    inverse_square = 1 / gradient.square().sum(dim=1, keepdim=True).clamp_min(torch.finfo(flow.dtype).eps)
     tolerance = config.epsilon**2 * flow.shape[-2] * flow.shape[-1]
-    # Asking a GPU whether all have stopped makes it wait, so it is asked rarely. Results do not change:
-    # masks freeze a sample that has stopped.
-    asked_every = 1 if flow.device.type == "cpu" else 10
 
-    running = torch.ones(flow.shape[0], 1, 1, 1, dtype=torch.bool, device=flow.device)
-    for iteration in range(config.outer_iterations * config.inner_iterations):
-        if iteration % asked_every == 0 and not running.any():
-            break
-        if iteration % config.inner_iterations == 0 and config.median > 1:
-            flow = torch.where(running, median(flow, config.median), flow)
-        residual = constant + (gradient * flow).sum(dim=1, keepdim=True)
-        towards_data = flow + gradient * (-residual * inverse_square).clamp(-threshold, threshold)
-        smoothed = torch.where(running, towards_data + config.theta * divergence(dual), flow)
-        # float64: the order of summation, which varies with the batch, must not decide who stops.
-        change = (smoothed - flow).square().sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64)
-        flow = smoothed
-        slope = forward_gradient(flow)
-        norm = slope.square().sum(dim=2, keepdim=True).sqrt()
-        dual = torch.where(running.unsqueeze(-1), (dual + step * slope) / (1 + step * norm), dual)
-        running = running & (change > tolerance)
-    return flow, dual
+    residual = constant + (gradient * flow).sum(dim=1, keepdim=True)
+    towards_data = flow + gradient * (-residual * inverse_square).clamp(-threshold, threshold)
+    smoothed = torch.where(running, towards_data + config.theta * divergence(dual), flow)
+    # float64: the order of summation, which varies with the batch, must not decide who stops.
+    change = (smoothed - flow).square().sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64)
+    slope = forward_gradient(smoothed)
+    norm = slope.square().sum(dim=2, keepdim=True).sqrt()
+    dual = torch.where(running.unsqueeze(-1), (dual + step * slope) / (1 + step * norm), dual)
+    return Solution(smoothed, dual, running & (change > tolerance))
 
 
 def centred_gradient(image: Tensor) -> Tensor:

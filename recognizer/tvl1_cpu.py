@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
 from numba.core import event
+
+from recognizer.tvl1_parameters import DEFAULTS, Parameters
 
 Plane = npt.NDArray[np.float32]
 """(H, W) float32; several: (N, H, W)."""
@@ -31,33 +33,12 @@ SMALLEST = 16
 """No pyramid level has a side below this many pixels."""
 LINE = 16
 """float32s in a line of the cache: column x of a plane lies at x + LINE, so that rows begin on one."""
+MEDIAN = 5
+"""Side of the only median filter there is here, pixels."""
 EDGE = 4
 """Zeros around the second picture: what a warp from outside finds."""
 
 log = logging.getLogger(__name__)
-
-
-class Parameters(NamedTuple):
-    """The parameters of the method; the defaults are OpenCV's."""
-
-    tau: float = 0.25
-    """Time step of the dual problem."""
-    lambda_: float = 0.15
-    """Weight of the data against smoothness, for intensities 0–255: smaller is smoother."""
-    theta: float = 0.3
-    """How tightly the data step and the smooth flow are tied together."""
-    scales: int = 5
-    scale_step: float = 0.8
-    warps: int = 5
-    """Times a scale the second picture is warped by the flow so far."""
-    outer_iterations: int = 10
-    """Median filters a warp, at most."""
-    inner_iterations: int = 30
-    epsilon: float = 0.01
-    """Stops when the root mean square change of the flow in one iteration is at most this many pixels."""
-
-
-DEFAULTS = Parameters()
 
 
 def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Parameters = DEFAULTS) -> Plane:
@@ -65,7 +46,10 @@ def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Par
 
     Both: (H, W), grey values 0–255 of any real type, finite, of one size, sides of at least 16 pixels (not
     checked: `recognizer.flow` does). Returns (H, W, 2) float32: u (to the right) and v (down) in pixels.
+    Raises ValueError for a median filter of another side than 5.
     """
+    if p.median != MEDIAN:
+        raise ValueError(f"the median filter of the flow on the CPU has a side of {MEDIAN}, not {p.median}")
     levels = [(_plane(first), _plane(second))]
     while len(levels) < p.scales:
         smaller = tuple(_shrunk(picture, p.scale_step) for picture in levels[-1])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,8 +20,13 @@ from flow_pairs import (
     portrait_pair,
     smooth_field,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
-from recognizer.tvl1 import DEFAULTS, Tvl1Config, median, tvl1
+import recognizer.tvl1
+from recognizer.tvl1 import Problem, Solution, loop_of_blocks, median, tvl1
+from recognizer.tvl1_graphs import Work, repeat
+from recognizer.tvl1_parameters import DEFAULTS, Parameters
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -32,7 +38,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def ours(first: Image, second: Image, config: Tvl1Config = DEFAULTS) -> Field:
+def ours(first: Image, second: Image, config: Parameters = DEFAULTS) -> Field:
     """(H, W, 2), as OpenCV returns it."""
     flow = tvl1(torch.from_numpy(first)[None], torch.from_numpy(second)[None], config)
     return flow[0].permute(1, 2, 0).numpy()
@@ -50,15 +56,15 @@ VARIED = [portrait_pair(40, 48, pixels, seed) for seed, pixels in enumerate((0.0
 @pytest.mark.parametrize(
     "config",
     [
-        Tvl1Config(scales=1),
-        Tvl1Config(warps=1),
-        Tvl1Config(warps=1, median=3),
-        Tvl1Config(warps=1, median=1, outer_iterations=3, inner_iterations=7, epsilon=0.0),
-        Tvl1Config(warps=1, tau=0.2, lambda_=0.1, theta=0.4, scale_step=0.6),
+        Parameters(scales=1),
+        Parameters(warps=1),
+        Parameters(warps=1, median=3),
+        Parameters(warps=1, median=1, outer_iterations=3, inner_iterations=7, epsilon=0.0),
+        Parameters(warps=1, tau=0.2, lambda_=0.1, theta=0.4, scale_step=0.6),
     ],
     ids=str,
 )
-def test_few_warps_equal_opencv(config: Tvl1Config) -> None:
+def test_few_warps_equal_opencv(config: Parameters) -> None:
     # With few warps in a row the last bits are not yet amplified: any detail that differs shows.
     first, second = portrait_pair(97, 131)
     off = distance(ours(first, second, config), opencv(first, second, config))
@@ -115,6 +121,91 @@ def test_order_of_the_batch_does_not_matter() -> None:
 def test_bytes_and_floats_are_the_same() -> None:
     first, second = batch(VARIED[:2])
     assert torch.equal(tvl1(first, second), tvl1(first.float(), second.float()))
+
+
+def test_layout_in_memory_does_not_matter() -> None:
+    first, second = batch(VARIED[:2])
+    expected = tvl1(first, second)
+    pairs_last = torch.stack([first, second], dim=-1)  # as sliced from interleaved pictures
+    assert not pairs_last[..., 0].is_contiguous()
+    assert torch.equal(tvl1(pairs_last[..., 0], pairs_last[..., 1]), expected)
+    columns = [image.transpose(1, 2).contiguous().transpose(1, 2) for image in (first, second)]
+    assert torch.equal(tvl1(*columns), expected)
+
+
+def test_a_large_picture_keeps_true_motion() -> None:
+    # The grid of the warp covers a square of 2048 px. One scale and one warp keep it cheap.
+    small = portrait_pair(75, 138, 0.0)[0]
+    picture = cv2.resize(small, (1101, 600), interpolation=cv2.INTER_CUBIC)
+    first, second = picture[:, 1:], picture[:, :-1]  # moves right by a pixel
+    config = Parameters(scales=1, warps=1, outer_iterations=1, inner_iterations=5)
+    flow = tvl1(*batch([(first, second)]), config)
+    assert flow.shape == (1, 2, 600, 1100)
+    assert flow.isfinite().all()
+    textured = np.abs(cv2.Sobel(first, cv2.CV_32F, 1, 0)) > 40
+    assert flow[0, 0].numpy()[textured].mean() == pytest.approx(1, abs=0.3)
+    assert flow[..., -64:, -64:].abs().max() < 3
+
+
+class Slow:
+    """A notice without a GPU: arrives when it was asked for ``questions`` times, or is waited for."""
+
+    def __init__(self, running: torch.Tensor, questions: int) -> None:
+        self.running, self.questions = running, questions
+
+    def send(self) -> None:
+        self.left, self.flag = self.questions, bool(self.running)
+
+    def stopped(self, wait: bool) -> bool:
+        arrived = wait or self.left == 0
+        self.left -= 1
+        return arrived and not self.flag
+
+
+@given(needed=st.integers(1, 12), times=st.integers(1, 10), ahead=st.integers(0, 12), late=st.integers(0, 3))
+def test_repeats_as_often_as_needed_and_little_more(needed: int, times: int, ahead: int, late: int) -> None:
+    running = torch.tensor(True)
+    done = []
+
+    def work() -> None:
+        done.append(True)
+        running.fill_(len(done) < needed)
+
+    assert repeat(work, [Slow(running, late) for _ in range(times)], ahead) == len(done)
+    assert min(needed, times) <= len(done) <= min(needed + ahead, times)
+    if late == 0:
+        assert len(done) == min(needed, times)
+
+
+def done_at_once(work: Work) -> Work:
+    """Stands in for a graph: warms up as `cuda_graph` does, and then does the work itself."""
+    work()
+    return work
+
+
+@pytest.mark.parametrize("late", [0, 1, 99])
+def test_blocks_in_place_equal_step_by_step(monkeypatch: pytest.MonkeyPatch, late: int) -> None:
+    # All that runs on a GPU except the recording of the graph and the copying of its flag.
+    default, other = Parameters(scales=2, warps=3), Parameters(median=1, epsilon=0.002, scales=2, warps=3)
+    expected = [tvl1(*batch(VARIED), default), tvl1(*batch(VARIED[1:2]), other)]
+    loops = []
+
+    def in_blocks(problem: Problem, solution: Solution, config: Parameters) -> Solution:
+        number, _, height, width = solution.flow.shape
+        loops.append(make(number, height, width, torch.device("cpu"), config))
+        return Solution(*loops[-1](*problem, *solution))
+
+    make = partial(loop_of_blocks, capture=done_at_once, notice=slow(late))
+    monkeypatch.setattr(recognizer.tvl1, "solve_step_by_step", in_blocks)
+    for _ in range(2):  # the second time with buffers that are not new
+        assert torch.equal(tvl1(*batch(VARIED), default), expected[0])
+    assert torch.equal(tvl1(*batch(VARIED[1:2]), other), expected[1])
+    assert len(loops) == 3 * 2 * 3
+    assert len(set(map(id, loops))) == 4  # one a scale and batch, not one a warp
+
+
+def slow(questions: int) -> Callable[[torch.Tensor], Slow]:
+    return lambda running: Slow(running, questions)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
@@ -174,3 +265,6 @@ def test_gpu_equals_cpu() -> None:
     assert (off < 0.1).float().mean() >= 0.98
     alone = tvl1(first[1:2].cuda(), second[1:2].cuda())
     assert torch.equal(alone[0], on_gpu[1])
+    turned = tvl1(second.cuda(), first.cuda())  # other values in the buffers of the first call
+    assert not torch.equal(turned, on_gpu)
+    assert torch.equal(tvl1(first.cuda(), second.cuda()), on_gpu)

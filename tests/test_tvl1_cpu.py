@@ -22,7 +22,8 @@ from flow_pairs import (
 )
 
 import recognizer.tvl1_cpu
-from recognizer.tvl1_cpu import LINE, Parameters, tvl1
+from recognizer.tvl1_cpu import LINE, tvl1
+from recognizer.tvl1_parameters import Parameters
 
 
 def median(picture: Field) -> Field:
@@ -95,6 +96,12 @@ def test_motion_out_of_the_picture_is_finite() -> None:
     first[2:8, 2:8] = 255
     flow = tvl1(first, np.roll(first, 30, axis=1))
     assert np.isfinite(flow).all()
+
+
+def test_refuses_another_median_filter() -> None:
+    nothing = np.zeros((16, 16), np.uint8)
+    with pytest.raises(ValueError, match="side of 5, not 3"):
+        tvl1(nothing, nothing, Parameters(median=3))
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (23, 31), (40, 65)])
