@@ -108,6 +108,7 @@ def test_each_seed_may_have_its_own_pretrained_weights(tmp_path):
     assert (both.probabilities[0] != both.probabilities[1]).any()
     with pytest.raises(AtmeError, match="2 times --init for 3 seeds"):
         run_loso(LosoConfig(archive_file, tmp_path / "x", (0, 1, 2), ADAPTING, tuple(starts)))
+    assert not (tmp_path / "x").exists()
 
 
 def test_pretrained_weights_are_corrected_unless_steps_are_asked_for():

@@ -118,6 +118,10 @@ def run_loso(
     AtmeError for an archive that cannot be split, weights that do not fit, or a folder of another run.
     """
     find(config.model)
+    if len(config.init) not in (0, 1, len(config.seeds)):
+        raise AtmeError(
+            f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all, or one a seed"
+        )
     if not config.stacked:
         for flag, given in (("--init", bool(config.init)), ("--grad-cam", config.grad_cam)):
             if given:
@@ -150,10 +154,6 @@ def run_loso(
 
 def _starts(config: LosoConfig) -> list[Path | None]:
     """The weights that each seed starts from, as files of the run folder."""
-    if len(config.init) not in (0, 1, len(config.seeds)):
-        raise AtmeError(
-            f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all, or one a seed"
-        )
     files: list[Path | None] = []
     for number, init in enumerate(config.init):
         file = config.out.resolve() / f"start-{number}.safetensors"
