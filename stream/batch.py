@@ -101,14 +101,18 @@ def _outcome(job: Job, state: Literal["done", "skipped"], session: RecordedSessi
 def _finished(job: Job) -> RecordedSession | None:
     """The session that is there already; None where there is none, or a half one.
 
-    AtmeError where it is of another recording, or was made with other settings: it may be wanted.
+    AtmeError where it is of another recording, was made with other settings, or ended early because somebody
+    wanted that: it may be wanted, and have marks in it.
     """
     if not (job.folder / EVENTS).is_file():
         return None
     session = read_session(job.folder)
     about = session.about or {}
-    if about.get("end") != "finished":
+    end = str(about.get("end"))
+    if end in ("None", "running") or end.startswith("failed"):
         return None
+    if end != "finished":
+        raise AtmeError(f"{job.folder}: a session that ended early ({end}); name another --out, or delete it")
     weights = Path(job.settings.recognizer.weights or DEFAULT_WEIGHTS)
     wanted = [
         (about.get("source", {}).get("recording"), str(job.recording.resolve()), "recording"),

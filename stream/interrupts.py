@@ -12,11 +12,14 @@ from types import FrameType
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Windows has no SIGHUP."""
+STOPPED, TERMINAL_CLOSED, OUTPUT_CLOSED = "stopped", "terminal closed", "output closed"
+"""Why a session ended early, as ``session.json`` says it; another signal is named: stopped by SIGTERM."""
+_WORDS = {"SIGINT": STOPPED, "SIGHUP": TERMINAL_CLOSED}
 
 
 @contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into a request; yields a function that says whether one came.
+def stop_requests() -> Iterator[Callable[[], str]]:
+    """Turn the first SIGINT, SIGTERM or SIGHUP into a request; yields a function that says why, "" before.
 
     The second signal ends the program the hard way (``KeyboardInterrupt``, or an exit code such as 143 for
     SIGTERM), unwinding every context manager, so that nobody is locked in by a session that does not end.
@@ -31,7 +34,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: ""
         return
     previous = {
         number: signal.signal(number, note)
@@ -39,10 +42,15 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         if signal.getsignal(number) is not signal.SIG_IGN  # nohup and shells' background jobs mean it
     }
     try:
-        yield lambda: bool(requests)
+        yield lambda: _why(requests[0]) if requests else ""
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _why(number: int) -> str:
+    name = signal.Signals(number).name
+    return _WORDS.get(name, f"stopped by {name}")
 
 
 def let_go_of_stdout() -> None:

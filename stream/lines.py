@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from spotting.candidate import Rejection
 from stream.event import MicroExpression
 from stream.event_log import event_line, rejection_line
-from stream.interrupts import let_go_of_stdout, stop_requests
+from stream.interrupts import OUTPUT_CLOSED, let_go_of_stdout, stop_requests
 from stream.live_session import LiveSession
 
 POLL_S = 0.1
@@ -38,10 +38,10 @@ def run_lines(
                 lines.append(line(event))
             if lines and not _print("\n".join(lines)) and not stopping:
                 stopping = True
-                session.stop()
+                session.stop(stop_requested() or OUTPUT_CLOSED)
             if stop_requested() and not stopping:
                 stopping = True
-                session.stop()
+                session.stop(stop_requested())
 
 
 def human_line(event: MicroExpression) -> str:

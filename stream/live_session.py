@@ -32,6 +32,6 @@ class LiveSession(Protocol):
         """Go on after ``pause``."""
         ...
 
-    def stop(self) -> None:
-        """End the session early; what was already spotted may still be delivered."""
+    def stop(self, why: str = ...) -> None:
+        """End the session early; what was already spotted may still be delivered. ``why``: for records."""
         ...

@@ -29,6 +29,7 @@ from stream.capture import Capture
 from stream.event import MicroExpression
 from stream.frame import Frame
 from stream.gap import Gap, GapFinder
+from stream.interrupts import STOPPED
 from stream.observer import Observer
 from stream.ring import RingBuffer
 from stream.settings import Settings
@@ -92,6 +93,7 @@ class Session:
         ]
         self._started = False
         self._finished = False
+        self._ended_early = ""
         self._stopping = threading.Event()
         self._start_afresh = threading.Event()
 
@@ -138,6 +140,11 @@ class Session:
     def stopped(self) -> bool:
         """True once ``stop`` was asked for."""
         return self._stopping.is_set()
+
+    @property
+    def end(self) -> str:
+        """How it ended: ``finished`` with its source, or as ``stop`` was told."""
+        return self._ended_early or "finished"
 
     def start(self) -> None:
         """Starts the threads; done by itself at the first ``poll`` or iteration."""
@@ -193,8 +200,13 @@ class Session:
             self._start_afresh.set()
         self._capture.resume()
 
-    def stop(self) -> None:
-        """Ends capturing; what is under way is still delivered by ``poll``, then ``running`` turns False."""
+    def stop(self, why: str = STOPPED) -> None:
+        """Ends capturing; what is under way is still delivered by ``poll``, then ``running`` turns False.
+
+        ``why``: what ``session.json`` says of the end; the first reason counts.
+        """
+        if not self._finished:
+            self._ended_early = self._ended_early or why
         self._stopping.set()
         self._capture.stop()
 

@@ -184,7 +184,7 @@ class ScriptedSession:
         self.started += time.monotonic() - (self.paused_at or 0.0)
         self.paused_at = None
 
-    def stop(self) -> None:
+    def stop(self, why: str = "stopped") -> None:
         self.running = False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from test_cli import atme, complaint
 from test_gaps import WithHole
 
 from recognizer.errors import AtmeError
+from stream.batch import Job, run_job
 from stream.event_log import EventLog
 from stream.records.export import FORMATS, export
 from stream.records.recorded_session import read_session
@@ -55,6 +57,35 @@ def test_whatever_was_shown_before_a_kill_is_in_the_log(four_events, weights, tm
     session = read_session(tmp_path / "s")
     assert len(session.events) >= len(seen)
     assert "cut off" in session.notes[0]
+
+
+@posix
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@pytest.mark.parametrize(
+    ("ends_it", "said"),
+    [("SIGINT", "stopped"), ("SIGTERM", "stopped by SIGTERM"), ("", "output closed")],
+)
+def test_the_records_say_how_the_session_ended(four_events, weights, tmp_path, settings, ends_it, said):
+    command = [sys.executable, "-m", "stream.cli", "replay", str(four_events), "--json", "--out", "s"]
+    with subprocess.Popen(
+        [*command, "--weights", str(weights)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout.readline()
+        if ends_it:
+            process.send_signal(getattr(signal, ends_it))
+        else:
+            process.stdout.close()
+        assert process.wait(timeout=60) == 0
+    about = json.loads((tmp_path / "s" / "session.json").read_text())
+    assert about["end"] == said
+    assert about["ended"] is not None
+    outcome = run_job(Job(four_events, tmp_path / "s", settings), print)
+    assert f"a session that ended early ({said})" in outcome.error, "somebody's, never done again unasked"
+    assert read_session(tmp_path / "s").events
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

@@ -111,6 +111,26 @@ def test_each_seed_may_have_its_own_pretrained_weights(tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_run_goes_on_from_the_weights_it_began_with_only(tmp_path):
+    """Another file under the same name is another run; the same content in another folder is not."""
+    archive_file, folder = tmp_path / "a.npz", tmp_path / "run"
+    save(tiny_archive(3), archive_file)
+    starts = [tmp_path / name / "mine.safetensors" for name in ("first", "moved", "other")]
+    for start, seed in zip(starts, (3, 3, 4), strict=True):
+        start.parent.mkdir()
+        save_state(initial_state(seed), start)
+    first, moved, other = (LosoConfig(archive_file, folder, (0,), ADAPTING, (start,)) for start in starts)
+    run = run_loso(first)
+    np.testing.assert_array_equal(run_loso(moved).probabilities, run.probabilities)
+    named = r"'mine\.safetensors \(sha256 \w{12}\)'"
+    with pytest.raises(AtmeError, match=f"its init is {named} and not {named}; give another --out"):
+        run_loso(other)
+    missing = replace(first, init=(tmp_path / "none.onnx",), out=tmp_path / "new")
+    with pytest.raises(AtmeError, match=r"none\.onnx: cannot be read .*; give weights"):
+        run_loso(missing)
+    assert not missing.out.exists()
+
+
 def test_pretrained_weights_are_corrected_unless_steps_are_asked_for():
     assert recipe_for(True, None, None) == ADAPTING
     tuned = recipe_for(True, None, 7)

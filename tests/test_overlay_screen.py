@@ -25,6 +25,7 @@ INKS = [Ink(), Ink(grey=False), Ink(grey=False, ascii=True)]
 SIZES = [(80, 24), (120, 40), (60, 20), (200, 60)]
 STATES = [
     "watching",
+    "watching the nearest of 2 faces",
     "no face",
     "paused",
     "waiting for frames",
@@ -256,7 +257,7 @@ def test_no_color_leaves_no_colour(monkeypatch):
 @pytest.mark.parametrize("state", STATES)
 def test_only_what_needs_attention_is_filled_with_yellow(state):
     text = raw(screen(make_status(state=state, paused=state == "paused"), [], 80, 24), 80, 24)
-    calm = state in ("watching", "paused", "learning the face", "finished")
+    calm = state.startswith("watching") or state in ("paused", "learning the face", "finished")
     assert ("48;2;240;228;66" in text) is not calm
 
 

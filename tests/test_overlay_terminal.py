@@ -136,7 +136,7 @@ def test_closing_the_terminal_completes_the_records(terminal, short_clip, weight
     terminal.tmux("kill-pane", ";", "new-session", "-d", "sh")
     wait_for_the_end_of(process)
     about = json.loads((folder / "session.json").read_text())
-    assert about["end"] == "finished"
+    assert about["end"] == "terminal closed"
     session = read_session(folder)
     assert session.notes == ()
     assert len(session.motion) == about["frames"]

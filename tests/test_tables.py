@@ -16,7 +16,7 @@ import torch
 from test_datasets import CASME2_HEADER, casme2_row, frames, sheet
 from tiny_archive import tiny_archive
 
-from recognizer.backend import Backend
+from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme
 from training import feature_archive, grad_cam
@@ -368,18 +368,40 @@ def test_exported_weights_are_the_live_programs(tmp_path, run, portrait, moved):
 @pytest.mark.usefixtures("here")
 def test_scores_are_logged_as_folds_finish(archive_file, tmp_path, run):
     pytest.importorskip("tensorboard", reason="needs the tensorboard extra")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     folder, logs = tmp_path / "run", tmp_path / "logs"
     options = ("--model", "bi-woof", "--seeds", 1, "--workers", 1, "--tensorboard", logs)
     code, _, errors = run("loso", archive_file, "--out", folder, *options)
     assert code == 0, errors
-    events = EventAccumulator(str(logs))
-    events.Reload()
-    scores = events.Scalars("seed 0, finished subjects/UF1")
-    assert [point.step for point in scores] == [1, 2, 3]
+    scores = logged(logs, "seed 0, finished subjects/UF1")
+    assert [step for step, _ in scores] == [1, 2, 3]
     told = json.loads((folder / "results.json").read_text())["sets"]["all"]["scores"]["uf1"]["mean"]
-    assert scores[-1].value == pytest.approx(told)
+    assert scores[-1][1] == pytest.approx(told)
+
+
+def logged(folder: Path, name: str) -> list[tuple[int, float]]:
+    """(step, value) of every point of one curve."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [(point.step, point.value) for point in events.Scalars(name)]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("options", "points"), [(("--epochs", 3), 4), (("--init", "delivered"), 2)])
+def test_a_fit_is_logged_epoch_by_epoch_from_before_the_first(archive_file, tmp_path, run, options, points):
+    pytest.importorskip("tensorboard", reason="needs the tensorboard extra")
+    options = [DEFAULT_WEIGHTS if word == "delivered" else word for word in options]
+    out, logs = tmp_path / "mine.onnx", tmp_path / "logs"
+    code, _, errors = run("fit", archive_file, "--out", out, *options, "--tensorboard", logs)
+    assert code == 0, errors
+    loss, accuracy = (logged(logs, f"training samples/{name}") for name in ("cross-entropy", "accuracy"))
+    assert [step for step, _ in loss] == [step for step, _ in accuracy] == list(range(points))
+    assert loss[-1][1] < loss[0][1], "it has learnt from them"
+    archive = feature_archive.load(archive_file)
+    fitted = Backend(out).logits(archive.entire, archive.puzzled)
+    said = torch.from_numpy(fitted).log_softmax(1)[np.arange(len(archive)), archive.label]
+    assert loss[-1][1] == pytest.approx(-float(said.mean()), abs=0.02), "of the network that is kept"
 
 
 def test_a_missing_tensorboard_is_told_in_one_line(tmp_path, monkeypatch):

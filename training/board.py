@@ -13,7 +13,11 @@ from recognizer.errors import AtmeError
 from training.evaluate import score
 from training.feature_archive import FeatureArchive
 from training.folds import Fold
+from training.models.method import Predict
 from training.run_folder import FoldResult
+
+CHUNK = 500
+"""Samples that are predicted at once."""
 
 
 @contextmanager
@@ -60,3 +64,15 @@ class FoldLog:
             self._writer.add_scalar(f"seed {result.seed}, finished subjects/{name}", number, len(seen))
         self._writer.add_scalar(f"seed {result.seed}, each subject/accuracy", float(own.mean()), result.fold)
         self._writer.add_scalar(f"seed {result.seed}, each subject/seconds", result.seconds, result.fold)
+
+
+def log_fit(writer: Any, epoch: int, archive: FeatureArchive, network: Predict) -> None:
+    """Writes cross-entropy and accuracy of the samples that the network learns from: how far it is with them,
+    and nothing about unseen people."""
+    parts = [slice(start, start + CHUNK) for start in range(0, len(archive), CHUNK)]
+    probabilities = np.concatenate([network(archive.entire[part], archive.puzzled[part]) for part in parts])
+    said = probabilities[np.arange(len(archive)), archive.label]
+    loss = -np.log(np.maximum(said, 1e-9)).mean()
+    right = (probabilities.argmax(axis=1) == archive.label).mean()
+    writer.add_scalar("training samples/cross-entropy", loss, epoch)
+    writer.add_scalar("training samples/accuracy", right, epoch)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,14 @@ from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from training import feature_archive
 from training.correction import network_of, without_correction
-from training.engine import Recipe, multiplies_bfloat16, train
+from training.engine import Recipe, multiplies_bfloat16, predict, train
 from training.export import export
+from training.feature_archive import FeatureArchive
 from training.folds import Fold
 from training.loso import training_set
+from training.models.method import Predict
 from training.pretrain import FlipAveraged
+from training.stacked_model import State
 from training.weights import load_state, save_state
 
 REFUSED = 0.08
@@ -35,7 +40,20 @@ class Confidence:
     refusal: float = 0.0
 
 
-def fit(features: Path, out: Path, recipe: Recipe, init: Path | None, run: Path | None, command: str) -> None:
+Watch = Callable[[int, FeatureArchive, Predict], None]
+"""Called with the number of finished epochs (drawn batches and a correction are one), 0 before the first,
+with the samples and with the network as it is then; training hears nothing back."""
+
+
+def fit(
+    features: Path,
+    out: Path,
+    recipe: Recipe,
+    init: Path | None,
+    run: Path | None,
+    command: str,
+    watch: Watch = lambda epoch, archive, network: None,
+) -> None:
     """Trains on every sample of ``features`` and writes ``out``: .onnx for use, .safetensors for ``export``.
 
     ``run``: folder of a leave-one-subject-out run of the same recipe, from whose predictions of unseen
@@ -46,10 +64,15 @@ def fit(features: Path, out: Path, recipe: Recipe, init: Path | None, run: Path 
     if init is not None:
         start = out.with_suffix(".start.safetensors")
         save_state(without_correction(load_state(init)), start)
+
+    def told(epoch: int, states: list[State]) -> None:
+        watch(epoch, archive, partial(predict, states[0], flip_average=recipe.flip_average))
+
     try:
         rows = np.arange(len(archive))
-        whole = Fold("all", rows, rows[:0])
-        (state,) = train([training_set(archive, whole, 0, recipe, start)], recipe, half=multiplies_bfloat16())
+        item = training_set(archive, Fold("all", rows, rows[:0]), 0, recipe, start)
+        told(0, [item.start])
+        (state,) = train([item], recipe, half=multiplies_bfloat16(), watch=told)
     finally:
         if start is not None:
             start.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ from training.models.method import Fitting, Predict
 from training.models.registry import find
 from training.run_folder import FoldResult, RunFolder, Setting
 from training.stacked_model import State
-from training.weights import load_state, save_state
+from training.weights import load_state, named_with_digest, save_state
 
 FINE_TUNING = Recipe(steps=60, learning_rate=5e-4, balance=0.5, synthetic=1 / 3, flip_average=True)
 """From pre-trained weights: few batches, mildly balanced, a third of them synthetic."""
@@ -171,7 +171,7 @@ def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[s
         "features": config.features.name,
         "content_hash": content_hash(archive),
         "split_hash": split_hash(archive),
-        "init": ", ".join(file.name for file in config.init) or "none",
+        "init": ", ".join(map(named_with_digest, config.init)) or "none",
         "precision": "bfloat16 products" if half else "float32",
         "show_leak": config.show_leak,
         "grad_cam": config.grad_cam,

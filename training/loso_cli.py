@@ -13,6 +13,8 @@ from recognizer.errors import AtmeError
 
 if TYPE_CHECKING:
     from training.engine import Recipe
+    from training.feature_archive import FeatureArchive
+    from training.models.method import Predict
 
 
 def register(app: typer.Typer) -> None:
@@ -114,8 +116,14 @@ def fit(
     calibrate: Annotated[
         Path | None, typer.Option(help="Run folder of `atme-train loso`: sets temperature and refusal.")
     ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also log loss and accuracy to this folder after every epoch.")
+    ] = None,
 ) -> None:
     """Train on all samples, for use: `atme live --weights` takes the result."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from training.board import board, log_fit
     from training.fit import fit as run
 
     command = f"atme-train fit {features.name} --out {out.name}"
@@ -124,7 +132,18 @@ def fit(
             command += f" --{name} {value.name if isinstance(value, Path) else value}"
     if not out.parent.is_dir():
         raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
-    run(features, out, recipe_for(init is not None, epochs, steps), init, calibrate, command)
+    recipe = recipe_for(init is not None, epochs, steps)
+    rounds = None if recipe.steps or recipe.correction else recipe.epochs  # only their end is told of
+    columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with board(tensorboard) as writer, Progress(*columns) as bar:
+        task = bar.add_task("epochs", total=rounds)
+
+        def watch(epoch: int, archive: FeatureArchive, network: Predict) -> None:
+            bar.update(task, completed=epoch, total=rounds or epoch or None)
+            if writer is not None:
+                log_fit(writer, epoch, archive, network)
+
+        run(features, out, recipe, init, calibrate, command, watch)
     print(f"{out}: trained on {features.name}")
 
 

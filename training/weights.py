@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def save_state(state: State, path: Path) -> None:
         save_file({name: value.contiguous() for name, value in state.items()}, path)
     except (OSError, SafetensorError) as error:
         raise AtmeError(f"{path}: cannot be written ({error})") from None
+
+
+def named_with_digest(path: Path) -> str:
+    """``mine.onnx (sha256 0123456789ab)``: tells files of one name apart. AtmeError without a file."""
+    try:
+        return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]})"
+    except OSError as error:
+        raise AtmeError(
+            f"{path}: cannot be read ({error.strerror}); give weights (.safetensors or .onnx)"
+        ) from None
 
 
 def load_state(path: Path) -> State:

@@ -14,7 +14,7 @@ from rich.live import Live
 
 from recognizer.native_log import native_log
 from stream.event import MicroExpression
-from stream.interrupts import let_go_of_stdout, stop_requests
+from stream.interrupts import STOPPED, TERMINAL_CLOSED, let_go_of_stdout, stop_requests
 from stream.live_session import LiveSession
 from stream.overlay.controls import Controls, Reach
 from stream.overlay.half_blocks import ink_of
@@ -56,11 +56,12 @@ def run_overlay(
         next_refresh = time.monotonic()
         while session.running:
             keys = pressed_keys().lower()
-            if "q" in keys or ((stop_requested() or not watched) and not stopping):
+            why = stop_requested() or ("" if watched else TERMINAL_CLOSED)
+            if "q" in keys or (why and not stopping):
                 if stopping:
                     return
                 stopping = True
-                session.stop()
+                session.stop(why or STOPPED)
             for key in keys:
                 controls.press(key)
             if time.monotonic() >= next_refresh:

@@ -25,8 +25,9 @@ from stream.status import Status
 
 CURVE_S = 8.0
 """Seconds of motion that the curve shows."""
-CALM_STATES = frozenset({"watching", "learning the face", "finished", "stopping"})
-"""Every other state needs the user's attention."""
+CALM_STATES = ("watching", "learning the face", "finished", "stopping")
+"""How the states begin in which all is well ("watching the nearest of 2 faces"); every other one needs the
+user's attention."""
 CURVE = "#0072b2"
 ABOVE_THRESHOLD = f"bold {WARNING}"
 ALARM = "bold #000000 on #f0e442"
@@ -230,7 +231,7 @@ def _state(status: Status, width: int, extras: Extras) -> Text:
     words, style = one_line(status.state), ALARM
     if status.paused:
         line, style = " ‖ paused: nothing is seen until you resume", "bold reverse"
-    elif words not in CALM_STATES:
+    elif not words.startswith(CALM_STATES):
         line = f" ! {words}"
     elif extras.dropped_lately:
         noun = "frame" if extras.dropped_lately == 1 else "frames"

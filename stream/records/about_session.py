@@ -47,6 +47,11 @@ class Observed(Protocol):
         """What the source wants the user to know."""
         ...
 
+    @property
+    def end(self) -> str:
+        """How it ended."""
+        ...
+
     def status(self) -> Status:
         """A snapshot of the counters."""
         ...
@@ -82,10 +87,10 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
 def at_end(session: Observed, latencies_ms: Sequence[float], error: BaseException | None) -> dict[str, Any]:
     """What is known after the last frame; ``error`` is what ended the session, if anything did."""
     status = session.status()
-    failed = error is not None and not isinstance(error, KeyboardInterrupt)
+    failed = error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit))
     return {
         "ended": utc_now(),
-        "end": f"failed: {error}" if failed else "finished",
+        "end": f"failed: {error}" if failed else session.end,
         "monotonic_origin": session.source.origin,
         "frames": status.frames,
         "frames_dropped": status.dropped,

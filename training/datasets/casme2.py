@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.disk import check_root, find_frames, find_sheet, inside
+from training.datasets.coded_clips import load_clips
 from training.datasets.sample import Loaded, finished
-from training.datasets.settle import Annotation, settle_all
-from training.datasets.sheet import Row, read_sheet, whole
+from training.datasets.settle import Annotation
+from training.datasets.sheet import Row, whole
 
 DATABASE = "casme2"
 SHEET = "CASME2-coding-20140508.xlsx"
@@ -34,15 +34,16 @@ def load(root: Path) -> Loaded:
 
 def annotated(root: Path) -> Loaded:
     """The same with others among the samples, for sets that bring labels of their own."""
-    check_root(root)
-    path, notes = find_sheet(root, r"CASME2-coding.*\.xlsx", SHEET)
-    rows = read_sheet(path, COLUMNS)
-    if len(rows) != ROWS:
-        notes.append(f"{path.name} has {len(rows)} rows, the release has {ROWS}")
-    home = find_frames(root, r"sub\d\d", "sub01/EP02_01f/img46.jpg")
-    annotations = [_annotation(row) for row in rows]
-    samples, problems = settle_all((a, inside(home, a.subject, a.clip)) for a in annotations)
-    return Loaded(tuple(samples), tuple(problems), tuple(notes))
+    return load_clips(
+        root,
+        _annotation,
+        sheet=SHEET,
+        versions=r"CASME2-coding.*\.xlsx",
+        columns=COLUMNS,
+        rows=ROWS,
+        subjects=r"sub\d\d",
+        example="sub01/EP02_01f/img46.jpg",
+    )
 
 
 def subject_name(written: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.disk import check_root, find_frames, find_sheet, inside
+from training.datasets.coded_clips import load_clips
 from training.datasets.sample import Loaded, finished
-from training.datasets.settle import Annotation, settle_all
-from training.datasets.sheet import Row, read_sheet, whole
+from training.datasets.settle import Annotation
+from training.datasets.sheet import Row, whole
 
 DATABASE = "samm"
 SHEET = "SAMM_Micro_FACS_Codes_v2.xlsx"
+VERSIONS = r"SAMM_(.*_)?Micro_FACS_Codes.*\.xlsx"
 PAGE = "MICRO_ONLY"
 ROWS = 159
 FPS = 200.0
@@ -35,15 +36,17 @@ def load(root: Path) -> Loaded:
 
 def annotated(root: Path) -> Loaded:
     """The same with others among the samples, for sets that bring labels of their own."""
-    check_root(root)
-    path, notes = find_sheet(root, r"SAMM_(.*_)?Micro_FACS_Codes.*\.xlsx", SHEET)
-    rows = read_sheet(path, COLUMNS, PAGE)
-    if len(rows) != ROWS:
-        notes.append(f"{path.name} has {len(rows)} rows, the release has {ROWS}")
-    home = find_frames(root, r"\d{3}", "006/006_1_2/006_05562.jpg")
-    annotations = [_annotation(row) for row in rows]
-    samples, problems = settle_all((a, inside(home, a.subject, a.clip)) for a in annotations)
-    return Loaded(tuple(samples), tuple(problems), tuple(notes))
+    return load_clips(
+        root,
+        _annotation,
+        sheet=SHEET,
+        versions=VERSIONS,
+        columns=COLUMNS,
+        rows=ROWS,
+        subjects=r"\d{3}",
+        example="006/006_1_2/006_05562.jpg",
+        page=PAGE,
+    )
 
 
 def subject_name(written: str) -> str:

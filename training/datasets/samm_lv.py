@@ -69,7 +69,7 @@ def _movement(
 def _emotions(root: Path) -> dict[str, str]:
     """File name → emotion, from the sheet of SAMM; empty without it."""
     try:
-        path, _ = find_sheet(root, r"SAMM_(.*_)?Micro_FACS_Codes.*\.xlsx", samm.SHEET)
+        path, _ = find_sheet(root, samm.VERSIONS, samm.SHEET)
     except AtmeError:
         return {}
     rows = read_sheet(path, samm.COLUMNS, samm.PAGE)

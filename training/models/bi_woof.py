@@ -1,7 +1,8 @@
-"""Bi-WOOF: bi-weighted oriented optical flow (Liong, See, Wong, Phan 2018, arXiv:1606.01721), hand-crafted.
+"""Bi-WOOF: bi-weighted oriented optical flow, hand-crafted (Liong, See, Wong, Phan 2018).
 
-Each of 5×5 blocks of the face gives a histogram of flow directions in which every pixel counts by its
-magnitude (the local weight); the whole histogram counts by the block's mean strain (the global weight).
+DOI 10.1016/j.image.2017.11.006. Each of 5×5 blocks of the face gives a histogram of flow directions in which
+every pixel counts by its magnitude (the local weight); the whole histogram counts by the block's mean strain
+(the global weight).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""OFF-ApexNet: horizontal and vertical flow in a stream each (Gan et al. 2019, arXiv:1805.08699)."""
+"""OFF-ApexNet: a stream each for horizontal and vertical flow (Gan et al. 2019).
+
+DOI 10.1016/j.image.2019.02.005; two convolutions a stream, then two fully connected layers.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Network:
     name: str
     title: str
     source: str
-    """The paper: arXiv number, DOI or pages."""
+    """The paper: DOI or pages."""
     build: Callable[[], nn.Module]
     takes: tuple[str, ...] = ("entire",)
     """Which features go in, in order: ``entire``, ``puzzled``."""

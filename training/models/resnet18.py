@@ -1,4 +1,4 @@
-"""ResNet-18 (He et al. 2016, arXiv:1512.03385), untrained, for three classes."""
+"""ResNet-18 (He et al. 2016, DOI 10.1109/CVPR.2016.90), untrained, for three classes."""
 
 from __future__ import annotations
 

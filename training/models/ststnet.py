@@ -1,4 +1,4 @@
-"""STSTNet: three shallow streams side by side (Liong et al. 2019, arXiv:1902.03634)."""
+"""STSTNet: three shallow streams side by side (Liong et al. 2019, DOI 10.1109/FG.2019.8756567)."""
 
 from __future__ import annotations
 
