@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -29,8 +31,7 @@ def networks(count: int) -> list[DualAtme]:
 
 def in_pairs(x: torch.Tensor) -> Inputs:
     """(N, B, 3, 28, 28) → what the first block reads."""
-    n, models = x.shape[:2]
-    values = x.permute(0, 3, 4, 1, 2).reshape(n, 28, 14, 2, models, 3).transpose(3, 4).flatten(3)
+    values = x.permute(1, 0, 3, 4, 2).reshape(x.shape[1], x.shape[0], 28, 14, 6)
     flat = x.permute(1, 2, 0, 3, 4).flatten(2)
     covariance = torch.stack([torch.cov(rows, correction=0) for rows in flat])
     return Inputs(values, flat.mean(dim=2), covariance)
@@ -44,10 +45,12 @@ def batch_of(entire: torch.Tensor, puzzled: torch.Tensor, valid: torch.Tensor | 
     return Batch(in_pairs(both), in_pairs(pooled(both)), torch.ones(*entire.shape[:2], PLAIN.hidden), valid)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("count", [1, 3])
-def test_forward_and_backward_equal_the_plain_network(count):
+def test_forward_and_backward_equal_the_plain_network(count, compiled):
     models = networks(count)
-    stacked = StackedModels([model.state_dict() for model in models], PLAIN, torch.device("cpu"))
+    states = [model.state_dict() for model in models]
+    stacked = StackedModels(states, PLAIN, torch.device("cpu"), compiled=compiled)
     entire, puzzled = torch.rand(2, 12, count, 3, 28, 28) * 2 - 1
     label = torch.randint(0, 3, (12, count))
 
@@ -120,6 +123,20 @@ def test_left_out_samples_change_nothing():
         torch.testing.assert_close(found[name][1], value[0], atol=1e-5, rtol=1e-5)
 
 
+def test_a_compiled_network_is_the_same_to_the_bit_in_any_company():
+    states = [model.state_dict() for model in networks(3)]
+    batch = batch_of(*(torch.rand(2, 8, 3, 3, 28, 28) * 2 - 1))
+    second = [1, 4]  # face and puzzle of the second model among three faces and three puzzles
+    inputs = [
+        Inputs(x.values[second], x.mean[second], x.covariance[second]) for x in (batch.features, batch.pooled)
+    ]
+    together = StackedModels(states, PLAIN, torch.device("cpu"), compiled=True)._bi_inceptions(batch)
+    alone = StackedModels(states[1:2], PLAIN, torch.device("cpu"), compiled=True)
+    found = alone._bi_inceptions(Batch(*inputs, batch.dropout[:, 1:2], None))
+    for one, three in zip(found, together, strict=True):
+        assert torch.equal(one[:, :, :, 0], three[:, :, :, 1])
+
+
 def test_states_come_out_as_they_went_in():
     models = networks(2)
     stacked = StackedModels([model.state_dict() for model in models], PLAIN, torch.device("cpu"))
@@ -129,12 +146,14 @@ def test_states_come_out_as_they_went_in():
             torch.testing.assert_close(state[name], value, atol=1e-6, rtol=0)
 
 
-def test_half_precision_stays_close():
+@pytest.mark.parametrize("compiled", [False, True])
+def test_half_precision_stays_close(compiled):
     states = [model.state_dict() for model in networks(1)]
-    entire, puzzled = torch.rand(2, 32, 1, 3, 28, 28) * 2 - 1
+    batch = batch_of(*(torch.rand(2, 32, 1, 3, 28, 28) * 2 - 1))
+    bits = [replace(x, values=x.values.bfloat16()) for x in (batch.features, batch.pooled)]
     exact, rough = (
-        StackedModels(states, PLAIN, torch.device("cpu"), half).forward(batch_of(entire, puzzled))[0]
-        for half in (False, True)
+        StackedModels(states, PLAIN, torch.device("cpu"), half, compiled).forward(given)[0]
+        for half, given in ((False, batch), (True, Batch(*bits, batch.dropout, None)))
     )
     assert 0 < (exact - rough).abs().max() < 0.05 * exact.std() + 0.02
 

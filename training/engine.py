@@ -98,7 +98,7 @@ def train(
     if any(len(plan) != steps for plan in plans):
         raise ValueError("all sets of one call must take the same number of steps")
     config, place = ModelConfig(), torch.device(device)
-    models = StackedModels([item.start for item in sets], config, place, half)
+    models = StackedModels([item.start for item in sets], config, place, half, compiled=place.type == "cpu")
     feed = _Feed(sets, plans, config, place, torch.bfloat16 if half else torch.float32)
     optimizer = torch.optim.Adam(
         list(models.parameters.values()), lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True
@@ -222,18 +222,20 @@ class Bank:
     def __init__(self, features: Tensor, dtype: torch.dtype) -> None:
         """features (samples, 2, 3, 28, 28) uint8."""
         values = normalise(features)
-        pairs = values.view(-1, 2, 3, 28, 14, 2).permute(0, 3, 4, 1, 5, 2).flatten(4)
-        self._values = pairs.to(dtype).contiguous()  # (samples, 28, 14, 2, 2·3)
+        pairs = values.view(-1, 3, 28, 14, 2).permute(0, 2, 3, 4, 1).flatten(3)
+        self._values = pairs.to(dtype).contiguous()  # (2·samples, 28, 14, 2·3), face and puzzle in turn
         values = values.flatten(3)
         self._mean = values.mean(dim=3)
         self._second = values @ values.mT / values.shape[3]
 
     def __call__(self, rows: Tensor, valid: Tensor | None) -> Inputs:
         """Inputs of the samples ``rows`` (N, M)."""
-        n, models = rows.shape
-        values = self._values[rows].permute(0, 2, 3, 4, 1, 5).reshape(n, 28, 14, 2 * models * 6)
+        puzzle = torch.arange(2, device=rows.device)[:, None, None]
+        values = self._values[(2 * rows.T + puzzle).flatten(0, 1)]
         share = (
-            torch.full_like(rows, 1 / n, dtype=torch.float32) if valid is None else valid / valid.sum(dim=0)
+            torch.full_like(rows, 1 / len(rows), dtype=torch.float32)
+            if valid is None
+            else valid / valid.sum(dim=0)
         )
         mean = torch.einsum("nm,nmbc->bmc", share, self._mean[rows]).flatten(0, 1)
         second = torch.einsum("nm,nmbcd->bmcd", share, self._second[rows]).flatten(0, 1)
