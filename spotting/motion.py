@@ -130,6 +130,8 @@ class MotionSample:
     """How far the head leans, radians; the angle of the line through the eyes."""
     faces: int = 1
     """Faces in the picture when it was last searched; the nearest is followed."""
+    sides: tuple[float, ...] = ()
+    """Displacement of each of ``SIDES``, right and down in turn: what ``regions`` are lengths of."""
 
 
 NO_FACE = dict.fromkeys(REGIONS, 0.0)
@@ -168,7 +170,10 @@ class MotionMeter:
         seen = seen or self.look(time, image)
         if seen.landmarks is None:
             self.reset()
-            return MotionSample(frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0, faces=0)
+            still = (0.0,) * (2 * len(SIDES))
+            return MotionSample(
+                frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0, faces=0, sides=still
+            )
         pose = self._carried(seen.landmarks, seen.fresh)
         pose, picture, moved = self._compare(image, pose)
         self._pose = pose
@@ -199,6 +204,7 @@ class MotionMeter:
             eyes_y=float(outline[0, 1]),
             roll=float(np.arctan2(-pose[1, 0], pose[0, 0])),
             faces=seen.faces,
+            sides=tuple(moved.ravel().tolist()),
         )
 
     def _carried(self, landmarks: Landmarks, fresh: bool) -> npt.NDArray[np.float64]:
@@ -312,6 +318,14 @@ def _by_region(moved: npt.NDArray[np.float64]) -> dict[str, float]:
     both = np.hypot(*(_MIRROR * moved[_LEFT] + moved[_RIGHT]).T) / 2
     further = np.maximum(*(np.hypot(*moved[side].T) for side in (_LEFT, _RIGHT)))
     return dict(zip(REGIONS, (_GAIN * np.maximum(both, _ONE_SIDE * further)).tolist(), strict=True))
+
+
+def mirrored_sides() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Order and signs that turn ``MotionSample.sides`` into those of the face's mirror image."""
+    other = np.arange(len(SIDES))
+    other[_LEFT], other[_RIGHT] = _RIGHT, _LEFT
+    order = np.stack([2 * other, 2 * other + 1], axis=1).ravel()
+    return order, np.tile(_MIRROR, len(SIDES)).astype(np.float32)
 
 
 def alignment(landmarks: Landmarks) -> npt.NDArray[np.float64]:

@@ -6,6 +6,7 @@ Everything is told from the samples around the movement, so nothing here looks a
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,11 @@ class Refusal:
         self._samples: deque[MotionSample] = deque()
         self._talked = -np.inf
 
+    @property
+    def samples(self) -> Sequence[MotionSample]:
+        """Those of the last seconds."""
+        return self._samples
+
     def see(self, sample: MotionSample) -> None:
         """The next sample."""
         self._samples.append(sample)
@@ -64,7 +70,7 @@ class Refusal:
             self._samples.popleft()
 
     def reason_against(self, movement: Candidate, reason: str | None = None) -> str | None:
-        """Why it is turned away; None where it counts. ``reason``: one that is known already."""
+        """Why the rules turn it away; None where it counts. ``reason``: one that is known already."""
         during = self._between(movement.onset, movement.offset)
         talk = self._is_talk(movement, during)
         if talk:
@@ -78,17 +84,20 @@ class Refusal:
             return "macro"
         if movement.duration * 1000 < config.min_duration_ms:
             return "too short"
-        if self._blinked(movement):
-            return "blink"
         head = [sample.head for sample in self._around(movement, config.head_margin_ms)]
         if max(head) - min(head) > config.max_head:
             return "head motion"
+        return self.spoilt(movement)
+
+    def spoilt(self, movement: Candidate) -> str | None:
+        """What is plain without further judgement: a blink, a hand before the face, the light."""
+        config = self._config
+        if self._blinked(movement):
+            return "blink"
         if movement.peak > config.max_motion:
             return "too strong"
-        light = [sample.brightness for sample in during]
-        if max(light) - min(light) > config.max_light * max(light):
-            return "light"
-        return None
+        light = [sample.brightness for sample in self._between(movement.onset, movement.offset)]
+        return "light" if max(light) - min(light) > config.max_light * max(light) else None
 
     def _between(self, start: float, end: float) -> list[MotionSample]:
         found = [sample for sample in self._samples if start <= sample.time <= end]

@@ -3,19 +3,21 @@
 A movement begins when the signal crosses a threshold above its usual level. It is decided when the signal
 has fallen back, or, where it falls slowly, when its end can be foreseen; only then, with the peak known, are
 onset and offset read off the curve. Nothing looks ahead: ``Candidate.decided`` is the time of the decision.
-Whether the movement counts is for ``spotting.refusal`` to say.
+Whether the movement counts is for ``spotting.judge`` to say, a small network, or for the rules of
+``spotting.refusal`` alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from spotting.candidate import Candidate, Rejection
+from spotting.judge import Judge, Verdict
 from spotting.motion import MotionSample
 from spotting.refusal import Refusal, RefusalConfig
 
@@ -24,10 +26,14 @@ from spotting.refusal import Refusal, RefusalConfig
 class SpotterConfig(RefusalConfig):
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
-    min_motion: float = 0.28
+    min_motion: float = 0.18
     """Least threshold: what the flow can still tell from nothing on a clean picture."""
-    sensitivity: float = 2.3
+    sensitivity: float = 1.75
     """Threshold as a multiple of the signal's usual level; lower finds more, and more that is not there."""
+    likely: float = 0.6
+    """A movement that is over counts where the judge gives this chance of a micro-expression or more."""
+    sure: float = 0.9
+    """One that is still falling counts already where it gives this chance."""
     fallen: float = 0.5
     """A movement is over when the signal has fallen to this part of its peak."""
     patience_ms: float = 100.0
@@ -47,6 +53,13 @@ _SUMMIT = 0.95
 """What is above this part of the peak cannot be told from it."""
 _BEGUN = 0.8
 """A fall has begun when the signal is under this part of its peak."""
+_JUDGED = 0.9
+"""From here on a movement that falls is shown to the judge."""
+_JUDGE_AGAIN_S = 0.015
+"""No more often than this: more frames a second must not mean more chances."""
+
+RULES = SpotterConfig(min_motion=0.28, sensitivity=2.3)
+"""Settings with which the rules alone do best: they turn less away, so less may come to them."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +88,15 @@ class _Shape:
 
 
 class Spotter:
-    """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings."""
+    """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings.
 
-    def __init__(self, config: SpotterConfig | None = None) -> None:
-        self.config = config or SpotterConfig()
+    With a ``judge`` the network says what counts; without one the rules do, which need no ``sides`` in the
+    samples and can be read off the settings.
+    """
+
+    def __init__(self, config: SpotterConfig | None = None, judge: Judge | None = None) -> None:
+        self.config = config or (SpotterConfig() if judge else RULES)
+        self._judge = judge
         self.reset()
 
     def reset(self) -> None:
@@ -93,6 +111,7 @@ class Spotter:
         self._refusal = Refusal(self.config)
         self._since: float | None = None
         self._active_since: float | None = None
+        self._judged = -math.inf
         self._armed = False
         self._ready = False
 
@@ -179,6 +198,8 @@ class Spotter:
         waited = point.sample.time - shape.full > self.config.patience_ms / 1000
         if over or (waited and shape.height < _BEGUN and self._movement().duration < longest):
             return self._finish()
+        if self._judge and shape.height < _JUDGED and point.sample.time - self._judged > _JUDGE_AGAIN_S:
+            return self._finish_if_sure(self._judge)
         return []
 
     def _shape(self) -> _Shape:
@@ -240,9 +261,46 @@ class Spotter:
         longest = 2 * abs(low[0] - apex.time)
         return float(np.clip(low[0] + step, apex.time - longest, apex.time + longest))
 
+    def _finish_if_sure(self, judge: Judge) -> list[Candidate]:
+        """Decides a movement that is still falling where it is plain what it is."""
+        movement = self._movement()
+        self._judged = movement.decided
+        verdict = judge(movement, self._refusal.samples)
+        if verdict.probability < self.config.sure or self._refusal.spoilt(movement):
+            return []
+        return self._done(self._put_right(movement, verdict), None)
+
     def _finish(self, reason: str | None = None) -> list[Candidate]:
         movement = self._movement()
-        reason = self._refusal.reason_against(movement, reason)
+        if self._judge is None:
+            return self._done(movement, self._refusal.reason_against(movement, reason))
+        reason = reason or self._refusal.spoilt(movement)
+        if reason is None:
+            verdict = self._judge(movement, self._refusal.samples)
+            if verdict.probability >= self.config.likely:
+                movement = self._put_right(movement, verdict)
+            else:
+                reason = verdict.reason
+        return self._done(movement, reason)
+
+    def _put_right(self, movement: Candidate, verdict: Verdict) -> Candidate:
+        """The movement with the judge's times for its onset, apex and offset."""
+        points = list(self._points)
+        times = verdict.onset, verdict.apex, verdict.offset
+        onset_frame, apex_frame, offset_frame = (_nearest(points, time) for time in times)
+        if not onset_frame < apex_frame:  # the pair that is recognised must be two pictures
+            return movement
+        return replace(
+            movement,
+            onset=verdict.onset,
+            apex=verdict.apex,
+            offset=verdict.offset,
+            onset_frame=onset_frame,
+            apex_frame=apex_frame,
+            offset_frame=max(offset_frame, apex_frame),
+        )
+
+    def _done(self, movement: Candidate, reason: str | None) -> list[Candidate]:
         self._active_since = None
         # What has been decided is not looked at again: the next movement starts from here.
         self._points.clear()

@@ -23,6 +23,7 @@ from recognizer.face import NoFaceError
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
 from spotting.face_tracker import Sighting
+from spotting.judge import Judge
 from spotting.motion import MotionMeter
 from spotting.spotter import Spotter
 from stream.capture import Capture
@@ -73,7 +74,7 @@ class Session:
             source.close()
             raise
         self._meter = MotionMeter(settings.motion)
-        self._spotter = Spotter(settings.spotter)
+        self._spotter = Spotter(settings.spotter, Judge())
         self._gaps = GapFinder()
         self._ring = RingBuffer(
             source.size,

@@ -93,6 +93,7 @@ def _sense(settings: Settings) -> list[tuple[bool, str]]:
         (spotter.min_motion > 0, "spotter.min_motion must be above 0"),
         (spotter.foot < spotter.shoulder < 1, "spotter.foot must be below spotter.shoulder (below 1)"),
         (spotter.fallen < 1, "spotter.fallen must be below 1"),
+        (0 <= spotter.likely <= 1, "spotter.likely is a chance, from 0 to 1"),
         (
             spotter.min_duration_ms < spotter.max_duration_ms,
             "spotter.min_duration_ms must be below spotter.max_duration_ms",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from motion_curves import Bump, at_rate, blind, irregular, samples, spot
 
 from spotting import Spotter, SpotterConfig
+from spotting.spotter import RULES
 
 BUMP = Bump(2.0, 2.15, 2.32)
 RATES = [25, 30, 50, 60, 100, 120, 200]
@@ -73,7 +74,7 @@ def test_times_are_near_the_truth_and_in_order(fps):
     assert found.onset_frame < found.apex_frame < found.offset_frame
     assert found.region == "lip corners"
     assert found.peak == pytest.approx(BUMP.height, rel=0.15)
-    assert found.score == pytest.approx(found.peak / SpotterConfig().min_motion)
+    assert found.score == pytest.approx(found.peak / RULES.min_motion)
 
 
 @settings(max_examples=60, deadline=None)
@@ -371,7 +372,7 @@ def test_the_threshold_rises_with_the_usual_level(level):
 
     spotter = Spotter()
     assert spot(spotter, samples(at_rate(60), noise=0.1 * level, change=grainy)) == []
-    assert spotter.threshold == pytest.approx(max(SpotterConfig().min_motion, 2.3 * level))
+    assert spotter.threshold == pytest.approx(max(RULES.min_motion, 2.3 * level))
     strong = Bump(2.0, 2.15, 2.32, height=6 * level)
     lenient = Spotter(SpotterConfig(max_motion=10))
     found = only(spot(lenient, samples(at_rate(60), strong, change=grainy)))

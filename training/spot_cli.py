@@ -1,8 +1,9 @@
-"""The commands ``atme-train spot-benchmark`` and ``atme-train spot-evaluate``."""
+"""The commands ``atme-train spot-benchmark``, ``spot-evaluate`` and ``spot-fit``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to ``atme-train``."""
     app.command(name="spot-benchmark")(spot_benchmark)
     app.command(name="spot-evaluate")(spot_evaluate)
+    app.command(name="spot-fit")(spot_fit)
 
 
 WorkersOption = Annotated[int, typer.Option(min=1, help="Worker processes.")]
@@ -39,6 +41,37 @@ def spot_benchmark(
     print(f"{out}: measure it with atme-train spot-evaluate {out}")
 
 
+def spot_fit(
+    root: Annotated[Path, typer.Argument(help="A benchmark's folder; never one that is measured on.")],
+    out: Annotated[Path, typer.Option(help="The judge's weights to write (.onnx).")],
+    seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
+    workers: WorkersOption = 1,
+) -> None:
+    """Train the spotter's judge, which tells micro-expressions from all else that moves, on clips."""
+    from recognizer.native_log import native_log
+    from training.spot_evaluate import read_benchmark
+    from training.spot_fit import FitConfig, export, fit
+    from training.spot_signal import measured
+    from training.spot_snapshots import Snapshot, looked_at, stack
+
+    videos, cache = read_benchmark(root), root / ".signals"
+    count = len(videos)
+    parts: dict[int, list[Snapshot]] = {}
+    with native_log():
+        _advance("measuring motion", ((done, count) for done in measured(videos, cache, workers)))
+        _advance("looking at movements", ((done, count) for done in looked_at(videos, cache, workers, parts)))
+    seen = [snapshot for index in range(count) for snapshot in parts[index]]
+    with _bar("training") as progress:
+        panel = fit(stack(seen), FitConfig(seed=seed), progress)
+    faces = ", ".join(sorted({str(video.conditions["face"]) for video in videos}))
+    about = {
+        "trained_on": f"{count} rendered clips of {faces}; {len(seen)} views of movements",
+        "command": f"atme-train spot-fit {root.name} --out {out.name} --seed {seed}",
+    }
+    export(panel, about, out)
+    print(f"{out}: measure it with atme-train spot-evaluate OTHER --judge {out}")
+
+
 def spot_evaluate(
     root: Annotated[Path, typer.Argument(help="A benchmark's folder, or a data set's with --dataset.")],
     dataset: Annotated[
@@ -49,12 +82,16 @@ def spot_evaluate(
     submission: Annotated[Path | None, typer.Option(help="Also write the MEGC submission (.csv).")] = None,
     label: Annotated[int, typer.Option(min=0, help="Label this many hits, for STRS; 0: none.")] = 0,
     signals: Annotated[Path | None, typer.Option(help="Keep curves here; default ROOT/.signals.")] = None,
+    judge: Annotated[
+        Path | None, typer.Option(help="The judge's weights (spot-fit); default: those delivered.")
+    ] = None,
     workers: WorkersOption = 1,
 ) -> None:
-    """Measure the spotter: F1, false alarms, apex error, decision delay, STRS, beside two baselines."""
+    """Measure the spotter: F1, false alarms, apex error, decision delay, STRS, beside three baselines."""
     from rich.console import Console
 
     from recognizer.native_log import native_log
+    from spotting.judge import DEFAULT_JUDGE, Judge
     from training import spot_plots, spot_report
     from training.spot_evaluate import CAUSAL, outcomes, read_videos
     from training.spot_evaluate import submission as megc
@@ -67,7 +104,7 @@ def spot_evaluate(
     with native_log():
         count = len(loaded.videos)
         _advance("measuring motion", ((done, count) for done in measured(loaded.videos, kept, workers)))
-        results = list(outcomes(loaded.videos, kept))
+        results = list(outcomes(loaded.videos, kept, Judge(judge or DEFAULT_JUDGE)))
         labelled = label_outcomes([result[CAUSAL] for result in results], label, _advance) if label else None
     report = spot_report.make_report(results, labelled)
     if json:
@@ -93,11 +130,18 @@ def _write(path: Path, text: str) -> None:
 
 def _advance(what: str, steps: Iterable[tuple[int, int]]) -> None:
     """Runs through (done, of how many) with a progress bar on the terminal."""
+    with _bar(what) as progress:
+        for done, total in steps:
+            progress(done, total)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on the terminal; what it gives is called with (done, of how many)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=None)
-        for done, total in steps:
-            bar.update(task, completed=done, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
-from spotting.spotter import Spotter, SpotterConfig
+from spotting.judge import Judge
+from spotting.spotter import Spotter
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
 from training.spot_baselines import frame_difference, half_length, whole_video
 from training.spot_benchmark import quality, read_index
 from training.spot_score import Outcome, SpotScore, score
 from training.spot_signal import Signal, signal_of
 
-CAUSAL, WHOLE, DIFFERENCE = "causal", "whole video", "frame difference"
-SPOTTERS = (CAUSAL, WHOLE, DIFFERENCE)
+CAUSAL, RULED, WHOLE, DIFFERENCE = "causal", "causal, by rules", "whole video", "frame difference"
+SPOTTERS = (CAUSAL, RULED, WHOLE, DIFFERENCE)
 
 
 def read_videos(root: Path, dataset: str | None) -> LoadedVideos:
@@ -51,23 +52,22 @@ def _movement(row: dict[str, Any]) -> Movement:
     return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 
-def spot(video: LongVideo, signal: Signal, config: SpotterConfig | None = None) -> Outcome:
-    """The live program's spotter on a measured signal."""
-    spotter = Spotter(config)
+def spot(video: LongVideo, signal: Signal, judge: Judge | None) -> Outcome:
+    """The live program's spotter on a measured signal; without a judge, by rules."""
+    spotter = Spotter(judge=judge)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
     return Outcome(video, signal.minutes, tuple(found), tuple(spotter.rejections))
 
 
-def outcomes(
-    videos: Sequence[LongVideo], cache_folder: Path, config: SpotterConfig | None = None
-) -> Iterator[dict[str, Outcome]]:
+def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> Iterator[dict[str, Outcome]]:
     """For each recording, what every spotter of ``SPOTTERS`` makes of it."""
     k = half_length(videos)
     for video in videos:
         signal = signal_of(video, cache_folder)
         yield {
-            CAUSAL: spot(video, signal, config),
+            CAUSAL: spot(video, signal, judge),
+            RULED: spot(video, signal, None),
             WHOLE: Outcome(video, signal.minutes, tuple(whole_video(signal, k))),
             DIFFERENCE: Outcome(video, signal.minutes, tuple(frame_difference(signal, k))),
         }

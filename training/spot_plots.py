@@ -21,7 +21,7 @@ AXES = {
     "drift": "slow drift of the head, pixels (gestures too above 0)",
     "crf": "compression: H.264 constant rate factor",
 }
-COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#c06a1f", "#999999"), strict=True))
+COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#6fb3b8", "#c06a1f", "#999999"), strict=True))
 KINDS = {
     "micro": "#0b6e75",
     "macro": "#c06a1f",
@@ -52,12 +52,10 @@ def plot_conditions(report: SpotReport, folder: Path) -> list[Path]:
     return made
 
 
-def plot_timeline(
-    outcome: Outcome, signal: Signal, folder: Path, config: SpotterConfig | None = None
-) -> Path:
+def plot_timeline(outcome: Outcome, signal: Signal, folder: Path) -> Path:
     """Signal, threshold, truth (bands) and what was found (bars) and turned away (crosses) in one clip."""
     times = np.array([sample.time for sample in signal.samples])
-    spotter, thresholds = Spotter(config), []
+    spotter, thresholds = Spotter(SpotterConfig()), []
     for sample in signal.samples:
         spotter.push(sample)
         thresholds.append(spotter.threshold)

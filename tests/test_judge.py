@@ -1,0 +1,217 @@
+"""The judge of movements: what it is shown, that it is blind to sides and the future, how it is taught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from motion_curves import Bump, at_rate, samples, spot
+
+from recognizer.errors import AtmeError
+from spotting import Judge, Spotter, SpotterConfig
+from spotting.judge import CHANNELS, COURSE_S, FACTS, KINDS, Verdict, evidence
+from spotting.motion import SIDES, mirrored_sides
+from training.spot_fit import FitConfig, export, fit, judged, mirrored
+from training.spot_snapshots import Snapshots, named
+
+BUMP = Bump(2.0, 2.15, 2.32)
+SMALL = FitConfig(members=2, epochs=6, batch=64)
+
+
+def moved(fps, bump=BUMP, seed=0):
+    """A smile: every side has its own share of the signal, with its own direction."""
+    ways = np.random.default_rng(seed).normal(size=2 * len(SIDES))
+    made = samples(at_rate(fps), bump)
+    return [replace(s, sides=tuple((ways * (s.signal - s.floor)).tolist())) for s in made]
+
+
+def one(spotter, stream):
+    found = spot(spotter, stream)
+    assert len(found) == 1
+    return found[0]
+
+
+# --- what it is shown
+
+
+def test_what_comes_after_the_decision_is_not_looked_at():
+    stream = moved(60)
+    movement = one(Spotter(), stream)
+    until = [s for s in stream if s.time <= movement.decided]
+    assert len(until) < len(stream)
+    for shown, known in zip(
+        vars(evidence(movement, stream)).values(), vars(evidence(movement, until)).values(), strict=True
+    ):
+        np.testing.assert_array_equal(shown, known)
+
+
+@pytest.mark.parametrize("fps", [30, 100, 200])
+def test_the_same_movement_looks_the_same_at_every_rate(fps):
+    movement = one(Spotter(), moved(1000))
+    reference = evidence(movement, moved(1000))
+    seen = evidence(movement, moved(fps))
+    assert seen.course.shape == (len(COURSE_S), CHANNELS)
+    assert seen.facts.shape == (FACTS,)
+    until = movement.apex + COURSE_S <= movement.decided - 1 / fps - 0.02  # later the mean lags by a frame
+    apart = np.abs(seen.course - reference.course)[until]
+    assert apart.max() < 0.3
+    assert apart.mean() < 0.02
+
+
+def test_mirroring_twice_changes_nothing_and_once_swaps_sides():
+    course = torch.randn(3, len(COURSE_S), CHANNELS)
+    assert torch.equal(mirrored(mirrored(course)), course)
+    order, sign = mirrored_sides()
+    left, right = (k for k, side in enumerate(SIDES) if side[0] == "lip corners")
+    assert (order[2 * left], sign[2 * left]) == (2 * right, -1)
+    assert (order[2 * left + 1], sign[2 * left + 1]) == (2 * right + 1, 1)
+
+
+def test_the_delivered_judge_says_the_same_of_a_face_and_its_mirror_image():
+    stream = moved(60)
+    order, sign = mirrored_sides()
+    other = [replace(s, sides=tuple((np.array(s.sides)[order] * sign).tolist())) for s in stream]
+    movement = one(Spotter(), stream)
+    judge = Judge()
+    here, there = judge(movement, stream), judge(movement, other)
+    assert here.probability == pytest.approx(there.probability, abs=1e-5)
+    assert here.onset == pytest.approx(there.onset, abs=1e-5)
+
+
+# --- how the spotter asks it
+
+
+class Told:
+    """A judge that says what it was told to, and remembers when it was asked."""
+
+    def __init__(self, probability, reason="speech"):
+        self.probability, self.reason, self.asked = probability, reason, []
+
+    def __call__(self, movement, seen):
+        self.asked.append(movement.decided)
+        times = movement.apex - 0.1, movement.apex + 0.005, movement.apex + 0.12
+        return Verdict(self.probability, self.reason, *times)
+
+
+@pytest.mark.parametrize("fps", [30, 60, 200])
+def test_a_likely_movement_counts_with_the_times_that_the_judge_gives(fps):
+    ruled = one(Spotter(SpotterConfig()), moved(fps))
+    found = one(Spotter(judge=Told(0.7)), moved(fps))
+    assert found.decided == ruled.decided
+    assert found.onset == pytest.approx(ruled.apex - 0.1)
+    assert found.apex == pytest.approx(ruled.apex + 0.005)
+    times = at_rate(fps)
+    assert times[found.onset_frame] == pytest.approx(found.onset, abs=1 / fps)
+    assert found.onset_frame < found.apex_frame <= found.offset_frame
+    assert times[found.offset_frame] <= found.decided
+
+
+def test_an_unlikely_one_is_turned_away_for_what_it_looks_like():
+    spotter = Spotter(judge=Told(0.5, "blink"))
+    assert spot(spotter, moved(60)) == []
+    assert [rejection.reason for rejection in spotter.rejections] == ["blink"]
+
+
+def test_a_sure_one_is_decided_before_it_is_over():
+    late = one(Spotter(judge=Told(0.7)), moved(100)).decided
+    early = one(Spotter(judge=Told(0.95)), moved(100)).decided
+    assert BUMP.apex < early < late
+
+
+def test_more_frames_do_not_mean_more_questions():
+    slow, fast = Told(0.7), Told(0.7)
+    spot(Spotter(judge=slow), moved(60))
+    spot(Spotter(judge=fast), moved(1000))
+    assert len(slow.asked) <= len(fast.asked) <= 8
+    assert min(np.diff(fast.asked[:-1])) > 0.014  # the last question is that of the end
+
+
+def test_light_that_changes_is_not_left_to_the_judge():
+    stream = [replace(s, brightness=120 + 40 * (s.time > 2.1)) for s in moved(60)]
+    spotter = Spotter(judge=Told(1.0))
+    assert spot(spotter, stream) == []
+    assert [rejection.reason for rejection in spotter.rejections] == ["light"]
+
+
+# --- how it is trained
+
+
+def made_up(count=400, seed=0):
+    """Movements of which each kind shows in another channel."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(len(KINDS), size=count)
+    course = rng.normal(size=(count, len(COURSE_S), CHANNELS)).astype(np.float32)
+    course[np.arange(count), :, -1 - kind % 5] += 3
+    facts = rng.normal(size=(count, FACTS)).astype(np.float32)
+    facts[:, 0] += 4 * (kind > 4)
+    times = np.tile(np.float32((-0.1, 0.0, 0.15)), (count, 1)) * (kind == 0)[:, None]
+    return Snapshots(course, facts, kind, times.astype(np.float32))
+
+
+def test_it_learns_and_the_file_says_what_torch_says(tmp_path):
+    panel = fit(made_up(2000), SMALL, lambda done, total: None)
+    new = made_up(100, seed=1)
+    chances, times = judged(panel, new)
+    assert (chances.argmax(axis=1) == new.kind).mean() > 0.9
+    assert np.abs(times[new.kind == 0] - (-0.1, 0.0, 0.15)).mean() < 0.03
+    export(panel, {"seed": "0"}, tmp_path / "judge.onnx")
+    judge = Judge(tmp_path / "judge.onnx")
+    again = judge._session.run(None, {"course": new.course, "facts": new.facts})
+    np.testing.assert_allclose(again[0], chances, atol=1e-5)
+    np.testing.assert_allclose(again[1], times, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights():
+    short = replace(SMALL, epochs=1)
+    first, second = (fit(made_up(), short, lambda done, total: None).state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = fit(made_up(), replace(short, seed=1), lambda done, total: None).state_dict()
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_progress_ends_at_all():
+    calls = []
+    fit(made_up(), replace(SMALL, epochs=1), lambda *call: calls.append(call))
+    assert [done for done, _ in calls] == list(range(1, len(calls) + 1))
+    assert calls[-1] == (len(calls), len(calls))
+
+
+def test_too_little_to_learn_from_is_one_line():
+    with pytest.raises(AtmeError, match="too few"):
+        fit(made_up(20), SMALL, lambda done, total: None)
+
+
+@pytest.mark.parametrize("content", [b"", b"no network"])
+def test_a_file_that_is_no_judge_is_one_line(tmp_path, content):
+    path = tmp_path / "judge.onnx"
+    path.write_bytes(content)
+    with pytest.raises(AtmeError, match="not a judge") as error:
+        Judge(path)
+    assert "\n" not in str(error.value)
+
+
+def test_the_recognizers_weights_are_no_judge():
+    from recognizer.backend import DEFAULT_WEIGHTS
+
+    with pytest.raises(AtmeError, match="other evidence"):
+        Judge(DEFAULT_WEIGHTS)
+
+
+def test_names_of_movements_are_those_of_the_truth():
+    from training.datasets.long_video import LongVideo, Movement
+
+    truth = (
+        Movement("micro", 2.0, 2.15, 2.32, "positive"),
+        Movement("blink", 3.0, 3.1, 3.3, None),
+        Movement("gesture", 4.0, 4.5, 5.0, None),
+    )
+    base = one(Spotter(), moved(60))
+
+    def at(onset, apex, offset):
+        return replace(base, onset=onset, apex=apex, offset=offset)
+
+    seen = [at(2.0, 2.14, 2.3), at(2.25, 2.36, 2.45), at(3.2, 3.35, 3.4), at(4.4, 4.5, 4.6), at(6, 6.1, 6.2)]
+    kinds = [kind for kind, _ in named(LongVideo("clip", truth, 60.0), seen)]
+    assert kinds == ["micro-expression", "remainder", "blink", "head motion", "noise"]
