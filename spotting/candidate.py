@@ -36,4 +36,4 @@ class Rejection:
 
     movement: Candidate
     reason: str
-    """blink, macro, too short, head motion, face lost, …: a few words fit for the overlay."""
+    """blink, speech, noise, macro, head motion, face lost, …: a few words fit for the overlay."""

@@ -38,6 +38,8 @@ _SMOOTH_S = 0.035
 
 CHANNELS = 2 * len(SIDES) + 7
 FACTS = 10 + len(BEFORE_S) * len(REGIONS)
+EVIDENCE_KEY, EVIDENCE = "evidence", "1"
+"""Entry of the weights' metadata: a number for the evidence and kinds they know; a change takes another."""
 _REBASED_S = 0.7
 _LEAST = 0.05
 """Pixels: no peak is taken for smaller, lest noise be blown up."""
@@ -76,6 +78,8 @@ class Judge:
         """AtmeError where ``weights`` is no judge that this version can show its evidence to."""
         import onnxruntime
 
+        if not weights.is_file():
+            raise AtmeError(f"{weights}: no such file; train a judge with atme-train spot-fit")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -83,10 +87,12 @@ class Judge:
             session = onnxruntime.InferenceSession(str(weights), options, ["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises several kinds of its own
             raise AtmeError(f"{weights}: not a judge's weights ({type(error).__name__})") from None
-        shapes = {value.name: list(value.shape[1:]) for value in session.get_inputs()}
-        if shapes != {"course": [len(COURSE_S), CHANNELS], "facts": [FACTS]}:
+        about = session.get_modelmeta().custom_metadata_map
+        if about.get(EVIDENCE_KEY) != EVIDENCE:
             raise AtmeError(f"{weights}: made for other evidence; train it anew with atme-train spot-fit")
         self._session = session
+        self.trained_on = about.get("benchmarks", "").split()
+        """Digests of the benchmarks that it must not be measured on."""
 
     def __call__(self, movement: Candidate, samples: Sequence[MotionSample]) -> Verdict:
         """``samples``: of one face, the last being that of the decision; ``MEMORY_S`` of them are read."""
@@ -170,10 +176,10 @@ def _facts(
 
 def _before(onset: float, seen: Sequence[MotionSample], times: npt.NDArray[np.float64]) -> Floats:
     """(len(BEFORE_S) · regions,) log of the furthest that each region was from neutral, by quarter second."""
-    motion = np.array([[s.regions[name] for name in REGIONS] for s in seen])
     edges = np.searchsorted(times, onset + np.append(BEFORE_S, 0.0))
+    motion = np.array([[s.regions[name] for name in REGIONS] for s in seen[edges[0] : edges[-1]]])
     rows = [
         motion[first:last].max(axis=0) if last > first else np.zeros(len(REGIONS))
-        for first, last in pairwise(edges)
+        for first, last in pairwise(edges - edges[0])
     ]
     return np.asarray(np.log(np.array(rows).ravel() + 0.1), np.float32)

@@ -19,7 +19,7 @@ import numpy as np
 from spotting.candidate import Candidate, Rejection
 from spotting.judge import Judge, Verdict
 from spotting.motion import MotionSample
-from spotting.refusal import Refusal, RefusalConfig
+from spotting.refusal import Refusal, RefusalConfig, Rules
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SpotterConfig(RefusalConfig):
     sensitivity: float = 1.75
     """Threshold as a multiple of the signal's usual level; lower finds more, and more that is not there."""
     likely: float = 0.6
-    """A movement that is over counts where the judge gives this chance of a micro-expression or more."""
+    """A movement that is over, or was waited for, counts at this chance of a micro-expression or more."""
     sure: float = 0.9
     """One that is still falling counts already where it gives this chance."""
     fallen: float = 0.5
@@ -58,7 +58,7 @@ _JUDGED = 0.9
 _JUDGE_AGAIN_S = 0.015
 """No more often than this: more frames a second must not mean more chances."""
 
-RULES = SpotterConfig(min_motion=0.28, sensitivity=2.3)
+RULED = SpotterConfig(min_motion=0.28, sensitivity=2.3)
 """Settings with which the rules alone do best: they turn less away, so less may come to them."""
 
 
@@ -90,13 +90,15 @@ class _Shape:
 class Spotter:
     """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings.
 
-    With a ``judge`` the network says what counts; without one the rules do, which need no ``sides`` in the
-    samples and can be read off the settings.
+    With a ``judge`` the network says what counts, and the samples must have their ``sides``; without one
+    the ``rules`` do.
     """
 
-    def __init__(self, config: SpotterConfig | None = None, judge: Judge | None = None) -> None:
-        self.config = config or (SpotterConfig() if judge else RULES)
-        self._judge = judge
+    def __init__(
+        self, config: SpotterConfig | None = None, judge: Judge | None = None, rules: Rules | None = None
+    ) -> None:
+        self.config = config or (SpotterConfig() if judge else RULED)
+        self._judge, self._rules = judge, rules or Rules()
         self.reset()
 
     def reset(self) -> None:
@@ -108,7 +110,7 @@ class Spotter:
     def _restart(self) -> None:
         self._points: deque[_Point] = deque()
         self._raw: deque[MotionSample] = deque()
-        self._refusal = Refusal(self.config)
+        self._refusal = Refusal(self.config, self._rules)
         self._since: float | None = None
         self._active_since: float | None = None
         self._judged = -math.inf
@@ -266,9 +268,11 @@ class Spotter:
         movement = self._movement()
         self._judged = movement.decided
         verdict = judge(movement, self._refusal.samples)
-        if verdict.probability < self.config.sure or self._refusal.spoilt(movement):
-            return []
-        return self._done(self._put_right(movement, verdict), None)
+        if verdict.probability >= self.config.sure and not self._refusal.spoilt(movement):
+            movement = self._put_right(movement, verdict)
+            if not self._is_long(movement):
+                return self._done(movement, None)
+        return []
 
     def _finish(self, reason: str | None = None) -> list[Candidate]:
         movement = self._movement()
@@ -279,25 +283,32 @@ class Spotter:
             verdict = self._judge(movement, self._refusal.samples)
             if verdict.probability >= self.config.likely:
                 movement = self._put_right(movement, verdict)
+                reason = "macro" if self._is_long(movement) else None
             else:
                 reason = verdict.reason
         return self._done(movement, reason)
 
+    def _is_long(self, movement: Candidate) -> bool:
+        return 1000 * movement.duration > self.config.max_duration_ms
+
     def _put_right(self, movement: Candidate, verdict: Verdict) -> Candidate:
-        """The movement with the judge's times for its onset, apex and offset."""
-        points = list(self._points)
-        times = verdict.onset, verdict.apex, verdict.offset
-        onset_frame, apex_frame, offset_frame = (_nearest(points, time) for time in times)
-        if not onset_frame < apex_frame:  # the pair that is recognised must be two pictures
-            return movement
+        """The movement with the judge's onset, apex and offset, and the frames nearest to them."""
+        apex = min(verdict.apex, movement.decided)
+        onset = min(verdict.onset, apex - 0.01)
+        oldest = movement.decided - self.look_behind_ms / 1000
+        kept = [sample for sample in self._refusal.samples if sample.time >= oldest]
+        times = np.array([sample.time for sample in kept])
+        first, top, last = (int(np.abs(times - time).argmin()) for time in (onset, apex, verdict.offset))
+        top = max(top, 1)
+        first, last = min(first, top - 1), max(last, top)  # the pair that is recognised is two pictures
         return replace(
             movement,
-            onset=verdict.onset,
-            apex=verdict.apex,
-            offset=verdict.offset,
-            onset_frame=onset_frame,
-            apex_frame=apex_frame,
-            offset_frame=max(offset_frame, apex_frame),
+            onset=onset,
+            apex=apex,
+            offset=max(verdict.offset, apex + 0.01),
+            onset_frame=kept[first].frame,
+            apex_frame=kept[top].frame,
+            offset_frame=kept[last].frame,
         )
 
     def _done(self, movement: Candidate, reason: str | None) -> list[Candidate]:

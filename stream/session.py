@@ -70,11 +70,11 @@ class Session:
         self._source = source
         try:
             self._recognizer = Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS)
+            self._spotter = Spotter(settings.spotter, Judge())
         except BaseException:
             source.close()
             raise
         self._meter = MotionMeter(settings.motion)
-        self._spotter = Spotter(settings.spotter, Judge())
         self._gaps = GapFinder()
         self._ring = RingBuffer(
             source.size,

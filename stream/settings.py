@@ -93,11 +93,11 @@ def _sense(settings: Settings) -> list[tuple[bool, str]]:
         (spotter.min_motion > 0, "spotter.min_motion must be above 0"),
         (spotter.foot < spotter.shoulder < 1, "spotter.foot must be below spotter.shoulder (below 1)"),
         (spotter.fallen < 1, "spotter.fallen must be below 1"),
-        (0 <= spotter.likely <= 1, "spotter.likely is a chance, from 0 to 1"),
         (
-            spotter.min_duration_ms < spotter.max_duration_ms,
-            "spotter.min_duration_ms must be below spotter.max_duration_ms",
+            0 <= spotter.likely <= spotter.sure <= 1,
+            "spotter.likely and spotter.sure are chances (0 to 1), likely not above sure",
         ),
+        (spotter.max_duration_ms > 0, "spotter.max_duration_ms must be above 0"),
     ]
 
 

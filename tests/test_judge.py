@@ -7,23 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from motion_curves import Bump, at_rate, samples, spot
+from motion_curves import Bump, at_rate, blind, samples, spot
 
 from recognizer.errors import AtmeError
 from spotting import Judge, Spotter, SpotterConfig
 from spotting.judge import CHANNELS, COURSE_S, FACTS, KINDS, Verdict, evidence
 from spotting.motion import SIDES, mirrored_sides
-from training.spot_fit import FitConfig, export, fit, judged, mirrored
+from training.spot_fit import FitConfig, export, fit, mirrored
 from training.spot_snapshots import Snapshots, named
 
 BUMP = Bump(2.0, 2.15, 2.32)
 SMALL = FitConfig(members=2, epochs=6, batch=64)
 
 
-def moved(fps, bump=BUMP, seed=0):
+def moved(fps, bump=BUMP, seed=0, seconds=4.0):
     """A smile: every side has its own share of the signal, with its own direction."""
     ways = np.random.default_rng(seed).normal(size=2 * len(SIDES))
-    made = samples(at_rate(fps), bump)
+    made = samples(at_rate(fps, seconds), bump)
     return [replace(s, sides=tuple((ways * (s.signal - s.floor)).tolist())) for s in made]
 
 
@@ -128,6 +128,41 @@ def test_more_frames_do_not_mean_more_questions():
     assert min(np.diff(fast.asked[:-1])) > 0.014  # the last question is that of the end
 
 
+@pytest.mark.parametrize("apart", [0.035, 0.05])
+def test_onset_and_apex_are_two_pictures_and_keep_the_judges_times(apart):
+    def judge(movement, seen):
+        return Verdict(0.7, "speech", movement.apex - apart, movement.apex, movement.apex + 0.1)
+
+    times = [25 + k / 30 for k in range(120)]
+    for k in range(60):
+        onset = 27 + k / 600
+        found = one(Spotter(judge=judge), samples(times, Bump(onset, onset + 0.06, onset + 0.14)))
+        assert found.apex - found.onset == pytest.approx(apart)
+        assert found.onset_frame < found.apex_frame
+        assert abs(times[found.apex_frame] - found.apex) < 0.5001 / 30
+
+
+def test_what_is_longer_than_the_setting_is_macro():
+    spotter = Spotter(SpotterConfig(max_duration_ms=200), judge=Told(0.95))  # it says 220 ms
+    assert spot(spotter, moved(60)) == []
+    assert [rejection.reason for rejection in spotter.rejections] == ["macro"]
+
+
+def test_no_answer_is_no_micro_expression():
+    spotter = Spotter(judge=Told(float("nan")))
+    assert spot(spotter, moved(60)) == []
+
+
+@pytest.mark.parametrize("fps", [30, 200])
+def test_it_is_asked_again_after_a_lost_face_and_a_gap(fps):
+    stream = moved(fps, lambda time: BUMP(time) + BUMP(time - 2) + BUMP(time - 4), seconds=8.0)
+    lost = [blind(s) if 2.4 < s.time < 2.6 else s for s in stream]
+    gapped = [s for s in lost if not 4.45 < s.time < 4.75]
+    assert len(spot(Spotter(judge=Judge()), gapped)) <= 3
+    found = spot(Spotter(judge=Told(0.7)), gapped)
+    assert [round(event.apex) for event in found] == [2, 4, 6]
+
+
 def test_light_that_changes_is_not_left_to_the_judge():
     stream = [replace(s, brightness=120 + 40 * (s.time > 2.1)) for s in moved(60)]
     spotter = Spotter(judge=Told(1.0))
@@ -153,7 +188,10 @@ def made_up(count=400, seed=0):
 def test_it_learns_and_the_file_says_what_torch_says(tmp_path):
     panel = fit(made_up(2000), SMALL, lambda done, total: None)
     new = made_up(100, seed=1)
-    chances, times = judged(panel, new)
+    with torch.no_grad():
+        chances, times = (
+            out.numpy() for out in panel(torch.from_numpy(new.course), torch.from_numpy(new.facts))
+        )
     assert (chances.argmax(axis=1) == new.kind).mean() > 0.9
     assert np.abs(times[new.kind == 0] - (-0.1, 0.0, 0.15)).mean() < 0.03
     export(panel, {"seed": "0"}, tmp_path / "judge.onnx")
@@ -197,6 +235,8 @@ def test_the_recognizers_weights_are_no_judge():
 
     with pytest.raises(AtmeError, match="other evidence"):
         Judge(DEFAULT_WEIGHTS)
+    with pytest.raises(AtmeError, match="no such file"):
+        Judge(DEFAULT_WEIGHTS.with_name("none.onnx"))
 
 
 def test_names_of_movements_are_those_of_the_truth():

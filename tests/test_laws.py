@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from motion_curves import Bump, at_rate, blind, samples
 
 from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.gpu import gpu_count
-from spotting import Spotter
+from spotting import Judge, Spotter
+from spotting.motion import SIDES
 from stream import Session
 from stream.settings import Settings, load_settings, tomllib
 
@@ -87,6 +88,8 @@ from skimage.data import astronaut
 picture = np.ascontiguousarray(astronaut()[..., ::-1])
 with recognizer.Recognizer({weights!r}) as recognizer:
     print(recognizer.recognize(picture, picture).label)
+from spotting import Judge
+Judge()
 loaded = {{"torch", "training"}} & set(sys.modules)
 assert not loaded, loaded
 """
@@ -127,20 +130,24 @@ def test_the_live_program_never_loads_torch():
     cut=st.floats(0.5, 4),
     lost=st.floats(0, 8),
     seed=st.integers(0, 99),
+    judge=st.sampled_from([None, Judge()]),
 )
-def test_the_spotter_is_causal(bumps, fps, cut, lost, seed):
+def test_the_spotter_is_causal(bumps, fps, cut, lost, seed, judge):
     """What is decided by a moment is the same whatever comes after it."""
     whole = samples(
         at_rate(fps),
         lambda time: sum(bump(time) for bump in bumps),
         noise=0.02,
         seed=seed,
-        change=lambda sample: blind(sample) if lost < sample.time < lost + 0.1 else sample,
+        change=lambda sample: replace(
+            blind(sample) if lost < sample.time < lost + 0.1 else sample,
+            sides=(sample.signal,) * (2 * len(SIDES)),
+        ),
     )
-    spotter = Spotter()
+    spotter = Spotter(judge=judge)
     decided = [found for sample in whole for found in spotter.push(sample)]
     rejected = [r for r in spotter.rejections if r.movement.decided <= cut]
-    early = Spotter()
+    early = Spotter(judge=judge)
     until = [found for sample in whole if sample.time <= cut for found in early.push(sample)]
     assert until == [found for found in decided if found.decided <= cut]
     assert early.rejections == [r for r in rejected if r.reason != "face lost"] or lost < 4

@@ -14,6 +14,7 @@ import pytest
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
+from spotting.judge import KINDS
 from spotting.motion import MotionMeter
 from training import spot_timeline
 from training.cli import app
@@ -26,6 +27,7 @@ from training.spot_evaluate import read_benchmark
 from training.spot_label import Labelled, gated
 from training.spot_score import Hit, SpotScore
 from training.spot_signal import measured, part_path, signal_of
+from training.spot_snapshots import snapshots
 from training.spot_timeline import PEAKS, SIZE, Plan, plan, script
 
 
@@ -68,6 +70,13 @@ def test_an_hour_has_every_peak_drift_face_and_rate_about_equally():
     # Any beginning is mixed, so that an unfinished benchmark is a smaller one.
     assert {clip.fps for clip in plans[:40]} == set(spot_timeline.RATES)
     assert plan(30, 1, faces) == plans[:60]
+
+
+def test_wanted_rates_come_in_equal_parts():
+    plans = plan(30, 1, [None], {60.0: 0.5, 200.0: 0.5})
+    assert Counter(clip.fps for clip in plans) == {60.0: 30, 200.0: 30}
+    at_200 = [clip for clip in plan(60, 1, [None]) if clip.fps == 200]
+    assert [clip for clip in plans if clip.fps == 200][: len(at_200)] == at_200
 
 
 def test_clips_of_one_timeline_show_the_same_events_at_every_rate(person: Portrait):
@@ -193,7 +202,7 @@ def test_evaluate_prints_tables_and_writes_plots_and_the_submission(benchmark: P
 
 def test_evaluate_as_json_with_labels(benchmark: Path, capsys):
     result = json.loads(run(capsys, "spot-evaluate", str(benchmark), "--json", "--label", "1"))
-    assert set(result["spotters"]) == {"causal", "whole video", "frame difference"}
+    assert set(result["spotters"]) == {"causal", "by rules", "whole video", "frame difference"}
     causal = result["spotters"]["causal"]
     assert causal["truths"] == len(read_benchmark(benchmark)[0].micros)
     assert result["labels"]["hits"] == min(1, causal["hits"])
@@ -220,3 +229,28 @@ def test_what_the_recognizer_declines_counts_neither_for_nor_against():
     assert kept.f1 == pytest.approx(6 / 14)
     everything = gated(spotted, Labelled(6, 1.0, 0.0, 4, 0.0, 2, 0.0))
     assert (everything.f1, everything.precision) == (spotted.f1, spotted.precision)
+
+
+# --- teaching the judge
+
+
+def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark: Path):
+    (video,) = read_benchmark(benchmark)
+    seen = list(snapshots(video, benchmark / ".signals"))
+    micros = [snapshot for snapshot in seen if snapshot.kind == 0]
+    assert micros
+    for snapshot in micros:
+        onset, apex, offset = snapshot.times
+        assert onset < apex < offset
+        assert abs(apex) < 0.15
+    stages = {snapshot.movement.decided for snapshot in micros}
+    assert len(stages) > 1, "a movement is shown early and late"
+    assert {KINDS[snapshot.kind] for snapshot in seen} <= set(KINDS)
+
+
+def test_fit_says_when_there_is_too_little_to_learn_from(benchmark: Path, capsys, tmp_path: Path):
+    with pytest.raises(AtmeError, match="too few to learn"):
+        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "judge.onnx"))
+    assert not (tmp_path / "judge.onnx").exists()
+    with pytest.raises(AtmeError, match="does not exist"):
+        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "none" / "judge.onnx"))

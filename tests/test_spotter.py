@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from motion_curves import Bump, at_rate, blind, irregular, samples, spot
 
 from spotting import Spotter, SpotterConfig
-from spotting.spotter import RULES
+from spotting.refusal import Rules
+from spotting.spotter import RULED
 
 BUMP = Bump(2.0, 2.15, 2.32)
 RATES = [25, 30, 50, 60, 100, 120, 200]
@@ -74,7 +75,7 @@ def test_times_are_near_the_truth_and_in_order(fps):
     assert found.onset_frame < found.apex_frame < found.offset_frame
     assert found.region == "lip corners"
     assert found.peak == pytest.approx(BUMP.height, rel=0.15)
-    assert found.score == pytest.approx(found.peak / RULES.min_motion)
+    assert found.score == pytest.approx(found.peak / RULED.min_motion)
 
 
 @settings(max_examples=60, deadline=None)
@@ -208,7 +209,7 @@ def test_after_speech_the_lower_face_is_still_talking_but_the_brows_are_not():
     assert reasons(spotter) == ["speech", "speech"]
     spotter = Spotter()
     assert only(spot(spotter, stream("inner brows"))).apex == pytest.approx(1.8, abs=0.02)
-    late = Spotter(SpotterConfig(speech_pause_ms=200))
+    late = Spotter(rules=Rules(speech_pause_ms=200))
     assert only(spot(late, stream("lip corners"))).region == "lip corners"
 
 
@@ -372,7 +373,7 @@ def test_the_threshold_rises_with_the_usual_level(level):
 
     spotter = Spotter()
     assert spot(spotter, samples(at_rate(60), noise=0.1 * level, change=grainy)) == []
-    assert spotter.threshold == pytest.approx(max(RULES.min_motion, 2.3 * level))
+    assert spotter.threshold == pytest.approx(max(RULED.min_motion, 2.3 * level))
     strong = Bump(2.0, 2.15, 2.32, height=6 * level)
     lenient = Spotter(SpotterConfig(max_motion=10))
     found = only(spot(lenient, samples(at_rate(60), strong, change=grainy)))

@@ -6,6 +6,7 @@ with its conditions. A run that was broken off goes on where it ended.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -27,9 +28,15 @@ FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
 
 
 def write_benchmark(
-    out: Path, minutes: float, seed: int, faces: Sequence[Path | None], workers: int
+    out: Path,
+    minutes: float,
+    seed: int,
+    faces: Sequence[Path | None],
+    workers: int,
+    fps: Sequence[float] = (),
 ) -> Iterator[tuple[int, int]]:
-    """Renders the clips that are not there yet; yields (done, of how many).
+    """Renders the clips that are not there yet; yields (done, of how many). ``fps``: these rates in equal
+    parts; none: the mixture of ``RATES``.
 
     AtmeError where a face cannot be used, or the folder holds another benchmark.
     """
@@ -37,7 +44,7 @@ def write_benchmark(
 
     for face in faces:
         portrait(face)
-    plans = plan(minutes, seed, faces)
+    plans = plan(minutes, seed, faces, dict.fromkeys(fps, 1 / len(fps)) if fps else None)
     lines = [_conditions(clip) for clip in plans]
     index = out / CLIPS
     if index.is_file() and not _continues(read_index(out), lines):
@@ -73,6 +80,11 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
             f"{folder} holds no {CLIPS}; make a benchmark with atme-train spot-benchmark --out {folder}"
         ) from None
     return [json.loads(line) for line in text.splitlines()]
+
+
+def digest(folder: Path) -> str:
+    """Tells one benchmark from another: what its clips are of."""
+    return hashlib.sha256((folder / CLIPS).read_bytes()).hexdigest()[:16]
 
 
 def render_plan(out: Path, clip: Plan) -> None:

@@ -28,7 +28,11 @@ def spot_benchmark(
     seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
     face: Annotated[
         list[Path] | None,
-        typer.Option(help="Picture or video of a face, once for each; default: the built-in portrait."),
+        typer.Option(help="Picture or video of a face, once for each; default, and by name: built-in."),
+    ] = None,
+    fps: Annotated[
+        list[float] | None,
+        typer.Option(min=5, max=1000, help="Frame rate, once for each; default: mostly 30, some 25 to 200."),
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:
@@ -36,37 +40,49 @@ def spot_benchmark(
     from recognizer.native_log import native_log
     from training.spot_benchmark import write_benchmark
 
+    faces = [None if str(path) == "built-in" else path for path in face or [Path("built-in")]]
     with native_log():
-        _advance("rendering clips", write_benchmark(out, minutes, seed, face or [None], workers))
+        _advance("rendering clips", write_benchmark(out, minutes, seed, faces, workers, fps or ()))
     print(f"{out}: measure it with atme-train spot-evaluate {out}")
 
 
 def spot_fit(
-    root: Annotated[Path, typer.Argument(help="A benchmark's folder; never one that is measured on.")],
+    roots: Annotated[list[Path], typer.Argument(help="Benchmarks' folders; never one that is measured on.")],
     out: Annotated[Path, typer.Option(help="The judge's weights to write (.onnx).")],
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
     workers: WorkersOption = 1,
 ) -> None:
     """Train the spotter's judge, which tells micro-expressions from all else that moves, on clips."""
     from recognizer.native_log import native_log
+    from training.spot_benchmark import digest
     from training.spot_evaluate import read_benchmark
     from training.spot_fit import FitConfig, export, fit
     from training.spot_signal import measured
     from training.spot_snapshots import Snapshot, looked_at, stack
 
-    videos, cache = read_benchmark(root), root / ".signals"
-    count = len(videos)
-    parts: dict[int, list[Snapshot]] = {}
+    if not out.parent.is_dir() or out.is_dir():
+        raise AtmeError(f"{out}: name a file (.onnx) in a folder that exists")
+    benchmarks = {root: read_benchmark(root) for root in roots}
+    seen: list[Snapshot] = []
     with native_log():
-        _advance("measuring motion", ((done, count) for done in measured(videos, cache, workers)))
-        _advance("looking at movements", ((done, count) for done in looked_at(videos, cache, workers, parts)))
-    seen = [snapshot for index in range(count) for snapshot in parts[index]]
+        for root, videos in benchmarks.items():
+            cache, count = root / ".signals", len(videos)
+            _advance(f"{root}: motion", ((done, count) for done in measured(videos, cache, workers)))
+            parts: dict[int, list[Snapshot]] = {}
+            looked = looked_at(videos, cache, workers, parts)
+            _advance(f"{root}: movements", ((done, count) for done in looked))
+            seen += [snapshot for index in range(count) for snapshot in parts[index]]
+    if not seen:
+        raise AtmeError("nothing moved in these clips; render more minutes with atme-train spot-benchmark")
     with _bar("training") as progress:
         panel = fit(stack(seen), FitConfig(seed=seed), progress)
-    faces = ", ".join(sorted({str(video.conditions["face"]) for video in videos}))
+    clips = [video for videos in benchmarks.values() for video in videos]
+    faces = ", ".join(sorted({str(video.conditions["face"]) for video in clips}))
+    folders = " ".join(root.name for root in roots)
     about = {
-        "trained_on": f"{count} rendered clips of {faces}; {len(seen)} views of movements",
-        "command": f"atme-train spot-fit {root.name} --out {out.name} --seed {seed}",
+        "trained_on": f"{len(clips)} rendered clips of {faces}; {len(seen)} views of movements",
+        "benchmarks": " ".join(digest(root) for root in roots),
+        "command": f"atme-train spot-fit {folders} --out {out.name} --seed {seed}",
     }
     export(panel, about, out)
     print(f"{out}: measure it with atme-train spot-evaluate OTHER --judge {out}")
@@ -93,18 +109,21 @@ def spot_evaluate(
     from recognizer.native_log import native_log
     from spotting.judge import DEFAULT_JUDGE, Judge
     from training import spot_plots, spot_report
+    from training.spot_benchmark import digest
     from training.spot_evaluate import CAUSAL, outcomes, read_videos
     from training.spot_evaluate import submission as megc
     from training.spot_label import label_outcomes
     from training.spot_signal import measured, signal_of
 
-    loaded = read_videos(root, dataset)
+    panel, loaded = Judge(judge or DEFAULT_JUDGE), read_videos(root, dataset)
+    if dataset is None and digest(root) in panel.trained_on:
+        raise AtmeError(f"{root}: the judge was trained on it; measure on clips of other faces and seeds")
     kept = signals or root / ".signals"
     console = Console()
     with native_log():
         count = len(loaded.videos)
         _advance("measuring motion", ((done, count) for done in measured(loaded.videos, kept, workers)))
-        results = list(outcomes(loaded.videos, kept, Judge(judge or DEFAULT_JUDGE)))
+        results = list(outcomes(loaded.videos, kept, panel))
         labelled = label_outcomes([result[CAUSAL] for result in results], label, _advance) if label else None
     report = spot_report.make_report(results, labelled)
     if json:

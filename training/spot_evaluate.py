@@ -16,7 +16,7 @@ from training.spot_benchmark import quality, read_index
 from training.spot_score import Outcome, SpotScore, score
 from training.spot_signal import Signal, signal_of
 
-CAUSAL, RULED, WHOLE, DIFFERENCE = "causal", "causal, by rules", "whole video", "frame difference"
+CAUSAL, RULED, WHOLE, DIFFERENCE = "causal", "by rules", "whole video", "frame difference"
 SPOTTERS = (CAUSAL, RULED, WHOLE, DIFFERENCE)
 
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
-from spotting.judge import CHANNELS, COURSE_S, FACTS, KINDS
+from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
 from spotting.motion import SIDES, mirrored_sides
 from training.spot_snapshots import Snapshots
 
@@ -148,6 +147,7 @@ def fit(data: Snapshots, config: FitConfig, progress: Callable[[int, int], None]
             f"{len(data.kind)} movements of {len(set(data.kind.tolist()))} kinds are too few to learn "
             f"{len(KINDS)} kinds from; render more minutes with atme-train spot-benchmark"
         )
+    torch.set_num_threads(1)  # sums in another order are other weights
     scale, members, done = Scale(data), list[Member](), 0
     for number in range(config.members):
         torch.manual_seed(1000 * config.seed + number)
@@ -194,8 +194,6 @@ def export(panel: Panel, about: dict[str, str], path: Path) -> None:
     """Writes the judge that ``spotting.judge`` reads; AtmeError where ``path`` is not writable."""
     import onnx
 
-    if not path.parent.is_dir():
-        raise AtmeError(f"{path}: its folder does not exist; make {path.parent} first")
     example = (torch.zeros(2, len(COURSE_S), CHANNELS), torch.zeros(2, FACTS))
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
@@ -213,17 +211,10 @@ def export(panel: Panel, about: dict[str, str], path: Path) -> None:
                     dynamo=False,
                 )
             graph = onnx.load(str(draft))
-            for key, value in about.items():
+            for key, value in {EVIDENCE_KEY: EVIDENCE, **about}.items():
                 entry = graph.metadata_props.add()
                 entry.key, entry.value = key, value
             onnx.save(graph, str(draft))
             os.replace(draft, path)
     except OSError as error:
         raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
-
-
-def judged(panel: Panel, data: Snapshots) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(N, kinds) chances and (N, 3) times."""
-    with torch.no_grad():
-        chances, times = panel(torch.from_numpy(data.course), torch.from_numpy(data.facts))
-    return chances.numpy(), times.numpy()

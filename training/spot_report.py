@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from training.spot_evaluate import CAUSAL, SPOTTERS, by, same_timelines
+from training.spot_evaluate import CAUSAL, RULED, SPOTTERS, by, same_timelines
 from training.spot_label import Gated, Labelled, gated
 from training.spot_score import Outcome, SpotScore, quantiles, score
 
@@ -106,14 +106,14 @@ def _spotter_table(report: SpotReport) -> Table:
     for column in ("F1", "precision", "recall", "alarms/min", "apex ms", "delay ms", "STRS"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, result in report.scores.items():
-        causal = name == CAUSAL
+        causal = name in (CAUSAL, RULED)
         table.add_row(
             name,
             *(f"{value:.3f}" for value in (result.f1, result.precision, result.recall)),
             f"{result.alarms_per_minute:.2f}",
             _spread([abs(hit.apex_error_ms) for hit in result.hits]),
             _spread([hit.delay_ms for hit in result.hits]) if causal else "the end",
-            f"{report.strs:.3f}" if causal and report.strs is not None else "",
+            f"{report.strs:.3f}" if name == CAUSAL and report.strs is not None else "",
         )
     if kept := report.after_refusal:
         table.add_row(

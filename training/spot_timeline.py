@@ -6,7 +6,7 @@ macro-expressions, head gestures, on a head that drifts, under light that change
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,14 +58,17 @@ class Plan:
     seed: int
 
 
-def plan(minutes: float, seed: int, faces: Sequence[Path | None]) -> list[Plan]:
+def plan(
+    minutes: float, seed: int, faces: Sequence[Path | None], rates: Mapping[float, float] | None = None
+) -> list[Plan]:
     """The clips, in an order of which every beginning is about as mixed as the whole."""
     clips = max(1, round(minutes * 60 / SECONDS))
-    owed = dict.fromkeys(RATES, 0.0)
-    made = dict.fromkeys(RATES, 0)
+    rates = rates or RATES
+    owed = dict.fromkeys(rates, 0.0)
+    made = dict.fromkeys(rates, 0)
     plans = []
     for _ in range(clips):
-        for rate, share in RATES.items():
+        for rate, share in rates.items():
             owed[rate] += share
         fps = max(owed, key=lambda rate: owed[rate])
         owed[fps] -= 1

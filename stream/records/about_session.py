@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from recognizer.backend import DEFAULT_WEIGHTS
+from spotting.judge import DEFAULT_JUDGE
 from stream.settings import Settings
 from stream.sources import FrameSource
 from stream.status import Status
@@ -78,6 +79,7 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
         },
         "provider": session.status().provider,
         "weights": {"file": weights.name, "sha256": sha256_of(weights)},
+        "judge": {"file": DEFAULT_JUDGE.name, "sha256": sha256_of(DEFAULT_JUDGE)},
         "save_faces": save_faces,
         "settings": asdict(session.settings),
         "versions": {"python": platform.python_version(), "system": platform.system(), **_versions()},
