@@ -61,9 +61,11 @@ class Watch:
             self._rejected[reason] += 1
 
     def gap(self) -> None:
-        """Time passed unseen; the face is learnt anew."""
+        """Time passed unseen; the face is learnt anew. What came before says nothing of the rate now."""
         with self._lock:
             self._gaps += 1
+            self._sample = None
+            self._arrivals.clear()
 
     def labelled(self, latency_ms: float) -> None:
         """A movement was recognised."""

@@ -252,5 +252,5 @@ def test_fit_says_when_there_is_too_little_to_learn_from(benchmark: Path, capsys
     with pytest.raises(AtmeError, match="too few to learn"):
         run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "judge.onnx"))
     assert not (tmp_path / "judge.onnx").exists()
-    with pytest.raises(AtmeError, match="does not exist"):
+    with pytest.raises(AtmeError, match="in a folder that exists"):
         run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "none" / "judge.onnx"))
