@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.backend import DEFAULT_WEIGHTS, session_options
 from recognizer.feature import Feature, normalise
 
 Map = npt.NDArray[np.float32]
@@ -31,10 +31,8 @@ class Attention:
         self._name = _spatial_map(model.graph)
         if self._name:
             model.graph.output.append(onnx.ValueInfoProto(name=self._name))
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
             self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                model.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
             )
 
     def map(self, entire: Feature, puzzled: Feature) -> Map | None:

@@ -70,7 +70,9 @@ class Backend:
             raise AtmeError(f"{weights}: no such weights file; give an .onnx file made by atme-train")
         onnxruntime.set_default_logger_severity(4)
         try:
-            self._session = onnxruntime.InferenceSession(str(weights), _options(), providers=_wanted(weights))
+            self._session = onnxruntime.InferenceSession(
+                str(weights), session_options(), providers=_wanted(weights)
+            )
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise AtmeError(
@@ -128,7 +130,8 @@ def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: 
         )
 
 
-def _options() -> onnxruntime.SessionOptions:
+def session_options() -> onnxruntime.SessionOptions:
+    """Those of a small network that runs beside other threads."""
     options = onnxruntime.SessionOptions()
     # The net is tiny and the other threads have work to do: one thread, and none that spins while idle.
     options.intra_op_num_threads = 1

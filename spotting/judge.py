@@ -29,6 +29,7 @@ KINDS = ("micro-expression", "noise", "speech", "macro", "blink", "head motion",
 
 COURSE_S = np.arange(-26, 11) * 0.02
 """Seconds around the apex at which the movement is looked at; what is not seen yet repeats what is."""
+_APEX = int(np.flatnonzero(COURSE_S == 0)[0])
 BEFORE_S = np.arange(-12, 0) * 0.25
 """Beginnings of the quarters of a second before the onset in which the face's liveliness is looked at."""
 MEMORY_S = 6.0
@@ -78,13 +79,12 @@ class Judge:
         """AtmeError where ``weights`` is no judge that this version can show its evidence to."""
         import onnxruntime
 
+        from recognizer.backend import session_options
+
         if not weights.is_file():
             raise AtmeError(f"{weights}: no such file; train a judge with atme-train spot-fit")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(str(weights), options, ["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(weights), session_options(), ["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises several kinds of its own
             raise AtmeError(f"{weights}: not a judge's weights ({type(error).__name__})") from None
         about = session.get_modelmeta().custom_metadata_map
@@ -147,7 +147,7 @@ def _course(
     at = np.stack([np.interp(apex + COURSE_S, middles, column) for column in means.T], axis=1)
     sides, rest = at[:, : 2 * len(SIDES)] / peak, at[:, 2 * len(SIDES) :]
     median = np.median(sides.reshape(len(at), -1, 2), axis=1)
-    rest[:, 1] -= np.interp(apex, apex + COURSE_S, rest[:, 1])
+    rest[:, 1] -= rest[_APEX, 1]
     levels = np.log(rest[:, 3:] + 0.05)
     return np.asarray(np.concatenate([sides, median, rest[:, :3], levels], axis=1), np.float32)
 

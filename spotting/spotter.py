@@ -198,10 +198,10 @@ class Spotter:
         if point.sample.rebased or (point.time - self._active_since > 1.5 * longest and not over):
             return self._finish("macro")
         waited = point.sample.time - shape.full > self.config.patience_ms / 1000
-        if over or (waited and shape.height < _BEGUN and self._movement().duration < longest):
+        if over or (waited and shape.height < _BEGUN and self._movement(shape).duration < longest):
             return self._finish()
         if self._judge and shape.height < _JUDGED and point.sample.time - self._judged > _JUDGE_AGAIN_S:
-            return self._finish_if_sure(self._judge)
+            return self._finish_if_sure(self._judge, self._movement(shape))
         return []
 
     def _shape(self) -> _Shape:
@@ -218,9 +218,8 @@ class Spotter:
         height = (fall[-1].value - resting) / max(peak - resting, 1e-9)
         return _Shape(rise, fall, resting, height, full, falls)
 
-    def _movement(self) -> Candidate:
+    def _movement(self, shape: _Shape) -> Candidate:
         """The movement under way, as far as it is known: its peak, and where the curve leaves the ground."""
-        shape = self._shape()
         top, points = shape.rise[0], shape.rise[::-1] + shape.fall[1:]
         # The peak of a noisy curve is anywhere on its summit; the middle of the summit is steadier.
         apex = (shape.full + shape.falls) / 2 if shape.height < _SUMMIT else top.time
@@ -263,9 +262,8 @@ class Spotter:
         longest = 2 * abs(low[0] - apex.time)
         return float(np.clip(low[0] + step, apex.time - longest, apex.time + longest))
 
-    def _finish_if_sure(self, judge: Judge) -> list[Candidate]:
+    def _finish_if_sure(self, judge: Judge, movement: Candidate) -> list[Candidate]:
         """Decides a movement that is still falling where it is plain what it is."""
-        movement = self._movement()
         self._judged = movement.decided
         verdict = judge(movement, self._refusal.samples)
         if verdict.probability >= self.config.sure and not self._refusal.spoilt(movement):
@@ -275,7 +273,7 @@ class Spotter:
         return []
 
     def _finish(self, reason: str | None = None) -> list[Candidate]:
-        movement = self._movement()
+        movement = self._movement(self._shape())
         if self._judge is None:
             return self._done(movement, self._refusal.reason_against(movement, reason))
         reason = reason or self._refusal.spoilt(movement)

@@ -108,8 +108,8 @@ def _finished(job: Job) -> RecordedSession | None:
         return None
     session = read_session(job.folder)
     about = session.about or {}
-    end = str(about.get("end"))
-    if end in ("None", "running") or end.startswith("failed"):
+    end = str(about.get("end") or "running")
+    if end == "running" or end.startswith("failed"):
         return None
     if end != "finished":
         raise AtmeError(f"{job.folder}: a session that ended early ({end}); name another --out, or delete it")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 from recognizer.errors import AtmeError
 from recognizer.model_info import KEY, ModelInfo
@@ -42,38 +44,53 @@ def export(model: nn.Module, info: ModelInfo, path: Path) -> None:
     """
     model.eval()
     round_to_half(model)
+    example = torch.zeros(2, 3, 28, 28)
+    with completed(path) as draft:
+        graph = traced(model, {"entire": example, "puzzled": example}, ["logits"], draft)
+        _halve(graph.graph)
+        save(graph, {KEY: info.to_json()}, draft)
+        check_parity(model, draft, path)
+
+
+@contextmanager
+def completed(path: Path) -> Iterator[Path]:
+    """A draft that takes the place of ``path`` if all goes well; AtmeError where it cannot be written."""
     if not path.parent.is_dir():
         raise AtmeError(f"{path}: its folder does not exist; make {path.parent} first")
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
             draft = Path(folder) / "model.onnx"
-            _write(model, info, draft)
-            check_parity(model, draft, path)
+            yield draft
             os.replace(draft, path)
     except OSError as error:
         raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def _write(model: nn.Module, info: ModelInfo, draft: Path) -> None:
-    example = torch.zeros(2, 3, 28, 28)
-    batch = {0: "N"}
+def traced(
+    model: nn.Module, examples: Mapping[str, Tensor], outputs: Sequence[str], draft: Path
+) -> onnx.ModelProto:
+    """The graph of ``model``, for any number of samples; ``examples``: input name → (2, …)."""
     with warnings.catch_warnings():
         # The TorchScript exporter is told to be old; the new one prints about parts that nobody asked for.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            (example, example),
+            tuple(examples.values()),
             str(draft),
-            input_names=["entire", "puzzled"],
-            output_names=["logits"],
-            dynamic_axes={"entire": batch, "puzzled": batch, "logits": batch},
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "N"} for name in (*examples, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
-    graph = onnx.load(str(draft))
-    _halve(graph.graph)
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = KEY, info.to_json()
+    return onnx.load(str(draft))
+
+
+def save(graph: onnx.ModelProto, about: Mapping[str, str], draft: Path) -> None:
+    """Writes the graph with these entries in its metadata."""
+    for key, value in about.items():
+        entry = graph.metadata_props.add()
+        entry.key, entry.value = key, value
     onnx.checker.check_model(graph)
     onnx.save(graph, str(draft))
 

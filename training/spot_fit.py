@@ -6,9 +6,6 @@ mirror image. They are trained on clips alone whose truth is scripted, never on 
 
 from __future__ import annotations
 
-import os
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +18,9 @@ from torch.nn import functional as F
 from recognizer.errors import AtmeError
 from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
 from spotting.motion import SIDES, mirrored_sides
+from training.export import completed, save, traced
 from training.spot_snapshots import Snapshots
 
-OPSET = 17
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""
 _CLAMP = 6.0
@@ -192,29 +189,7 @@ def _train(member: Member, data: Snapshots, scale: Scale, config: FitConfig, num
 
 def export(panel: Panel, about: dict[str, str], path: Path) -> None:
     """Writes the judge that ``spotting.judge`` reads; AtmeError where ``path`` is not writable."""
-    import onnx
-
-    example = (torch.zeros(2, len(COURSE_S), CHANNELS), torch.zeros(2, FACTS))
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
-            draft = Path(folder) / "judge.onnx"
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the TorchScript exporter is told to be old
-                torch.onnx.export(
-                    panel.eval(),
-                    example,
-                    str(draft),
-                    input_names=["course", "facts"],
-                    output_names=["chances", "times"],
-                    dynamic_axes={name: {0: "N"} for name in ("course", "facts", "chances", "times")},
-                    opset_version=OPSET,
-                    dynamo=False,
-                )
-            graph = onnx.load(str(draft))
-            for key, value in {EVIDENCE_KEY: EVIDENCE, **about}.items():
-                entry = graph.metadata_props.add()
-                entry.key, entry.value = key, value
-            onnx.save(graph, str(draft))
-            os.replace(draft, path)
-    except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+    examples = {"course": torch.zeros(2, len(COURSE_S), CHANNELS), "facts": torch.zeros(2, FACTS)}
+    with completed(path) as draft:
+        graph = traced(panel.eval(), examples, ["chances", "times"], draft)
+        save(graph, {EVIDENCE_KEY: EVIDENCE, **about}, draft)

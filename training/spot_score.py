@@ -130,13 +130,13 @@ def score(outcomes: Iterable[Outcome], longest: float = np.inf, shortest: float 
         counted = [
             event
             for event in outcome.found
-            if id(event) not in beside and not (_touches(event, ignored) and not _touches(event, wanted))
+            if id(event) not in beside and not (touches(event, ignored) and not touches(event, wanted))
         ]
         hits += [Hit(true, event, outcome.video) for true, event in pairs if true in wanted]
         minutes, truths, found = minutes + outcome.minutes, truths + len(wanted), found + len(counted)
         matched = [true for true, _ in pairs]
         missed.update(_why_missed(true, outcome) for true in wanted if true not in matched)
-        during.update(_during(event, outcome.video) for event in counted if not _touches(event, wanted))
+        during.update(meanwhile(event, outcome.video) for event in counted if not touches(event, wanted))
         rejected.update(rejection.reason for rejection in outcome.rejections)
     return SpotScore(minutes, truths, found, tuple(hits), sum(during.values()), during, missed, rejected)
 
@@ -160,24 +160,25 @@ def iou(a: Movement | Candidate, b: Movement | Candidate) -> float:
 
 def is_false_alarm(event: Candidate, video: LongVideo) -> bool:
     """No micro-expression there, not even in part."""
-    return not _touches(event, video.micros)
+    return not touches(event, video.micros)
 
 
-def _touches(event: Candidate | Rejection, movements: Iterable[Movement]) -> bool:
+def touches(event: Candidate | Rejection, movements: Iterable[Movement]) -> bool:
+    """Some of the movements overlap it, if only in part."""
     moved = event.movement if isinstance(event, Rejection) else event
     return any(moved.onset < m.offset and m.onset < moved.offset for m in movements)
 
 
 def _why_missed(true: Movement, outcome: Outcome) -> str:
-    if any(_touches(event, [true]) for event in outcome.found):
+    if any(touches(event, [true]) for event in outcome.found):
         return "badly delimited"
     for rejection in outcome.rejections:
-        if _touches(rejection, [true]):
+        if touches(rejection, [true]):
             return rejection.reason
     return "not seen"
 
 
-def _during(event: Candidate, video: LongVideo) -> str:
+def meanwhile(event: Candidate, video: LongVideo) -> str:
     """What else went on, up to a third of a second before: skin and landmarks take a moment to settle."""
     margin = 0.3
     kinds = [

@@ -7,7 +7,7 @@ movement is seen several times, with more or less noise in it and more or less o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,25 +19,29 @@ from spotting.judge import KINDS, MEMORY_S, Evidence, evidence
 from spotting.motion import MotionSample
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
-from training.spot_score import iou
+from training.spot_score import iou, meanwhile, touches
 from training.spot_signal import signal_of
 
 THRESHOLDS = ((1.9, 0.2), (1.6, 0.15), (1.4, 0.12))
 """(sensitivity, min_motion)."""
 STAGES = ((0.5, 100.0), (0.7, 60.0), (0.85, 40.0))
 """(fallen, patience_ms)."""
-_AFTER_S = 0.3
-"""Skin and landmarks take so long to settle after a movement."""
 _APEX_S = 0.03
 """The apex of a micro-expression may be found so far outside of it."""
-_KIND = {"speech": "speech", "macro": "macro", "blink": "blink", "gesture": "head motion"}
+_KIND = {
+    "speech": "speech",
+    "macro": "macro",
+    "blink": "blink",
+    "gesture": "head motion",
+    "nothing": "noise",
+}
+"""What goes on in a clip → what the judge calls it."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """One movement at one moment."""
 
-    clip: str
     movement: Candidate
     evidence: Evidence
     kind: int
@@ -72,25 +76,21 @@ def snapshots(video: LongVideo, cache_folder: Path) -> Iterator[Snapshot]:
     times = np.array([sample.time for sample in samples])
     for sensitivity, least in THRESHOLDS:
         for fallen, patience in STAGES:
-            config = replace(
-                SpotterConfig(),
-                sensitivity=sensitivity,
-                min_motion=least,
-                fallen=fallen,
-                patience_ms=patience,
+            config = SpotterConfig(
+                sensitivity=sensitivity, min_motion=least, fallen=fallen, patience_ms=patience
             )
             movements = seen_by(Spotter(config), samples)
             for movement, (kind, true) in zip(movements, named(video, movements), strict=True):
                 last = int(np.searchsorted(times, movement.decided, "right"))
                 first = int(np.searchsorted(times, movement.decided - MEMORY_S))
-                apart = (0.0, 0.0, 0.0)
-                if true is not None:
-                    onset, apex, offset = (
-                        time - movement.apex for time in (true.onset, true.apex, true.offset)
-                    )
-                    apart = (onset, apex, offset)
                 shown = evidence(movement, samples[first:last])
-                yield Snapshot(video.name, movement, shown, KINDS.index(kind), apart)
+                yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+
+
+def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, float]:
+    if true is None:
+        return 0.0, 0.0, 0.0
+    return true.onset - movement.apex, true.apex - movement.apex, true.offset - movement.apex
 
 
 def looked_at(
@@ -137,9 +137,6 @@ def named(video: LongVideo, movements: Sequence[Candidate]) -> list[tuple[str, M
 
 
 def _otherwise(video: LongVideo, movement: Candidate) -> str:
-    if any(true.onset < movement.offset and movement.onset < true.offset for true in video.micros):
+    if touches(movement, video.micros):
         return "remainder"
-    for other in video.movements:
-        if other.kind in _KIND and other.onset < movement.offset and movement.onset < other.offset + _AFTER_S:
-            return _KIND[other.kind]
-    return "noise"
+    return _KIND[meanwhile(movement, video)]
