@@ -30,7 +30,7 @@ from training.flow_synthesis import synthetic_archive
 from training.folds import leave_one_subject_out
 from training.loso import LosoConfig, run_loso
 from training.loso_report import report
-from training.pretrain import contrast_loss, focal_loss, mirror
+from training.pretrain import focal_loss, mirror
 from training.random_motion import SynthesisConfig
 
 SAMPLES, SUBJECTS, EPOCHS = 442, 68, 60
@@ -66,7 +66,8 @@ def plain_fold(archive: FeatureArchive, rows: np.ndarray, epochs: int) -> float:
             z = torch.where(flip, mirror(puzzled[index]), puzzled[index])
             maps = model.embed(x, z)
             target = F.one_hot(label[index], 3).float()
-            loss = focal_loss(model.classify(*maps), target, 2) + 0.01 * contrast_loss(*maps)
+            alike = F.cosine_similarity(*(part.flatten(1) for part in maps)).mean()
+            loss = focal_loss(model.classify(*maps), target, 2) + 0.01 * (1 - alike)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

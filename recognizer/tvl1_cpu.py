@@ -14,7 +14,6 @@ second thread. The lock of the interpreter is not held, so pairs can run in thre
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -22,8 +21,8 @@ import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba.core import event
 
+from recognizer.compiling import kept_on_disk
 from recognizer.tvl1_parameters import DEFAULTS, Parameters
 
 Plane = npt.NDArray[np.float32]
@@ -37,8 +36,6 @@ MEDIAN = 5
 """Side of the only median filter there is here, pixels."""
 EDGE = 4
 """Zeros around the second picture: what a warp from outside finds."""
-
-log = logging.getLogger(__name__)
 
 
 def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Parameters = DEFAULTS) -> Plane:
@@ -92,30 +89,7 @@ def compiled(function: Function) -> Function:
 
 def compiled_once(function: Function) -> Function:
     """For the one that Python calls: compiled at its first call, with all that it calls, and kept on disk."""
-    function = compiled(function)
-    try:
-        function.enable_caching()  # type: ignore[attr-defined]
-    except RuntimeError:
-        log.warning("no folder to keep the compiled optical flow in: it will be compiled at every start")
-    return function
-
-
-class _Announcement(event.Listener):  # type: ignore[misc]
-    """Says once why the first start after an installation takes seconds longer."""
-
-    def __init__(self) -> None:
-        self.said = False
-
-    def on_start(self, _: object) -> None:
-        if not self.said:
-            log.warning("compiling the optical flow, once")
-        self.said = True
-
-    def on_end(self, _: object) -> None:
-        pass
-
-
-event.register("numba:compile", _Announcement())
+    return kept_on_disk(compiled(function))
 
 
 def _cubic_weights() -> Plane:

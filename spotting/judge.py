@@ -24,8 +24,8 @@ Floats = npt.NDArray[np.float32]
 
 DEFAULT_JUDGE = Path(__file__).parent / "weights" / "judge.onnx"
 
-KINDS = ("micro-expression", "noise", "speech", "macro", "blink", "head motion", "remainder")
-"""What a movement can be; the last is what is left of one that has been judged already."""
+KINDS = ("micro-expression", "noise", "speech", "macro", "blink", "head motion", "rest of a movement")
+"""What a movement can be; the last is a piece of one whose main part is judged by itself."""
 
 COURSE_S = np.arange(-26, 11) * 0.02
 """Seconds around the apex at which the movement is looked at; what is not seen yet repeats what is."""
@@ -69,7 +69,7 @@ class Verdict:
     onset: float
     apex: float
     offset: float
-    """Where these are, in seconds, if it is one."""
+    """Where the network puts these, in seconds, if it is one; in which order, it does not promise."""
 
 
 class Judge:
@@ -104,9 +104,9 @@ class Judge:
         return Verdict(
             probability=float(chances[0, 0]),
             reason=KINDS[1 + int(chances[0, 1:].argmax())],
-            onset=min(onset, apex - 0.01),
+            onset=onset,
             apex=apex,
-            offset=max(offset, apex + 0.01),
+            offset=offset,
         )
 
 

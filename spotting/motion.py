@@ -123,6 +123,8 @@ class MotionSample:
     """Width of the face in the frame, image pixels."""
     brightness: float
     """Mean grey level of the face, 0–255."""
+    sides: tuple[float, ...]
+    """Displacement of each of ``SIDES``, right and down in turn: what ``regions`` are lengths of."""
     eyes_x: float = 0.0
     """The middle between the eyes' outer corners in the frame, image pixels."""
     eyes_y: float = 0.0
@@ -130,11 +132,11 @@ class MotionSample:
     """How far the head leans, radians; the angle of the line through the eyes."""
     faces: int = 1
     """Faces in the picture when it was last searched; the nearest is followed."""
-    sides: tuple[float, ...] = ()
-    """Displacement of each of ``SIDES``, right and down in turn: what ``regions`` are lengths of."""
 
 
 NO_FACE = dict.fromkeys(REGIONS, 0.0)
+STILL = (0.0,) * (2 * len(SIDES))
+"""``regions`` and ``sides`` where there is nothing to be seen."""
 
 
 class MotionMeter:
@@ -170,9 +172,8 @@ class MotionMeter:
         seen = seen or self.look(time, image)
         if seen.landmarks is None:
             self.reset()
-            still = (0.0,) * (2 * len(SIDES))
             return MotionSample(
-                frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0, faces=0, sides=still
+                frame, time, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0, STILL, faces=0
             )
         pose = self._carried(seen.landmarks, seen.fresh)
         pose, picture, moved = self._compare(image, pose)
@@ -200,11 +201,11 @@ class MotionMeter:
             rebased,
             face_px=face_px,
             brightness=float(picture.mean()),
+            sides=tuple(moved.ravel().tolist()),
             eyes_x=float(outline[0, 0]),
             eyes_y=float(outline[0, 1]),
             roll=float(np.arctan2(-pose[1, 0], pose[0, 0])),
             faces=seen.faces,
-            sides=tuple(moved.ravel().tolist()),
         )
 
     def _carried(self, landmarks: Landmarks, fresh: bool) -> npt.NDArray[np.float64]:

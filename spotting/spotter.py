@@ -290,20 +290,23 @@ class Spotter:
         return 1000 * movement.duration > self.config.max_duration_ms
 
     def _put_right(self, movement: Candidate, verdict: Verdict) -> Candidate:
-        """The movement with the judge's onset, apex and offset, and the frames nearest to them."""
+        """The movement with the judge's onset < apex < offset, and the frames nearest to them.
+
+        The apex is no later than the decision, for it has been seen.
+        """
         apex = min(verdict.apex, movement.decided)
-        onset = min(verdict.onset, apex - 0.01)
+        onset, offset = min(verdict.onset, apex - 0.01), max(verdict.offset, apex + 0.01)
         oldest = movement.decided - self.look_behind_ms / 1000
         kept = [sample for sample in self._refusal.samples if sample.time >= oldest]
         times = np.array([sample.time for sample in kept])
-        first, top, last = (int(np.abs(times - time).argmin()) for time in (onset, apex, verdict.offset))
+        first, top, last = (int(np.abs(times - time).argmin()) for time in (onset, apex, offset))
         top = max(top, 1)
         first, last = min(first, top - 1), max(last, top)  # the pair that is recognised is two pictures
         return replace(
             movement,
             onset=onset,
             apex=apex,
-            offset=max(verdict.offset, apex + 0.01),
+            offset=offset,
             onset_frame=kept[first].frame,
             apex_frame=kept[top].frame,
             offset_frame=kept[last].frame,

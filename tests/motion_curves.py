@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotting.candidate import Candidate
-from spotting.motion import NO_FACE, MotionSample
+from spotting.motion import NO_FACE, STILL, MotionSample
 from spotting.spotter import Spotter
 
 FLOOR = 0.05
@@ -77,6 +77,7 @@ def samples(
             rebased=False,
             face_px=240.0,
             brightness=120.0,
+            sides=STILL,
         )
         made.append(change(sample))
     return made

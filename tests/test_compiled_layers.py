@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -134,3 +137,9 @@ def test_pool_of_three_loses_no_gradient_among_equals(dtype):
     dx = back(torch.ones_like(x), *[torch.zeros_like(x)] * 3)
     assert dx.sum() == x.numel()
     assert (dx[x < found] <= 8).all()
+
+
+def test_compiling_is_announced_once():
+    code = "from training.compiled_layers import compiled as c; c(lambda x: x)(1); c(lambda x: -x)(1)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr.splitlines() == ["compiling for this processor, once"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from stream.sources import FrameSource, Returning, open_recording, open_url
 
 ROOT = Path(__file__).resolve().parents[1]
 AWAY_S = 2.0
+PATIENCE_S = 300.0
 
 
 def frame(index: int, time: float) -> Frame:
@@ -58,11 +62,14 @@ class WithHole(FrameSource):
 
 
 @contextmanager
-def ended(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Leaves no process behind where a check fails."""
+def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Leaves no process behind where a check fails; whoever waits for one in vain fails as well."""
+    watchdog = threading.Timer(PATIENCE_S, process.kill)
+    watchdog.start()
     try:
         yield
     finally:
+        watchdog.cancel()
         process.kill()
 
 
@@ -162,36 +169,65 @@ def test_a_source_that_is_not_there_at_the_start_is_an_error():
 
 
 def face_clip(clip: Path, folder: Path) -> Path:
-    """The clip twice, with a key frame every fifth of a second: a receiver joins at one."""
+    """The clip with a key frame every fifth of a second: a receiver joins at one."""
     path = folder / "face.ts"
     encode = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-g", "12"]
-    subprocess.run(
-        ["ffmpeg", "-v", "error", "-stream_loop", "1", "-i", str(clip), *encode, str(path)], check=True
-    )
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(clip), *encode, str(path)], check=True)
     return path
+
+
+@contextmanager
+def sending_to_the_next(listener: socket.socket, clip: Path) -> Iterator[float]:
+    """Once somebody connects: ffmpeg, sending the clip over and over in real time; when they connected."""
+    command = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy"]
+    with ExitStack() as stack:
+        with listener.accept()[0] as connection:
+            connected = time.monotonic()
+            sender = stack.enter_context(
+                subprocess.Popen(
+                    [*command, "-f", "mpegts", "pipe:1"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=connection,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        stack.enter_context(ended(sender))
+        yield connected
+
+
+def first_event(live: subprocess.Popen[str], after: float) -> dict[str, Any]:
+    """The first that begins later than this, in seconds of the session."""
+    for line in live.stdout:
+        event = json.loads(line)
+        if event["onset"] > after:
+            return event
+    pytest.fail(f"ended without an event after {after:.1f} s: {live.stderr.read()}")
 
 
 @needs_ffmpeg
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_atme_live_waits_for_a_stream_and_logs_the_gap(tmp_path, short_clip, weights):
-    url, clip = f"http://127.0.0.1:{free_port()}", face_clip(short_clip, tmp_path)
+    clip = face_clip(short_clip, tmp_path)
     (tmp_path / "config.toml").write_text("[session]\nbacklog_ms = 8000.0\n")
-    command = [sys.executable, "-m", "stream.cli", "live", "--source", url, "--json", "--out", "s01"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with ExitStack() as stack:
-        sender = stack.enter_context(sending(clip, "-listen", "1", url))
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.settimeout(PATIENCE_S)
+        url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        command = [sys.executable, "-m", "stream.cli", "live", "--source", url, "--json", "--out", "s01"]
         live = stack.enter_context(
             subprocess.Popen([*command, "--weights", str(weights)], cwd=tmp_path, env=environment, **pipes)
         )
         stack.enter_context(ended(live))
-        first = json.loads(live.stdout.readline() or live.stderr.read())
-        sender.kill()
-        stack.enter_context(sending(clip, "-listen", "1", url))
-        second = json.loads(live.stdout.readline() or live.stderr.read())
-        live.send_signal(signal.SIGINT)
-        errors = live.stderr.read()
-        assert live.wait(20) == 0, errors
+        with sending_to_the_next(listener, clip) as connected:
+            first = first_event(live, after=0.0)
+        with sending_to_the_next(listener, clip):
+            # The session's clock begins with its first frame, so none from before the gap is as late as this.
+            second = first_event(live, after=time.monotonic() - connected)
+            live.send_signal(signal.SIGINT)
+            errors = live.stderr.read()
+            assert live.wait() == 0, errors
     assert "was away" in errors
     assert "Traceback" not in errors
     about = json.loads((tmp_path / "s01" / "session.json").read_text(encoding="utf-8"))

@@ -142,6 +142,17 @@ def test_onset_and_apex_are_two_pictures_and_keep_the_judges_times(apart):
         assert abs(times[found.apex_frame] - found.apex) < 0.5001 / 30
 
 
+@pytest.mark.parametrize("times", [(-0.1, 0.3, 0.2), (0.2, 0.0, -0.2), (-0.1, 0.0, -0.05)])
+def test_whatever_times_it_says_come_in_order_and_the_apex_has_been_seen(times):
+    def judge(movement, seen):
+        return Verdict(0.7, "speech", *(movement.apex + time for time in times))
+
+    found = one(Spotter(judge=judge), moved(60))
+    assert found.onset < found.apex < found.offset
+    assert found.apex <= found.decided
+    assert found.onset_frame < found.apex_frame <= found.offset_frame
+
+
 def test_what_is_longer_than_the_setting_is_macro():
     spotter = Spotter(SpotterConfig(max_duration_ms=200), judge=Told(0.95))  # it says 220 ms
     assert spot(spotter, moved(60)) == []
@@ -254,4 +265,4 @@ def test_names_of_movements_are_those_of_the_truth():
 
     seen = [at(2.0, 2.14, 2.3), at(2.25, 2.36, 2.45), at(3.2, 3.35, 3.4), at(4.4, 4.5, 4.6), at(6, 6.1, 6.2)]
     kinds = [kind for kind, _ in named(LongVideo("clip", truth, 60.0), seen)]
-    assert kinds == ["micro-expression", "remainder", "blink", "head motion", "noise"]
+    assert kinds == ["micro-expression", "rest of a movement", "blink", "head motion", "noise"]

@@ -14,7 +14,7 @@ from overlay_session import make_event
 from sample_session import open_sample, run_sample
 
 from recognizer.errors import AtmeError
-from spotting.motion import NO_FACE, MotionSample
+from spotting.motion import NO_FACE, STILL, MotionSample
 from stream.frame import Frame
 from stream.records.motion_file import Motion
 from stream.records.record_video import VideoRecorder
@@ -24,7 +24,7 @@ from stream.records.render_video import STRIP, render_video
 from stream.records.video_writer import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE = MotionSample(0, 0.0, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0)
+SAMPLE = MotionSample(0, 0.0, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0, STILL)
 # Times of a camera: uneven, with a gap where frames were dropped.
 TIMES = [0.0, 0.0171, 0.0334, 0.0492, 0.2501, 0.2667, 0.2835]
 

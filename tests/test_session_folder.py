@@ -155,12 +155,12 @@ sys.path[:0] = ["tests", "."]
 from pathlib import Path
 from overlay_session import make_event
 from stream.records.folder import SessionFolder
-from spotting.motion import NO_FACE, MotionSample
+from spotting.motion import NO_FACE, STILL, MotionSample
 with SessionFolder(Path(sys.argv[1])) as folder:
     folder.event(make_event(1.0), None, None, None)
     resource.setrlimit(resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
     for k in range(50):
-        folder.frame(None, MotionSample(k, k / 60, False, NO_FACE, 0, "", 0, 0, 0, False, 0, 0), 0.3)
+        folder.frame(None, MotionSample(k, k / 60, False, NO_FACE, 0, "", 0, 0, 0, False, 0, 0, STILL), 0.3)
         folder.event(make_event(2.0 + k), None, None, None)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     folder.event(make_event(99.0), None, None, None)

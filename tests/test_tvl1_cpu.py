@@ -132,7 +132,7 @@ def test_is_compiled_once_and_says_so(tmp_path: Path) -> None:
     shutil.copytree(Path(recognizer.__file__).parent, tmp_path / "recognizer")
     compiles = run_beside(tmp_path, tmp_path / "cache")
     assert compiles.stdout == "0 1\n"
-    assert compiles.stderr.count("compiling the optical flow, once") == 1
+    assert compiles.stderr.count("compiling for this processor, once") == 1
     again = run_beside(tmp_path, tmp_path / "cache")
     assert again.stdout == "1 0\n"
     assert not again.stderr

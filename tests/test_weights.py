@@ -11,8 +11,10 @@ from recognizer.backend import Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
+from training.correction import CorrectedAtme, Correction
 from training.engine import Recipe, TrainingSet, initial_state, predict, train
 from training.export import export, round_to_half
+from training.pretrain import FlipAveraged
 from training.weights import load_state, save_state
 
 
@@ -72,6 +74,14 @@ def test_what_cannot_be_read_is_said_in_one_line(name, content, message, tmp_pat
         (tmp_path / name).write_bytes(content)
     with pytest.raises(AtmeError, match=message) as caught:
         load_state(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_corrected_network_says_what_to_start_from_instead(tmp_path):
+    model = FlipAveraged(CorrectedAtme(DualAtme(), Correction(2))).eval()
+    export(model, ModelInfo("w", trained_on="nothing", command="none"), tmp_path / "w.onnx")
+    with pytest.raises(AtmeError, match=r"was corrected for a data set .* give the weights") as caught:
+        load_state(tmp_path / "w.onnx")
     assert "\n" not in str(caught.value)
 
 

@@ -10,7 +10,6 @@ lines and float64 beyond.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -21,6 +20,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from recognizer.compiling import kept_on_disk
 from training.stacked_layers import EPS
 
 Lines = npt.NDArray[Any]
@@ -32,7 +32,6 @@ BLOCK = 28
 """Lines whose sum is kept in float32."""
 
 f32 = np.float32
-log = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -43,12 +42,7 @@ def compiled(function: Function) -> Function:
 
 def compiled_once(function: Function) -> Function:
     """For what Python calls: compiled at its first call and kept on disk where there is a place for it."""
-    function = compiled(function)
-    try:
-        function.enable_caching()  # type: ignore[attr-defined]
-    except RuntimeError:
-        log.warning("no folder to keep compiled layers in: they will be compiled at every start")
-    return function
+    return kept_on_disk(compiled(function))
 
 
 # --------------------------------------------------------------------------- bfloat16

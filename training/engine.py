@@ -132,13 +132,17 @@ def _loss(models: StackedModels, batch: Batch, label: Tensor, recipe: Recipe) ->
     logits, entire, puzzled = models.forward(batch)
     log_p = F.log_softmax(logits, dim=2).gather(2, label[..., None]).squeeze(2)
     focal = -(1 - log_p.exp()).pow(recipe.gamma) * log_p
-    dot = (entire * puzzled).sum(dim=(1, 2, 4))
-    norms = entire.square().sum(dim=(1, 2, 4)) * puzzled.square().sum(dim=(1, 2, 4))
-    contrast = 1 - dot * norms.clamp(min=1e-16).rsqrt()
-    loss = focal + recipe.contrast * contrast
+    loss = focal + recipe.contrast * contrast_loss(entire, puzzled)
     if batch.valid is None:
         return loss.mean(dim=0).sum()
     return ((loss * batch.valid).sum(dim=0) / batch.valid.sum(dim=0)).sum()
+
+
+def contrast_loss(entire: Tensor, puzzled: Tensor) -> Tensor:
+    """1 − cosine of both branches' maps, each (N, H, W, M, C) → (N, M)."""
+    dot = (entire * puzzled).sum(dim=(1, 2, 4))
+    norms = entire.square().sum(dim=(1, 2, 4)) * puzzled.square().sum(dim=(1, 2, 4))
+    return 1 - dot * norms.clamp(min=1e-16).rsqrt()
 
 
 # --------------------------------------------------------------------------- which samples when

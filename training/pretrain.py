@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
-from training.engine import Bank, mirrored, multiplies_bfloat16, normalise, pooled
+from training.engine import Bank, contrast_loss, mirrored, multiplies_bfloat16, normalise, pooled
 from training.export import export, round_to_half
 from training.flow_synthesis import synthesize
 from training.random_motion import NON_EVENT, SynthesisConfig
@@ -96,13 +96,6 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float) -> Tensor:
     return -(target * (1 - log_p.exp()).pow(gamma) * log_p).sum(dim=1).mean()
 
 
-def contrast_loss(maps_entire: Tensor, maps_puzzled: Tensor) -> Tensor:
-    """1 − cosine of both branches' flattened maps, mean over samples."""
-    dot = (maps_entire * maps_puzzled).flatten(1).sum(dim=1)
-    norms = maps_entire.square().flatten(1).sum(dim=1) * maps_puzzled.square().flatten(1).sum(dim=1)
-    return (1 - dot * norms.clamp(min=1e-16).rsqrt()).mean()
-
-
 Progress = Callable[[int, float], None]
 """Called after every step with its number and its loss."""
 
@@ -165,9 +158,8 @@ def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: Non
 def training_loss(models: StackedModels, batch: Batch, label: Tensor, config: PretrainConfig) -> Tensor:
     """Focal loss of the logits and contrast loss of the branches, for one batch of one model."""
     logits, entire, puzzled = models.forward(batch)
-    contrast = contrast_loss(entire[:, :, :, 0], puzzled[:, :, :, 0])
     focal = focal_loss(logits[:, 0], targets(label, config.smoothing), config.gamma)
-    return focal + config.contrast * contrast
+    return focal + config.contrast * contrast_loss(entire, puzzled).mean()
 
 
 def _copy(values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -146,39 +146,57 @@ def fit(data: Snapshots, config: FitConfig, progress: Callable[[int, int], None]
         )
     torch.set_num_threads(1)  # sums in another order are other weights
     scale, members, done = Scale(data), list[Member](), 0
+    shown = _shown(data, scale)
     for number in range(config.members):
         torch.manual_seed(1000 * config.seed + number)
         member = Member(config)
-        for _ in _train(member, data, scale, config, number):
+        for _ in _train(member, shown, config, number):
             done += 1
             progress(done, config.members * config.epochs * rounds)
         members.append(member.eval())
     return Panel(scale, members).eval()
 
 
-def _train(member: Member, data: Snapshots, scale: Scale, config: FitConfig, number: int) -> Iterator[None]:
+@dataclass(frozen=True)
+class _Shown:
+    """The movements as the members see them, standardised, and then their mirror images."""
+
+    course: Tensor
+    facts: Tensor
+    kind: Tensor
+    times: Tensor
+    """Onset, apex and offset, in tenths of a second."""
+
+
+def _shown(data: Snapshots, scale: Scale) -> _Shown:
+    plain = torch.from_numpy(data.course)
+    return _Shown(
+        scale.course(torch.cat([plain, mirrored(plain)])),
+        scale.facts(torch.from_numpy(data.facts)).repeat(2, 1),
+        torch.from_numpy(data.kind).repeat(2),
+        _TIME_UNIT * torch.from_numpy(data.times).repeat(2, 1),
+    )
+
+
+def _train(member: Member, shown: _Shown, config: FitConfig, number: int) -> Iterator[None]:
     """Trains one member, a step at a time."""
     draw = np.random.default_rng((config.seed, number))
-    plain = torch.from_numpy(data.course)
-    course = scale.course(torch.cat([plain, mirrored(plain)]))
-    facts = scale.facts(torch.from_numpy(data.facts)).repeat(2, 1)
-    kind = torch.from_numpy(data.kind).repeat(2)
-    times = _TIME_UNIT * torch.from_numpy(data.times).repeat(2, 1)
     optimizer = torch.optim.AdamW(
         member.parameters(), config.learning_rate, weight_decay=config.decay, foreach=True
     )
-    rounds = len(kind) // config.batch
+    rounds = len(shown.kind) // config.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.epochs * rounds
     )
     for _ in range(config.epochs):
-        order = torch.from_numpy(draw.permutation(len(kind)))
+        order = torch.from_numpy(draw.permutation(len(shown.kind)))
         for chosen in torch.split(order[: rounds * config.batch], config.batch):
-            out = member(course[chosen], facts[chosen])
-            loss = F.cross_entropy(out[:, : len(KINDS)], kind[chosen])
-            micro = kind[chosen] == 0
+            out, kind = member(shown.course[chosen], shown.facts[chosen]), shown.kind[chosen]
+            loss = F.cross_entropy(out[:, : len(KINDS)], kind)
+            micro = kind == 0
             if micro.any():
-                apart = F.smooth_l1_loss(out[micro, len(KINDS) :], times[chosen][micro], beta=0.3)
+                true = shown.times[chosen][micro]
+                apart = F.smooth_l1_loss(out[micro, len(KINDS) :], true, beta=0.3)
                 loss = loss + config.times * apart
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

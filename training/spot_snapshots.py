@@ -120,7 +120,7 @@ def named(video: LongVideo, movements: Sequence[Candidate]) -> list[tuple[str, M
     """What each movement truly is, of ``KINDS``, and the micro-expression where it is one.
 
     A micro-expression is the one movement that overlaps it best with its apex within; others that touch it
-    are remainders.
+    are the rest of it.
     """
     best: dict[int, tuple[float, int]] = {}
     for number, true in enumerate(video.micros):
@@ -138,5 +138,5 @@ def named(video: LongVideo, movements: Sequence[Candidate]) -> list[tuple[str, M
 
 def _otherwise(video: LongVideo, movement: Candidate) -> str:
     if touches(movement, video.micros):
-        return "remainder"
+        return "rest of a movement"
     return _KIND[meanwhile(movement, video)]

@@ -47,9 +47,9 @@ def named_with_digest(path: Path) -> str:
 
 
 def load_state(path: Path) -> State:
-    """The ``state_dict`` in a file, with the correction where it has one (``training.correction``).
+    """The ``state_dict`` in a file, with the correction of a .safetensors (``training.correction``).
 
-    AtmeError where it is missing, damaged or of another network.
+    AtmeError where it is missing, damaged, of another network, or a corrected .onnx.
     """
     if not path.is_file():
         raise AtmeError(f"{path}: no such file; give weights (.safetensors or .onnx)")
@@ -77,6 +77,11 @@ def _from_onnx(path: Path) -> State:
     backend = Backend(path)  # refuses what is not one of our files
     graph = onnx.load(str(path)).graph
     arrays = {item.name: numpy_helper.to_array(item).astype(np.float32) for item in graph.initializer}
+    if any(name.removeprefix("model.").startswith(PREFIX) for name in arrays):
+        raise AtmeError(
+            f"{path}: was corrected for a data set (atme-train fit --init), so no training starts from it; "
+            "give the weights that it was corrected from, or a .safetensors made by fit"
+        )
     model = DualAtme(ModelConfig(classes=len(backend.info.classes) + backend.info.nothing)).eval()
     state = model.state_dict()
     for name, value in arrays.items():
