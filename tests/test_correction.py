@@ -15,7 +15,7 @@ from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
 from recognizer.model_info import ModelInfo
 from training.cli import app
-from training.correction import PREFIX, coarse_flow, correct, kernel, network_of, without_correction
+from training.correction import MIXING, PREFIX, coarse_flow, correct, kernel, network_of, without_correction
 from training.engine import ADAPTING, initial_state, mirrored, normalise, predict, train
 from training.export import export
 from training.feature_archive import save
@@ -56,7 +56,7 @@ def test_without_correction_the_network_speaks():
     views = [normalise(torch.from_numpy(x)) for x in (archive.entire, archive.puzzled)]
     with torch.no_grad():
         plain, found = network(*views), corrected(*views)
-    expected = state[PREFIX + "scale"] * plain + state[PREFIX + "bias"]
+    expected = plain @ state[PREFIX + "scale"].mT + state[PREFIX + "bias"]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -74,9 +74,14 @@ def test_the_optimum_is_stationary():
         flows = torch.cat([coarse_flow(view[0]) for view in views]).double()
         alike = kernel(flows, flows)
     seen = alike.view(2, len(label), -1).mean(dim=0)
-    found = correction.scale * logits + seen @ correction.weight.mT + correction.bias
+    found = logits @ correction.scale.mT + seen @ correction.weight.mT + correction.bias
     norm = torch.einsum("ci,ij,cj->", correction.weight, alike, correction.weight)
-    loss = torch.nn.functional.cross_entropy(found, label) + penalty / 2 * norm
+    # what S may do freely is a multiple of one; the rest of it is held back
+    mixing = correction.scale - correction.scale.detach().diagonal().mean() * torch.eye(3)
+    loss = (
+        torch.nn.functional.cross_entropy(found, label)
+        + (penalty * norm + MIXING * mixing.square().sum()) / 2
+    )
     loss.backward()
     for parameter in correction.parameters():
         assert parameter.grad.abs().max() < 1e-4

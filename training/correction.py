@@ -1,12 +1,13 @@
 """Fits a pre-trained network to a data set without touching its weights: learns where its logits are wrong.
 
-    logits = s · z(x) + Σᵢ αᵢ k(x, xᵢ) + b
+    logits = S z(x) + Σᵢ αᵢ k(x, xᵢ) + b
 
 z are the logits of the pre-trained Dual-ATME, k is a Gaussian kernel of the face's coarse flow, the xᵢ are
-the training samples, and s, α, b are learnt: kernel logistic regression (Zhu & Hastie 2005, DOI
-10.1198/106186005X25619) that starts from the network's opinion. The problem is convex and nothing in it is
-drawn, so there is no seed, no step size, no epoch and no order that somebody could choose by a test subject.
-A few hundred samples are too few to move five million weights well.
+the training samples, and S, α, b are learnt: kernel logistic regression (Zhu & Hastie 2005, DOI
+10.1198/106186005X25619) that starts from the network's opinion, scaled by a matrix (Guo et al. 2017,
+arXiv:1706.04599): which class the network takes for which differs between data sets. The problem is convex
+and nothing in it is drawn, so there is no seed, no step size, no epoch and no order that somebody could
+choose by a test subject. A few hundred samples are too few to move five million weights well.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ CELLS = 7
 """The flow is averaged down to so many cells a side: neighbouring places move together."""
 WIDTH = 8.4
 """Of the Gaussian kernel: its exponent is −1 for two samples at the median distance."""
+MIXING = 0.1
+"""Penalty on what S adds of one class's logit to another's: few samples say little of it."""
 PREFIX = "correction."
 """Names of the correction's parameters in a state begin so; the others are the network's."""
 
@@ -52,7 +55,7 @@ def kernel(first: Tensor, second: Tensor) -> Tensor:
 
 
 class Correction(nn.Module):
-    """What was learnt of one data set: its samples' coarse flows, their weights, the scale and the bias."""
+    """What was learnt of one data set: its samples' coarse flows, their weights, the scales and the bias."""
 
     samples: Tensor
 
@@ -61,13 +64,13 @@ class Correction(nn.Module):
         super().__init__()
         self.register_buffer("samples", torch.zeros(samples, 3 * CELLS**2))
         self.weight = nn.Parameter(torch.zeros(classes, samples))
-        self.scale = nn.Parameter(torch.ones(1))
+        self.scale = nn.Parameter(torch.eye(classes))
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, logits: Tensor, entire: Tensor) -> Tensor:
         """(n, classes) corrected logits."""
         alike = kernel(coarse_flow(entire), self.samples)
-        return self.scale * logits + F.linear(alike, self.weight, self.bias)
+        return F.linear(logits, self.scale) + F.linear(alike, self.weight, self.bias)
 
 
 class CorrectedAtme(nn.Module):
@@ -104,8 +107,8 @@ def correct(state: State, views: Sequence[View], label: Tensor, balance: float, 
     """``state`` and a correction learnt from samples seen in one or more views (as they are, mirrored).
 
     Minimises the mean cross-entropy of the views' mean logits + ``penalty`` · |f|² / 2, with |f| the norm of
-    the kernel's part of the logits. ``label`` (n,); ``balance``: 0 all samples count alike, 1 all classes.
-    L-BFGS in double precision on one processor.
+    the kernel's part of the logits, + ``MIXING`` · |S − s·1|² / 2, with s as it likes. ``label`` (n,);
+    ``balance``: 0 all samples count alike, 1 all classes. L-BFGS in double precision on one processor.
     """
     network = network_of(state)
     with torch.no_grad():
@@ -118,9 +121,10 @@ def correct(state: State, views: Sequence[View], label: Tensor, balance: float, 
     share = share / share.sum()
     weight = torch.zeros(basis.shape[1], logits.shape[1], dtype=torch.float64, requires_grad=True)
     scale = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    mixing = torch.zeros(2 * logits.shape[1:], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [weight, scale, bias],
+        [weight, scale, mixing, bias],
         max_iter=300,
         tolerance_grad=1e-6,
         tolerance_change=1e-10,
@@ -129,16 +133,18 @@ def correct(state: State, views: Sequence[View], label: Tensor, balance: float, 
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        found = scale * logits + coordinates @ weight + bias
+        found = scale * logits + F.linear(logits, mixing) + coordinates @ weight + bias
         each = F.cross_entropy(found, label, reduction="none")
-        value = (share * each).sum() + penalty / 2 * weight.square().sum()
+        held = penalty * weight.square().sum() + MIXING * mixing.square().sum()
+        value = (share * each).sum() + held / 2
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     # Every view of a sample is compared with, each with an equal part of the sample's weight.
     each_view = (basis @ weight).mT.repeat(1, len(views)) / len(views)
-    own = {"samples": torch.cat(flows), "weight": each_view, "scale": scale, "bias": bias}
+    scales = scale * torch.eye(len(bias)) + mixing
+    own = {"samples": torch.cat(flows), "weight": each_view, "scale": scales, "bias": bias}
     return state | {PREFIX + name: value.detach().float() for name, value in own.items()}
 
 
