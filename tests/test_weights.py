@@ -11,7 +11,7 @@ from recognizer.backend import Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
-from training.correction import CorrectedAtme, Correction
+from training.correction import PREFIX, CorrectedAtme, Correction
 from training.engine import Recipe, TrainingSet, initial_state, predict, train
 from training.export import export, round_to_half
 from training.pretrain import FlipAveraged
@@ -83,6 +83,17 @@ def test_a_corrected_network_says_what_to_start_from_instead(tmp_path):
     with pytest.raises(AtmeError, match=r"was corrected for a data set .* give the weights") as caught:
         load_state(tmp_path / "w.onnx")
     assert "\n" not in str(caught.value)
+
+
+def test_a_correction_with_one_scale_is_of_an_earlier_version(tmp_path):
+    own = {PREFIX + name: value for name, value in Correction(2).state_dict().items()}
+    save_state(initial_state(0) | own, tmp_path / "now.safetensors")
+    assert load_state(tmp_path / "now.safetensors").keys() >= own.keys()
+    save_state(initial_state(0) | own | {PREFIX + "scale": torch.ones(1)}, tmp_path / "then.safetensors")
+    with pytest.raises(
+        AtmeError, match=r"then\.safetensors: was corrected by an earlier version; make it again"
+    ):
+        load_state(tmp_path / "then.safetensors")
 
 
 def test_another_networks_state_is_refused(tmp_path):

@@ -65,6 +65,8 @@ def load_state(path: Path) -> State:
     for name, value in wanted.items():
         if name not in state or state[name].shape != value.shape:
             raise AtmeError(f"{path}: not the state of a Dual-ATME ('{name}' is missing or of another shape)")
+    if state.get(PREFIX + "scale", torch.eye(3)).shape != (3, 3):
+        raise AtmeError(f"{path}: was corrected by an earlier version; make it again with atme-train fit")
     return {name: value for name, value in state.items() if name in wanted or name.startswith(PREFIX)}
 
 
