@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 
 DEFAULT_JUDGE = Path(__file__).parent / "weights" / "judge.onnx"
 
-KINDS = ("micro-expression", "noise", "speech", "macro", "blink", "head motion", "rest of a movement")
+KINDS = ("micro-expression", "noise", "speech", "macro", "blink", "head motion", "gaze", "rest of a movement")
 """What a movement can be; the last is a piece of one whose main part is judged by itself."""
 
 COURSE_S = np.arange(-26, 11) * 0.02
@@ -39,7 +39,7 @@ _SMOOTH_S = 0.035
 
 CHANNELS = 2 * len(SIDES) + 7
 FACTS = 10 + len(BEFORE_S) * len(REGIONS)
-EVIDENCE_KEY, EVIDENCE = "evidence", "1"
+EVIDENCE_KEY, EVIDENCE = "evidence", "2"
 """Entry of the weights' metadata: a number for the evidence and kinds they know; a change takes another."""
 _REBASED_S = 0.7
 _LEAST = 0.05

@@ -26,6 +26,7 @@ REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
     "inner brows": (((20, 21), (0.0, -0.02)), ((22, 23), (0.0, -0.02))),
     "outer brows": (((18, 19), (0.0, -0.02)), ((24, 25), (0.0, -0.02))),
     "nose": (((31,), (-0.02, -0.04)), ((35,), (0.02, -0.04))),
+    "under eyes": (((41,), (-0.03, 0.09)), ((46,), (0.03, 0.09))),
     "cheeks": (((48, 36), (-0.03, 0.0)), ((54, 45), (0.03, 0.0))),
     "lip corners": (((48,), (-0.01, 0.0)), ((54,), (0.01, 0.0))),
     "upper lip": (((51,), (0.0, -0.02)),),
@@ -43,6 +44,8 @@ _LEFT, _RIGHT = (
     for end in (0, -1)
 )
 _MIRROR = np.array((-1.0, 1.0))
+_ALONE = np.array([(0.0, 1.0) if name == "under eyes" else (1.0, 1.0) for name in REGIONS])
+"""What of one side alone counts: under an eye the way up or down, for a look aside carries the iris past."""
 _ONE_SIDE = 0.6
 """What one side moves alone counts this part; half would be its share in the mean of both."""
 _TOGETHER = 0.6
@@ -317,7 +320,7 @@ def _by_region(moved: npt.NDArray[np.float64]) -> dict[str, float]:
     median = np.sort(moved, axis=0)[len(SIDES) // 2]  # np.median takes ten times as long
     moved = moved - _TOGETHER * median
     both = np.hypot(*(_MIRROR * moved[_LEFT] + moved[_RIGHT]).T) / 2
-    further = np.maximum(*(np.hypot(*moved[side].T) for side in (_LEFT, _RIGHT)))
+    further = np.maximum(*(np.hypot(*(_ALONE * moved[side]).T) for side in (_LEFT, _RIGHT)))
     return dict(zip(REGIONS, (_GAIN * np.maximum(both, _ONE_SIDE * further)).tolist(), strict=True))
 
 

@@ -19,7 +19,7 @@ MOUTH = ("lower lip", "chin")
 """What opening and closing the mouth moves most."""
 LOWER_FACE = ("cheeks", "lip corners", "upper lip", *MOUTH)
 """What else goes along with talk."""
-_OTHERS = ("inner brows", "outer brows", "nose", "cheeks", "lip corners")
+_OTHERS = ("inner brows", "outer brows", "nose", "under eyes", "cheeks", "lip corners")
 
 
 @dataclass(frozen=True)

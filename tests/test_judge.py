@@ -257,6 +257,8 @@ def test_names_of_movements_are_those_of_the_truth():
         Movement("micro", 2.0, 2.15, 2.32, "positive"),
         Movement("blink", 3.0, 3.1, 3.3, None),
         Movement("gesture", 4.0, 4.5, 5.0, None),
+        Movement("gaze", 4.5, 4.52, 4.54, None),
+        Movement("gaze", 7.0, 7.02, 7.04, None),
     )
     base = one(Spotter(), moved(60))
 
@@ -264,5 +266,6 @@ def test_names_of_movements_are_those_of_the_truth():
         return replace(base, onset=onset, apex=apex, offset=offset)
 
     seen = [at(2.0, 2.14, 2.3), at(2.25, 2.36, 2.45), at(3.2, 3.35, 3.4), at(4.4, 4.5, 4.6), at(6, 6.1, 6.2)]
+    seen.append(at(7.0, 7.05, 7.1))
     kinds = [kind for kind, _ in named(LongVideo("clip", truth, 60.0), seen)]
-    assert kinds == ["micro-expression", "rest of a movement", "blink", "head motion", "noise"]
+    assert kinds == ["micro-expression", "rest of a movement", "blink", "head motion", "noise", "gaze"]

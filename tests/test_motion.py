@@ -46,6 +46,7 @@ def headed(portrait, count, pose):
         ([4], "inner brows", MOUTH),
         ([1, 2], "outer brows", MOUTH),
         ([25], "lower lip", BROWS),
+        ([7], "under eyes", ("upper lip", "lower lip", "chin")),
     ],
 )
 def test_two_pixels_of_an_action_unit_are_seen_where_they_are(meter, portrait, moved, units, most, silent):
@@ -57,6 +58,23 @@ def test_two_pixels_of_an_action_unit_are_seen_where_they_are(meter, portrait, m
     assert sample.regions[most] > 0.6 * sample.signal
     assert set(sample.regions) == set(REGIONS)
     assert max(sample.regions[name] for name in silent) < 0.35 * sample.signal
+
+
+@pytest.mark.parametrize("way", [(3.0, 0.0), (-3.0, 0.0), (2.0, 1.0)])
+def test_eyes_that_look_elsewhere_hardly_move_the_skin(meter, portrait, way):
+    """The irises go aside by 3 px of a 256-px face, some 7 degrees, under lids that stay."""
+    height, width = portrait.image.shape[:2]
+    face = np.linalg.norm(portrait.landmarks[15] - portrait.landmarks[1])
+    grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
+    inside = np.zeros((height, width))
+    for eye in (slice(36, 42), slice(42, 48)):
+        apart = (grid - portrait.landmarks[eye].mean(axis=0)) / (face * np.array((0.04, 0.018)))
+        inside = np.maximum(inside, np.exp(-(apart**2).sum(axis=2) / 2))
+    shift = (inside * face / 256)[..., None] * np.array(way)
+    looking = cv2.remap(portrait.image, np.float32(grid - shift), None, cv2.INTER_CUBIC)
+    sample = watch(meter, [portrait.image] * 40 + [looking] * 3)[-1]
+    assert sample.regions["under eyes"] < 0.2
+    assert max(sample.regions[name] for name in BROWS) < 0.1
 
 
 def test_one_side_is_enough(meter, portrait, moved):

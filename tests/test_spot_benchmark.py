@@ -18,8 +18,8 @@ from spotting.judge import KINDS
 from spotting.motion import MotionMeter
 from training import spot_timeline
 from training.cli import app
-from training.clip import Portrait, load_portrait, render
-from training.clip_script import ClipScript, HeadGesture, HeadPose
+from training.clip import Portrait, load_portrait, render, truth
+from training.clip_script import GLANCE_S, ClipScript, Glance, HeadGesture, HeadPose
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_benchmark import portrait as face_of
 from training.spot_benchmark import read_index, write_benchmark
@@ -104,6 +104,36 @@ def test_without_drift_the_head_makes_no_gestures(person: Portrait):
     assert all(not script(clip(timeline=k, drift=0.0), person).gestures for k in range(6))
 
 
+def test_eyes_rest_in_half_of_the_timelines_and_wander_in_the_others(person: Portrait):
+    stories = [script(clip(timeline=k), person) for k in range(40)]
+    wandering = [story for story in stories if story.glances]
+    assert 12 <= len(wandering) <= 28
+    for story in wandering:
+        times = [glance.time for glance in story.glances]
+        assert min(later - sooner for sooner, later in pairwise(times)) > GLANCE_S
+        assert len(times) > 10
+        assert max(abs(glance.right) for glance in story.glances) <= 3.5
+
+
+# --- the eyes
+
+
+def test_a_glance_moves_the_irises_and_leaves_the_skin(person: Portrait):
+    import cv2
+
+    story = ClipScript(1.0, fps=10, size=SIZE, glances=(Glance(0.25, 3.0, 0.0), Glance(0.65, 0.0, 0.0)))
+    assert [story.gaze(time)[0] for time in (0.2, 0.27, 0.3, 0.6, 0.7)] == pytest.approx([0, 1.5, 3, 3, 0])
+    images = [image for _, image in render(person, story)]
+    np.testing.assert_array_equal(images[0], images[9])
+    change = cv2.cvtColor(cv2.absdiff(images[0], images[5]), cv2.COLOR_BGR2GRAY)
+    unit = np.linalg.norm(person.landmarks[15] - person.landmarks[1])
+    x, y = person.landmarks[36:42].mean(axis=0).round().astype(int)
+    assert change[y - 3 : y + 4, x - 8 : x + 9].max() > 20
+    below = round(y + 0.09 * unit)
+    assert change[below : below + 20, x - 20 : x + 20].max() <= 1
+    assert [record["kind"] for record in truth(person, story)] == ["gaze", "gaze"]
+
+
 # --- head gestures in the picture
 
 
@@ -142,7 +172,8 @@ def test_a_benchmark_says_what_it_shows(benchmark: Path):
     with av.open(str(video.film)) as container:
         assert container.streams.video[0].frames == 270
         assert (container.streams.video[0].width, container.streams.video[0].height) == SIZE
-    assert {movement.kind for movement in video.movements} <= {"micro", "macro", "speech", "blink", "gesture"}
+    kinds = {"micro", "macro", "speech", "blink", "gesture", "gaze"}
+    assert {movement.kind for movement in video.movements} <= kinds
     for micro in video.micros:
         assert micro.peak_px == pytest.approx(row["peak"], rel=0.02)
     times = [time for _, time, _ in video.pictures()]

@@ -132,23 +132,25 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
     grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
     eyes = find_eyelids(portrait.landmarks, (height, width))
     centre = portrait.landmarks.mean(axis=0)
-    depth = _depth(portrait.landmarks, grid)
+    depth, irises = _depth(portrait.landmarks, grid), _irises(portrait.landmarks, grid)
     grain = _grain(script, (height, width)) if script.noise else None
+    last, back = None, None
     for index in range(script.frame_count):
         time = index / script.fps
         image, pose = portrait.image, script.head_pose(time)
         if closure := script.closure(time):
             image = np.asarray(np.rint(close_eyes(image.astype(np.float32), eyes, closure)), np.uint8)
-        moving = [
-            strength * field
-            for action, field in zip(script.actions, fields, strict=True)
-            if (strength := np.float32(action.strength(time)))
-        ]
-        if pose.yaw or pose.pitch:
-            moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
-        head, back = pose.matrix(centre), None
-        if moving:
-            back = _inverse(sum(moving[1:], moving[0]), grid)
+        strengths = [np.float32(action.strength(time)) for action in script.actions]
+        state = strengths, pose.yaw, pose.pitch, script.gaze(time)
+        if state != last:  # eyes that rest elsewhere need the same field for many frames
+            moving = [s * field for s, field in zip(strengths, fields, strict=True) if s]
+            if pose.yaw or pose.pitch:
+                moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
+            if script.glances:
+                moving.append(irises * np.array(script.gaze(time), np.float32))
+            back = _inverse(sum(moving[1:], moving[0]), grid) if moving else None
+            last = state
+        head = pose.matrix(centre)
         yield time, _expose(_posed(image, head, back, grid), script, time, index, grain)
 
 
@@ -183,6 +185,20 @@ def _depth(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
     mean = bulge[face[1] : face[1] + face[3], face[0] : face[0] + face[2]].mean()
     field: Field = cv2.GaussianBlur(bulge - mean, None, 0.08 * unit)[..., None]
     return field
+
+
+_EYE = (0.04, 0.018)
+"""How far the irises carry along what is in the eye, face widths across and along: the lids stay."""
+
+
+def _irises(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
+    """(H, W, 1) how far each pixel moves, in pixels, where the irises move by one pixel of a 256-px face."""
+    unit = face_width(landmarks)
+    field = np.zeros(grid.shape[:2], np.float32)
+    for eye in (slice(36, 42), slice(42, 48)):
+        apart = (grid - landmarks[eye].mean(axis=0)) / (unit * np.array(_EYE, np.float32))
+        field = np.maximum(field, np.exp(-(apart**2).sum(axis=2) / 2))
+    return np.asarray(unit / 256 * field, np.float32)[..., None]
 
 
 def _inverse(field: Field, grid: npt.NDArray[np.float32]) -> Field:
@@ -232,10 +248,10 @@ def _field(portrait: Portrait, action: Action) -> Field:
 
 
 def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
-    """What the clip shows, in the order of onsets: one JSON-ready record for each action and blink.
+    """What the clip shows, in the order of onsets: one JSON-ready record for each action, blink and glance.
 
-    kind (micro, macro, speech, blink, gesture), label (null: to be turned away), onset, apex and offset in
-    seconds, units (FACS numbers), and peak_px: the skin's greatest displacement in pixels of a 256-px face.
+    kind (micro, macro, speech, blink, gesture, gaze), label (null: to be turned away), onset, apex and offset
+    in seconds, units (FACS numbers), peak_px: the skin's greatest displacement in pixels of a 256-px face.
     """
     per_pixel = 256 / face_width(portrait.landmarks)
     records = [
@@ -245,7 +261,7 @@ def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     eyes = find_eyelids(portrait.landmarks, (portrait.image.shape[0], portrait.image.shape[1]))
     opening = max((float((eye.lower - eye.upper).max()) for eye in eyes), default=0.0) * per_pixel
     records += [(blink, opening) for blink in script.blink_actions]
-    records += [(gesture, 0.0) for gesture in script.gesture_actions]
+    records += [(action, 0.0) for action in (*script.gesture_actions, *script.glance_actions)]
     return [
         {
             "kind": action.kind,

@@ -17,6 +17,8 @@ from training.motion_model import Activation
 
 FACE_WIDTH = 240.0
 """Pixels from φ1 to φ15 of a portrait that fills a 640×480 picture comfortably."""
+GLANCE_S = 0.04
+"""A saccade of some degrees takes so long (Bahill et al. 1975, DOI 10.1016/0025-5564(75)90075-9)."""
 BLINK_CLOSING, BLINK_CLOSED, BLINK_OPENING = 0.10, 0.05, 0.15
 """Seconds. Lids fall faster than they rise."""
 
@@ -39,7 +41,7 @@ class Action:
     hold: float = 0.0
     """Seconds at full strength, from the apex on."""
     kind: str = "micro"
-    """micro; or what a spotter should turn away: macro, speech, blink, gesture."""
+    """micro; or what a spotter should turn away: macro, speech, blink, gesture, gaze."""
 
     def __post_init__(self) -> None:
         if self.label is not None and self.label not in CLASSES:
@@ -103,6 +105,17 @@ class HeadGesture:
 
 
 @dataclass(frozen=True)
+class Glance:
+    """The eyes turn elsewhere, and stay there until the next glance."""
+
+    time: float
+    """Seconds at which they begin to turn."""
+    right: float
+    down: float
+    """Where the irises are then: pixels of a 256-px face from their place in the portrait."""
+
+
+@dataclass(frozen=True)
 class ClipScript:
     """Everything that decides a clip, besides the portrait. Raises ValueError for odd sizes and no frames."""
 
@@ -114,6 +127,8 @@ class ClipScript:
     actions: tuple[Action, ...] = ()
     blinks: tuple[float, ...] = ()
     """Seconds at which the lids begin to fall."""
+    glances: tuple[Glance, ...] = ()
+    """In the order of their times, further apart than ``GLANCE_S``."""
     head_motion: float = 0.0
     """The slow drift's greatest shift along each axis, in pixels; roll and scale drift in proportion."""
     gestures: tuple[HeadGesture, ...] = ()
@@ -146,6 +161,25 @@ class ClipScript:
             Action(None, (), g.onset, (g.onset + g.offset) / 2, g.offset, kind="gesture")
             for g in self.gestures
         )
+
+    @property
+    def glance_actions(self) -> tuple[Action, ...]:
+        """The glances as actions that move no skin."""
+        return tuple(
+            Action(None, (), g.time, g.time + GLANCE_S / 2, g.time + GLANCE_S, kind="gaze")
+            for g in self.glances
+        )
+
+    def gaze(self, time: float) -> tuple[float, float]:
+        """Where the irises are, (right, down) in pixels of a 256-px face from their place in the portrait."""
+        right = down = 0.0
+        for glance in self.glances:
+            if glance.time >= time:
+                break
+            done = 0.5 - 0.5 * math.cos(math.pi * min((time - glance.time) / GLANCE_S, 1.0))
+            right += done * (glance.right - right)
+            down += done * (glance.down - down)
+        return right, down
 
     def closure(self, time: float) -> float:
         """How far the lids are down: 0 open, 1 closed."""

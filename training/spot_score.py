@@ -60,7 +60,7 @@ class SpotScore:
     """Found where no micro-expression is, not even in part: what a viewer calls a false alarm. A movement
     that was seen but badly delimited costs precision, yet alarms nobody for nothing."""
     alarms_during: Counter[str] = field(default_factory=Counter)
-    """What went on at the false alarms: speech, macro, blink, gesture, nothing."""
+    """What went on at the false alarms: speech, macro, blink, gesture, gaze, nothing."""
     missed: Counter[str] = field(default_factory=Counter)
     """Why true movements were missed: the reason of the rejection, 'badly delimited', or 'not seen'."""
     rejected: Counter[str] = field(default_factory=Counter)
@@ -186,4 +186,5 @@ def meanwhile(event: Candidate, video: LongVideo) -> str:
         for m in video.movements
         if m.kind != "micro" and event.onset < m.offset + margin and m.onset < event.offset
     ]
-    return kinds[0] if kinds else "nothing"
+    # Eyes that wander do so all the time; what else goes on says more.
+    return next((kind for kind in kinds if kind != "gaze"), kinds[0] if kinds else "nothing")

@@ -33,6 +33,7 @@ _KIND = {
     "macro": "macro",
     "blink": "blink",
     "gesture": "head motion",
+    "gaze": "gaze",
     "nothing": "noise",
 }
 """What goes on in a clip → what the judge calls it."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from recognizer.recognition import CLASSES
 from training.clip import Portrait
-from training.clip_script import Action, ClipScript, HeadGesture, HeadPose
+from training.clip_script import Action, ClipScript, Glance, HeadGesture, HeadPose
 from training.emotions import RECIPES, SPEECH, Recipe
 from training.motion_model import Activation, peak_of
 
@@ -121,6 +121,7 @@ def script(clip: Plan, portrait: Portrait) -> ClipScript:
         size=SIZE,
         actions=tuple(actions),
         blinks=tuple(blinks),
+        glances=_glances(clip),
         head_motion=clip.drift,
         gestures=tuple(gestures),
         noise=float(rng.uniform(0.8, 3.0)),
@@ -163,6 +164,19 @@ def _gesture(onset: float, rng: np.random.Generator) -> HeadGesture:
     size = float(rng.uniform(0.5, 1.2)) * float(rng.choice((-1, 1)))
     pose = HeadPose(*(size * value for value in reach))
     return HeadGesture(onset, onset + seconds * float(rng.uniform(0.8, 1.3)), pose, swings)
+
+
+def _glances(clip: Plan) -> tuple[Glance, ...]:
+    """Eyes that wander, some degrees at a time; in half of the timelines they rest on one point."""
+    rng = np.random.default_rng((clip.seed, clip.timeline, 2))
+    if rng.random() < 0.5:
+        return ()
+    glances, time = [], 0.5
+    while time < SECONDS:
+        right, down = rng.normal(0, 1.6), rng.normal(0, 0.7)
+        glances.append(Glance(time, float(np.clip(right, -3.5, 3.5)), float(np.clip(down, -1.6, 1.6))))
+        time += 0.25 + float(rng.exponential(0.8))
+    return tuple(glances)
 
 
 def drawn(
