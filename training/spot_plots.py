@@ -28,7 +28,7 @@ KINDS = {
     "speech": "#8559a5",
     "blink": "#777777",
     "gesture": "#b8a23b",
-    "gaze": "#5f9ea0",
+    "gaze": "#c2527a",
 }
 
 
