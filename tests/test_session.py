@@ -85,7 +85,7 @@ def test_the_demo_clip_shows_three_movements_and_three_are_found(demo_clip, sett
     assert status.state == "finished"
     assert status.progress == pytest.approx(1, abs=0.01)
     assert status.rejected.keys() <= {"blink", "head motion", "noise", "gaze", "rest of a movement"}
-    assert status.rejected["blink"] == 2
+    assert status.rejected["blink"] >= 2  # both, and lids that settle after one
     assert status.latency_p50_ms is not None
     assert status.latency_p50_ms <= status.latency_p95_ms
     assert status.provider in ("CPU", "CUDA", "TensorRT")
