@@ -9,6 +9,8 @@ import pytest
 from recognizer.errors import AtmeError
 from spotting import MotionMeter, Spotter
 from spotting.motion import REGIONS, alignment, eye_opening
+from training.clip import render
+from training.clip_script import GLANCE_S, ClipScript, Glance
 
 FPS = 60
 BROWS = ("inner brows", "outer brows")
@@ -63,16 +65,9 @@ def test_two_pixels_of_an_action_unit_are_seen_where_they_are(meter, portrait, m
 @pytest.mark.parametrize("way", [(3.0, 0.0), (-3.0, 0.0), (2.0, 1.0)])
 def test_eyes_that_look_elsewhere_hardly_move_the_skin(meter, portrait, way):
     """The irises go aside by 3 px of a 256-px face, some 7 degrees, under lids that stay."""
-    height, width = portrait.image.shape[:2]
-    face = np.linalg.norm(portrait.landmarks[15] - portrait.landmarks[1])
-    grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
-    inside = np.zeros((height, width))
-    for eye in (slice(36, 42), slice(42, 48)):
-        apart = (grid - portrait.landmarks[eye].mean(axis=0)) / (face * np.array((0.04, 0.018)))
-        inside = np.maximum(inside, np.exp(-(apart**2).sum(axis=2) / 2))
-    shift = (inside * face / 256)[..., None] * np.array(way)
-    looking = cv2.remap(portrait.image, np.float32(grid - shift), None, cv2.INTER_CUBIC)
-    sample = watch(meter, [portrait.image] * 40 + [looking] * 3)[-1]
+    story = ClipScript(43 / FPS, FPS, glances=(Glance(39.5 / FPS - GLANCE_S, *way),))
+    assert story.gaze(40 / FPS) == way
+    sample = watch(meter, [picture for _, picture in render(portrait, story)])[-1]
     assert sample.regions["under eyes"] < 0.2
     assert max(sample.regions[name] for name in BROWS) < 0.1
 

@@ -141,13 +141,14 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
         if closure := script.closure(time):
             image = np.asarray(np.rint(close_eyes(image.astype(np.float32), eyes, closure)), np.uint8)
         strengths = [np.float32(action.strength(time)) for action in script.actions]
-        state = strengths, pose.yaw, pose.pitch, script.gaze(time)
+        gaze = script.gaze(time)
+        state = strengths, pose.yaw, pose.pitch, gaze
         if state != last:  # eyes that rest elsewhere need the same field for many frames
             moving = [s * field for s, field in zip(strengths, fields, strict=True) if s]
             if pose.yaw or pose.pitch:
                 moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
             if script.glances:
-                moving.append(irises * np.array(script.gaze(time), np.float32))
+                moving.append(irises * np.array(gaze, np.float32))
             back = _inverse(sum(moving[1:], moving[0]), grid) if moving else None
             last = state
         head = pose.matrix(centre)
