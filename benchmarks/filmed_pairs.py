@@ -1,16 +1,16 @@
 """Pairs of pictures of real video without a micro-expression, sorted by what they show.
 
-The rule looks at the landmarks alone, not at flow or network. Distances are in pixels of a face 256 px wide:
+The rule looks at landmarks and at what the spotter's flow measures, not at the network or its features.
+Distances are in pixels of a face 256 px wide:
 
 - *expression*: somewhere between ``AROUND`` before the first and after the second picture, the corners of the
   mouth move ``CORNERS`` apart, together, up or down (mean of three frames, against the nose). Such a pair is
   no non-event and is counted by itself: a smile is a smile.
 - *blink*: the eyes' opening differs by ``LIDS`` between the two pictures.
+- *small expression*: from one picture to the other the corners move ``SUBTLE``. Landmarks tremble by that
+  much; the spotter's flow can tell it. Counted by itself too.
 - *head*: the nose has moved by ``NOSE``.
 - *still*: none of these.
-
-Landmarks jitter by about one pixel, so smaller movements, a held smile that shifts for example, count as
-non-events.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ from rich.progress import track
 from recognizer.face import Gray, NoFaceError
 from recognizer.feature import Feature, FeatureExtractor
 from recognizer.landmarks import Landmarker, Landmarks
+from spotting.motion import regions_from
 from stream.sources import open_recording
 
-KINDS = ("expression", "blink", "head", "still")
+KINDS = ("expression", "small expression", "blink", "head", "still")
 GAPS = (0.067, 0.13, 0.2, 0.33)
 """Seconds between the pictures of a pair."""
 EVERY = 3
 """A pair begins at every third frame."""
 AROUND = 0.1
 CORNERS, LIDS, NOSE = 3.0, 2.0, 2.0
+SUBTLE = 1.0
+"""Recognition is to name movements of this size, so it cannot be asked to refuse them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class FilmedPair:
 
     entire: Feature
     puzzled: Feature
+    lids: float
+    """As in ``PairFeatures``."""
     kind: str
     """One of ``KINDS``."""
     start: float
@@ -85,7 +90,10 @@ def filmed(video: Path) -> Iterator[FilmedPair]:
             except NoFaceError:
                 continue
             kind = kind_of(seen, k, int(late[0]))
-            yield FilmedPair(found.entire, found.puzzled, kind, float(seen.time[k]), gap, found.faces)
+            if kind in ("head", "still") and moves_subtly(frames[k].image, frames[late[0]].image):
+                kind = "small expression"
+            start = float(seen.time[k])
+            yield FilmedPair(found.entire, found.puzzled, found.lids, kind, start, gap, found.faces)
     finally:
         extractor.close()
 
@@ -125,6 +133,11 @@ def kind_of(seen: Track, first: int, second: int) -> str:
     if abs(seen.lids[second] - seen.lids[first]) >= LIDS:
         return "blink"
     return "head" if np.linalg.norm(seen.nose[second] - seen.nose[first]) >= NOSE else "still"
+
+
+def moves_subtly(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> bool:
+    """The corners of the mouth move by ``SUBTLE``; BGR uint8 pictures."""
+    return regions_from(first, [second])[0]["lip corners"] >= SUBTLE
 
 
 def contact_sheet(pairs: list[FilmedPair], notes: list[str], path: Path, columns: int = 6) -> None:

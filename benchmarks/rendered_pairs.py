@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +26,14 @@ from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.recognition import CLASSES
+from recognizer.recognizer import BLINK
 from training.clip import Portrait, load_portrait, render
 from training.clip_script import Action, ClipScript
 from training.emotions import RECIPES, SPEECH, Recipe
 from training.evaluate import score
 from training.motion_model import Activation, displacement, face_width
+
+Floats = npt.NDArray[np.floating[Any]]
 
 PEAKS = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 """Pixels of a face 256 px wide."""
@@ -44,6 +48,8 @@ class Pair:
 
     entire: npt.NDArray[np.uint8]
     puzzled: npt.NDArray[np.uint8]
+    lids: float
+    """As in ``PairFeatures``."""
     label: int
     """Class index, or −1 without an emotion."""
     kind: str
@@ -67,7 +73,7 @@ def rendered(portraits: list[Portrait], each: int, seed: int) -> Iterator[Pair]:
                     features = extractor.extract(frames[ONSET], frames[APEX])
                 except (NoFaceError, ValueError):  # no face found; or skin would fold at this strength
                     continue
-                yield Pair(features.entire, features.puzzled, label, kind, peak)
+                yield Pair(features.entire, features.puzzled, features.lids, label, kind, peak)
     finally:
         extractor.close()
 
@@ -123,15 +129,11 @@ def _scaled(activations: tuple[Activation, ...], peak: float, portrait: Portrait
 
 def measure(pairs: list[Pair], weights: Path) -> dict[str, object]:
     """UF1 by peak; how many non-events are refused by kind, and how many events."""
-    backend = Backend(weights)
-    judgement = backend.judge(
-        np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
-    )
-    probabilities = judgement.probabilities
+    probabilities, evidence, refusal = _judged(pairs, weights)
     label = np.array([pair.label for pair in pairs])
     peak = np.array([pair.peak for pair in pairs])
     kind = np.array([pair.kind for pair in pairs])
-    refused = judgement.evidence < backend.info.refusal
+    refused = evidence < refusal
     predicted = probabilities.argmax(axis=1)
     curve = {}
     for value in PEAKS:
@@ -151,17 +153,14 @@ def measure(pairs: list[Pair], weights: Path) -> dict[str, object]:
 
 def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> dict[str, object]:
     """How many pairs of each kind and gap there are and which share is refused; draws the sheet."""
-    backend = Backend(weights)
-    judgement = backend.judge(
-        np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
-    )
-    refused = judgement.evidence < backend.info.refusal
+    probabilities, evidence, refusal = _judged(pairs, weights)
+    refused = evidence < refusal
     kind, gap = np.array([pair.kind for pair in pairs]), np.array([pair.gap for pair in pairs])
     if sheet:
-        names = [CLASSES[k] for k in judgement.probabilities.argmax(axis=1)]
+        names = [CLASSES[k] for k in probabilities.argmax(axis=1)]
         notes = [
             "refused" if no else f"{name} {value:.2f}"
-            for no, name, value in zip(refused, names, judgement.evidence, strict=True)
+            for no, name, value in zip(refused, names, evidence, strict=True)
         ]
         contact_sheet(pairs, notes, sheet)
 
@@ -171,12 +170,23 @@ def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> 
             "refused": round(float(refused[which].mean()), 3) if which.any() else 0.0,
         }
 
-    plain = kind != "expression"
+    plain = np.isin(kind, ("blink", "head", "still"))
     return {
         "non-events": shares(plain),
+        "non-events and small expressions": shares(kind != "expression"),
         **{name: shares(kind == name) for name in KINDS},
         **{f"non-events {value} s apart": shares(plain & (gap == value)) for value in GAPS},
     }
+
+
+def _judged(pairs: Sequence[Pair | FilmedPair], weights: Path) -> tuple[Floats, Floats, float]:
+    """Probabilities, evidence as the recognizer has it, and the threshold of refusal."""
+    backend = Backend(weights)
+    judgement = backend.judge(
+        np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
+    )
+    blinking = np.array([pair.lids for pair in pairs]) < BLINK
+    return judgement.probabilities, np.where(blinking, 0.0, judgement.evidence), backend.info.refusal
 
 
 def _save(pairs: list[Pair], path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from recognizer.face import FaceGeometry, Gray, NoFaceError, crop_face, locate, puzzle
 from recognizer.flow import Field, FlowEngine, strain
-from recognizer.landmarks import Landmarker
+from recognizer.landmarks import Landmarker, Landmarks, eye_opening
 
 FEATURE_SIZE = 28
 SEAM = 3
@@ -31,6 +31,9 @@ class PairFeatures:
 
     entire: Feature
     puzzled: Feature
+    lids: float
+    """Opening of the eyes in the picture where it is less, over that in the other: 1 where lids rest; 0
+    without a face in the apex picture."""
     geometry: FaceGeometry
     faces: tuple[Gray, Gray]
     """Onset and apex face, working size."""
@@ -65,6 +68,7 @@ class FeatureExtractor:
         if landmarks is None:
             raise NoFaceError("no face in the onset picture; give a frontal, lit face")
         geometry = locate(landmarks)
+        lids = _lids(landmarks, self._landmarker.detect(apex))
         found = time.perf_counter()
         grays = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (onset, apex)]
         size = self.working_size
@@ -79,6 +83,7 @@ class FeatureExtractor:
         return PairFeatures(
             entire,
             puzzled,
+            lids,
             geometry,
             faces,
             puzzles,
@@ -90,6 +95,13 @@ class FeatureExtractor:
     def close(self) -> None:
         """Frees the landmark graph."""
         self._landmarker.close()
+
+
+def _lids(onset: Landmarks, apex: Landmarks | None) -> float:
+    if apex is None:
+        return 0.0
+    less, more = sorted((eye_opening(onset), eye_opening(apex)))
+    return less / more
 
 
 def puzzle_strain(field: Field) -> npt.NDArray[np.float32]:

@@ -219,6 +219,17 @@ def _region(face: Any, width: int, height: int) -> _Region:
     )
 
 
+def eye_opening(landmarks: Landmarks) -> float:
+    """Eye aspect ratio (Soukupová & Čech 2016), mean of both eyes: about .3 open, under .15 closed."""
+
+    def ratio(k: int) -> float:
+        eye = landmarks[k : k + 6]
+        height = np.linalg.norm(eye[1] - eye[5]) + np.linalg.norm(eye[2] - eye[4])
+        return float(height / (2 * np.linalg.norm(eye[0] - eye[3])))
+
+    return (ratio(36) + ratio(42)) / 2
+
+
 class _Graph:
     """A MediaPipe graph that takes one picture at a time and runs on the thread that calls it."""
 

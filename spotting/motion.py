@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.face import NoFaceError
-from recognizer.landmarks import Landmarker, Landmarks
+from recognizer.landmarks import Landmarker, Landmarks, eye_opening
 from spotting.face_tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
 from spotting.place_flow import PlaceFlow
@@ -239,11 +239,13 @@ class MotionMeter:
         return _corrected(pose, head), picture, PX_256 * own
 
 
-def displacement_from(first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray[np.uint8]]) -> list[float]:
-    """How far the face of each picture has moved since ``first``: the meter's signal against a fixed neutral.
+def regions_from(
+    first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray[np.uint8]]
+) -> list[dict[str, float]]:
+    """How far each region of each picture has moved since ``first``: the meter against a fixed neutral.
 
-    BGR uint8 pictures of one recording in order, the first at rest; one figure a picture of ``images``, in
-    pixels of a 256-px face, NaN where no face is found. Raises NoFaceError without a face in ``first``.
+    BGR uint8 pictures of one recording in order, the first at rest; for each of ``images`` region → pixels
+    of a 256-px face, NaN where no face is found. Raises NoFaceError without a face in ``first``.
 
     The meter itself cannot tell this of a short clip: it may take a picture of the movement as its next
     neutral, because within a clip that is all movement the movement is the usual level.
@@ -256,17 +258,17 @@ def displacement_from(first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray
         pose = alignment(landmarks)
         anchors = _anchors(landmarks @ pose[:, :2].T + pose[:, 2])
         flow = PlaceFlow(canonical(first, pose), _CENTRE + FACE * _SKULL, anchors, FACE)
-        sizes = []
+        found = []
         for image in images:
             landmarks = landmarker.detect(image)
             if landmarks is None:
-                sizes.append(float("nan"))
+                found.append(dict.fromkeys(REGIONS, float("nan")))
                 continue
             pose = alignment(landmarks)
             head, _ = flow.measure(canonical(image, pose))  # the landmarks' tremble, taken off at once
             _, own = flow.measure(canonical(image, _corrected(pose, head)))
-            sizes.append(max(_by_region(PX_256 * own).values()))
-        return sizes
+            found.append(_by_region(PX_256 * own))
+        return found
     finally:
         landmarker.close()
 
@@ -340,14 +342,3 @@ def alignment(landmarks: Landmarks) -> npt.NDArray[np.float64]:
     cos, sin = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
     turn = np.array(((cos, -sin), (sin, cos)))
     return np.hstack([turn, (target.mean(axis=0) - turn @ source.mean(axis=0))[:, None]])
-
-
-def eye_opening(landmarks: Landmarks) -> float:
-    """Eye aspect ratio (Soukupová & Čech 2016), mean of both eyes: about .3 open, under .15 closed."""
-
-    def ratio(k: int) -> float:
-        eye = landmarks[k : k + 6]
-        height = np.linalg.norm(eye[1] - eye[5]) + np.linalg.norm(eye[2] - eye[4])
-        return float(height / (2 * np.linalg.norm(eye[0] - eye[3])))
-
-    return (ratio(36) + ratio(42)) / 2

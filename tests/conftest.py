@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.landmarks import Landmarker
 from recognizer.model_info import ModelInfo
 from stream.settings import RecognizerConfig, Settings
-from training.clip import Portrait, load_portrait, render_clip, render_demo
+from training.clip import Portrait, load_portrait, render, render_clip, render_demo
 from training.clip_script import Action, ClipScript
 from training.motion_model import Activation, displacement
 
@@ -60,6 +61,14 @@ def moved(portrait: Portrait) -> Move:
         return np.asarray(picture, np.uint8)
 
     return move
+
+
+@pytest.fixture(scope="session")
+def blink(portrait: Portrait) -> tuple[Picture, Picture]:
+    """The portrait with open eyes, and with lids on their way."""
+    script = ClipScript(0.2, fps=12, blinks=(0.0,))
+    opened, closed = (image for _, image in islice(render(portrait, script), 2))
+    return opened, closed
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recognizer.errors import AtmeError
-from recognizer.landmarks import Landmarker, Landmarks
+from recognizer.landmarks import Landmarker, eye_opening
 from recognizer.recognition import CLASSES
 from training.clip import Portrait, load_portrait, render, render_clip, truth, truth_path, write_clip
 from training.clip_script import Action, ClipScript, demo_script
@@ -41,15 +41,6 @@ def flow(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> npt.NDA
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (first, second)]
     return np.asarray(dis.calc(grey[0], grey[1], None))
-
-
-def eye_opening(landmarks: Landmarks) -> float:
-    """Height over width, mean of both eyes."""
-    ratios = []
-    for eye in (landmarks[36:42], landmarks[42:48]):
-        height = np.linalg.norm(eye[1] - eye[5]) + np.linalg.norm(eye[2] - eye[4])
-        ratios.append(height / 2 / np.linalg.norm(eye[0] - eye[3]))
-    return float(np.mean(ratios))
 
 
 # --- the script ---------------------------------------------------------------------------------------------

@@ -178,6 +178,16 @@ def test_the_same_pair_gives_the_same_features_whatever_was_seen_in_between(extr
     fresh.close()
 
 
+def test_lids_say_how_far_the_eyes_opened_or_closed(extractor, portrait, moved, blink):
+    opened, closed = blink
+    assert extractor.extract(opened, opened.copy()).lids == pytest.approx(1, abs=0.01)
+    assert extractor.extract(opened, moved((12, 0.01, 0.01), (5, 0.01, 0.01))).lids > 0.85
+    closing, opening = (extractor.extract(*pair).lids for pair in ((opened, closed), (closed, opened)))
+    assert 0.3 < closing < 0.7
+    assert opening == pytest.approx(closing, abs=0.02)
+    assert extractor.extract(opened, np.full_like(opened, 90)).lids == 0
+
+
 def test_bad_pairs_are_one_line(extractor, portrait):
     wall = np.full_like(portrait.image, 90)
     cases = [

@@ -1,4 +1,4 @@
-"""Pairs of real video are sorted by landmarks alone: every rule on a face that moves as told."""
+"""Pairs of real video are sorted by what moves in the face: every rule on a face that moves as told."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+from conftest import Move
 
-from benchmarks.filmed_pairs import CORNERS, LIDS, NOSE, follow, kind_of
+from benchmarks.filmed_pairs import CORNERS, LIDS, NOSE, SUBTLE, follow, kind_of, moves_subtly
+from training.clip import Portrait
 from training.face_shape import CANONICAL
 
 Points = npt.NDArray[np.float32]
@@ -79,3 +81,11 @@ def test_frames_without_a_face_are_passed_over() -> None:
     faces: list[Points | None] = [face() for _ in range(24)]
     faces[11] = faces[12] = faces[13] = None
     assert kind_of(follow(np.arange(24) / FPS, faces), FIRST, SECOND) == "still"
+
+
+@pytest.mark.parametrize(("pixels", "moves"), [(0.3, False), (0.5 * SUBTLE, False), (2 * SUBTLE, True)])
+def test_the_flow_tells_corners_that_move_by_too_little_for_landmarks(
+    portrait: Portrait, moved: Move, pixels: float, moves: bool
+) -> None:
+    assert moves_subtly(portrait.image, moved((12, pixels / 256, pixels / 256))) == moves
+    assert not moves_subtly(portrait.image, moved((1, pixels / 256, pixels / 256)))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from recognizer.errors import AtmeError
+from recognizer.landmarks import eye_opening
 from spotting import MotionMeter, Spotter
-from spotting.motion import REGIONS, alignment, eye_opening
+from spotting.motion import REGIONS, alignment
 from training.clip import render
 from training.clip_script import GLANCE_S, ClipScript, Glance
 

@@ -71,6 +71,14 @@ def test_declines_below_the_models_threshold(untrained, tmp_path, portrait, refu
     assert sum(result.probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_blink_is_uncertain_in_either_direction(blink):
+    with Recognizer() as trained:
+        for pair in (blink, blink[::-1]):
+            result = trained.recognize(*pair)
+            assert (result.label, result.evidence) == (UNCERTAIN, 0)
+            assert sum(result.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
 def test_no_face_and_unlike_sizes_pass_through(recognizer, portrait):
     with pytest.raises(NoFaceError):
         recognizer.recognize(np.zeros_like(portrait.image), portrait.image)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from recognizer.feature import Feature, FeatureExtractor
 from recognizer.model_info import PREPROCESSING
-from spotting.motion import displacement_from
+from spotting.motion import regions_from
 from spotting.spotter import SpotterConfig
 from training.datasets.sample import Sample
 
@@ -66,9 +66,8 @@ def estimate_apex(sample: Sample) -> tuple[int, Path]:
     NoFaceError without a face at the onset, AtmeError without any in the frames after it.
     """
     after = [(number, path) for number, path in sample.frames if number > sample.onset]
-    moved = np.array(
-        displacement_from(read_picture(sample.onset_path), (read_picture(path) for _, path in after))
-    )
+    regions = regions_from(read_picture(sample.onset_path), (read_picture(path) for _, path in after))
+    moved = np.array([max(row.values()) for row in regions])
     seen = np.flatnonzero(np.isfinite(moved))
     if not len(seen):
         raise AtmeError("no face in any frame after the onset, so the apex cannot be estimated")
