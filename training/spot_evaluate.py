@@ -43,12 +43,13 @@ def read_benchmark(folder: Path) -> list[LongVideo]:
             raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
         conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline")}
         conditions["crf"] = quality(row["seed"], row["timeline"])
-        movements = tuple(_movement(json.loads(line)) for line in lines)
+        movements = tuple(movement(json.loads(line)) for line in lines)
         videos.append(LongVideo(row["name"], movements, float(row["fps"]), film, conditions=conditions))
     return videos
 
 
-def _movement(row: dict[str, Any]) -> Movement:
+def movement(row: dict[str, Any]) -> Movement:
+    """A record of a clip's truth."""
     return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 

@@ -1,0 +1,146 @@
+"""The spotter at several frame rates, on the same events, as a camera would deliver them.
+
+    python -m benchmarks.frame_rates --face face1.jpg --face face2.jpg [--timelines 24]
+
+Each timeline of the spotting benchmark is rendered at each rate. The pictures go to the spotter as they are,
+and as JPEG, which is what most webcams send; no video codec is in between. What a codec changes is to be seen
+with ``atme-train spot-benchmark --fps 30 --fps 200`` and ``spot-evaluate``. Movements of 200 ms and
+more are counted; the interval of a difference is a bootstrap over timelines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import track
+
+from spotting.judge import DEFAULT_JUDGE, Judge
+from spotting.motion import MotionMeter, MotionSample
+from training.clip import render, truth
+from training.datasets.long_video import LongVideo
+from training.executors import in_process, local
+from training.spot_benchmark import portrait
+from training.spot_evaluate import movement, spot
+from training.spot_score import Outcome, score
+from training.spot_signal import Signal
+from training.spot_timeline import SECONDS, Plan, plan, script
+
+RATES = (30.0, 200.0)
+PICTURES = ("as it is", "JPEG")
+JPEG_QUALITY = 85
+SHORTEST = 0.2
+"""Seconds from onset to offset."""
+
+
+def measure(clip: Plan) -> list[tuple[LongVideo, Signal]]:
+    """One clip rendered once and measured for each of ``PICTURES``."""
+    cv2.setNumThreads(1)
+    person = portrait(clip.face)
+    story = script(clip, person)
+    movements = tuple(movement(row) for row in truth(person, story))
+    meters = {name: MotionMeter() for name in PICTURES}
+    samples: dict[str, list[MotionSample]] = {name: [] for name in PICTURES}
+    try:
+        for number, (time, image) in enumerate(render(person, story)):
+            for name, meter in meters.items():
+                shown = image if name != "JPEG" else as_jpeg(image)
+                samples[name].append(meter.measure(number, time, shown))
+    finally:
+        for meter in meters.values():
+            meter.close()
+    none = np.zeros(0, np.float32)
+    conditions = {"timeline": clip.timeline, "fps": clip.fps}
+    return [
+        (
+            LongVideo(clip.name, movements, clip.fps, conditions={**conditions, "pictures": name}),
+            Signal(tuple(samples[name]), none),
+        )
+        for name in PICTURES
+    ]
+
+
+def as_jpeg(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What is left of a BGR picture."""
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+def spotted(judge: Path, clip: Plan) -> list[Outcome]:
+    """What the live program's spotter makes of one clip, by kind of picture."""
+    return [spot(video, signal, _judge(judge)) for video, signal in measure(clip)]
+
+
+@cache
+def _judge(weights: Path) -> Judge:
+    return Judge(weights)
+
+
+def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
+    """Scores by rate; how far the last rate is from the first, with its 95 % interval."""
+    parts = {rate: [o for o in outcomes if o.video.fps == rate] for rate in RATES}
+    pooled = {rate: score(part, shortest=SHORTEST) for rate, part in parts.items()}
+    rows = {
+        f"{rate:.0f} fps": {
+            "movements": found.truths,
+            "f1": round(found.f1, 3),
+            "precision": round(found.precision, 3),
+            "recall": round(found.recall, 3),
+            "false_alarms_per_minute": round(found.alarms_per_minute, 2),
+        }
+        for rate, found in pooled.items()
+    }
+    first, last = (np.array(list(_counts(parts[rate]))) for rate in (RATES[0], RATES[-1]))
+    chosen = np.random.default_rng(0).integers(0, len(first), (draws, len(first)))
+    differences = _f1(last[chosen].sum(axis=1)) - _f1(first[chosen].sum(axis=1))
+    return {
+        **rows,
+        "difference": round(pooled[RATES[-1]].f1 - pooled[RATES[0]].f1, 3),
+        "interval": np.percentile(differences, (2.5, 97.5)).round(3).tolist(),
+    }
+
+
+def _counts(outcomes: Sequence[Outcome]) -> Iterator[tuple[int, int]]:
+    """(hits, found and true movements together) of each timeline, in their order."""
+    for outcome in sorted(outcomes, key=lambda o: o.video.conditions["timeline"]):
+        found = score([outcome], shortest=SHORTEST)
+        yield len(found.hits), found.found + found.truths
+
+
+def _f1(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return 2 * counts[:, 0] / np.maximum(counts[:, 1], 1)
+
+
+def main() -> None:
+    """Renders, spots and prints the result as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--face", type=Path, action="append", help="picture or video; default: built in")
+    parser.add_argument("--timelines", type=int, default=24, help=f"of {SECONDS:.0f} s")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--judge", type=Path, default=DEFAULT_JUDGE)
+    options = parser.parse_args()
+    minutes = options.timelines * len(RATES) * SECONDS / 60
+    clips = plan(minutes, options.seed, options.face or [None], dict.fromkeys(RATES, 1 / len(RATES)))
+    work = partial(spotted, options.judge)
+    done = in_process(work, clips) if options.workers < 2 else local(work, clips, options.workers)
+    shown = track(done, "rendering and spotting", len(clips), console=Console(stderr=True))
+    outcomes = [outcome for _, found in shown for outcome in found]
+    result = {
+        name: compare([o for o in outcomes if o.video.conditions["pictures"] == name]) for name in PICTURES
+    }
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
