@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -23,6 +24,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
+from recognizer.command_line import run
+from recognizer.native_log import native_log
 from spotting.judge import DEFAULT_JUDGE, Judge
 from spotting.motion import MotionMeter, MotionSample
 from training.clip import render, truth
@@ -134,8 +137,9 @@ def main() -> None:
     clips = plan(minutes, options.seed, options.face or [None], dict.fromkeys(RATES, 1 / len(RATES)))
     work = partial(spotted, options.judge)
     done = in_process(work, clips) if options.workers < 2 else local(work, clips, options.workers)
-    shown = track(done, "rendering and spotting", len(clips), console=Console(stderr=True))
-    outcomes = [outcome for _, found in shown for outcome in found]
+    with os.fdopen(os.dup(2), "w") as screen, native_log():
+        shown = track(done, "rendering and spotting", len(clips), console=Console(file=screen))
+        outcomes = [outcome for _, found in shown for outcome in found]
     result = {
         name: compare([o for o in outcomes if o.video.conditions["pictures"] == name]) for name in PICTURES
     }
@@ -143,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "frame_rates")

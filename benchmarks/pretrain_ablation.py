@@ -22,6 +22,7 @@ from rich.progress import track
 
 from benchmarks.rendered_pairs import PEAKS, Pair, load_pairs
 from recognizer.backend import Backend
+from recognizer.command_line import run
 from training.evaluate import score
 from training.executors import in_process, local
 from training.pretrain import PretrainConfig, make_weights
@@ -136,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "pretrain_ablation")

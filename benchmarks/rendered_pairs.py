@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ import numpy.typing as npt
 
 from benchmarks.filmed_pairs import GAPS, KINDS, FilmedPair, contact_sheet, filmed
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.command_line import run
+from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.recognition import CLASSES
@@ -194,9 +196,12 @@ def _save(pairs: list[Pair], path: Path) -> None:
 
 
 def load_pairs(path: Path) -> list[Pair]:
-    """The pairs that ``--pairs`` has kept."""
-    with np.load(path) as archive:
-        columns = {key: archive[key] for key in archive.files}
+    """The pairs that ``--pairs`` has kept; AtmeError where the file holds none, or those of another version."""
+    try:
+        with np.load(path) as archive:
+            columns = {field.name: archive[field.name] for field in fields(Pair)}
+    except (OSError, KeyError, ValueError) as error:
+        raise AtmeError(f"{path}: no pairs of this version ({error}); render them anew") from None
     return [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
@@ -253,4 +258,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "rendered_pairs")
