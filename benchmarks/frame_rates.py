@@ -119,7 +119,7 @@ def _counts(outcomes: Sequence[Outcome]) -> Iterator[tuple[int, int]]:
 
 
 def _f1(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return 2 * counts[:, 0] / np.maximum(counts[:, 1], 1)
+    return np.asarray(2 * counts[:, 0] / np.maximum(counts[:, 1], 1))
 
 
 def main() -> None:

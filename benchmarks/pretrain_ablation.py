@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.rendered_pairs import PEAKS, Pair, load_pairs
+from benchmarks.rendered_pairs import PEAKS, Floats, Pair, load_pairs
 from recognizer.backend import Backend
 from recognizer.command_line import run
 from training.evaluate import score
@@ -77,18 +76,14 @@ def train(out: Path, job: tuple[Choice, int]) -> Path:
     return weights
 
 
-def outputs(weights: Path, pairs: list[Pair]) -> tuple[npt.NDArray[np.floating[Any]], ...]:
+def outputs(weights: Path, pairs: list[Pair]) -> tuple[Floats, Floats]:
     """Probabilities and evidence of every pair."""
     entire, puzzled = (np.stack([getattr(pair, name) for pair in pairs]) for name in ("entire", "puzzled"))
     judgement = Backend(weights).judge(entire, puzzled)
     return judgement.probabilities, judgement.evidence
 
 
-def figures(
-    probabilities: npt.NDArray[np.floating[Any]],
-    evidence: npt.NDArray[np.floating[Any]],
-    pairs: list[Pair],
-) -> Figures:
+def figures(probabilities: Floats, evidence: Floats, pairs: list[Pair]) -> Figures:
     """Of the network's own outputs: the lids have no part in it."""
     label, peak = np.array([pair.label for pair in pairs]), np.array([pair.peak for pair in pairs])
     events, small = label >= 0, np.isin(peak, PEAKS[:2])

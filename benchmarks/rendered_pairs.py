@@ -191,12 +191,13 @@ def _judged(pairs: Sequence[Pair | FilmedPair], weights: Path) -> tuple[Floats, 
     return judgement.probabilities, np.where(blinking, 0.0, judgement.evidence), backend.info.refusal
 
 
-def _save(pairs: list[Pair], path: Path) -> None:
+def save_pairs(pairs: list[Pair], path: Path) -> None:
+    """Keeps them for another run (.npz)."""
     np.savez_compressed(path, **{key: [getattr(p, key) for p in pairs] for key in vars(pairs[0])})
 
 
 def load_pairs(path: Path) -> list[Pair]:
-    """The pairs that ``--pairs`` has kept; AtmeError where the file holds none, or those of another version."""
+    """The pairs that ``--pairs`` has kept; AtmeError where the file holds none of this version."""
     try:
         with np.load(path) as archive:
             columns = {field.name: archive[field.name] for field in fields(Pair)}
@@ -246,7 +247,7 @@ def main() -> None:
         portraits = [load_portrait(path) for path in options.portrait or [None]]
         pairs = list(rendered(portraits, options.each, options.seed))
         if options.pairs:
-            _save(pairs, options.pairs)
+            save_pairs(pairs, options.pairs)
     if pairs:
         result = measure(pairs, options.weights)
         if options.plot:

@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks import pretrain_ablation
 from benchmarks.pretrain_ablation import CHOICES, Choice, figures, table, train
-from benchmarks.rendered_pairs import Pair
+from benchmarks.rendered_pairs import Pair, load_pairs, save_pairs
+from recognizer.errors import AtmeError
 from training.pretrain import PretrainConfig
 from training.random_motion import SynthesisConfig
 
@@ -51,3 +52,14 @@ def test_a_row_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert train(tmp_path, job) == train(tmp_path, job)
     assert [path.name for path in tmp_path.iterdir()] == ["other-prior-5.onnx"]
     assert [(c.seed, c.gamma, c.synthesis.prior) for c in made] == [(5, 0.0, (0.2, 0.2, 0.6))]
+
+
+def test_pairs_are_kept_and_those_of_another_version_refused(tmp_path: Path) -> None:
+    kept = [pair(0, 0.5), pair(-1, 0.0)]
+    save_pairs(kept, tmp_path / "pairs.npz")
+    again = load_pairs(tmp_path / "pairs.npz")
+    assert [(p.label, p.peak, p.lids, p.kind) for p in again] == [(0, 0.5, 1.0, ""), (-1, 0.0, 1.0, "")]
+    np.testing.assert_array_equal(again[0].entire, BLANK)
+    np.savez(tmp_path / "old.npz", entire=BLANK[None])
+    with pytest.raises(AtmeError, match="render them anew"):
+        load_pairs(tmp_path / "old.npz")
