@@ -90,8 +90,7 @@ class _Shape:
 class Spotter:
     """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings.
 
-    With a ``judge`` the network says what counts, and the samples must have their ``sides``; without one
-    the ``rules`` do.
+    With a ``judge`` the network says what counts; without one the ``rules`` do.
     """
 
     def __init__(
