@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,13 @@ from training.datasets.long_video import LongVideo
 from training.executors import in_process, local
 from training.spot_benchmark import portrait
 from training.spot_evaluate import movement, spot
+from training.spot_report import COMPARED, LASTING
 from training.spot_score import Outcome, score
 from training.spot_signal import Signal
 from training.spot_timeline import SECONDS, Plan, plan, script
 
-RATES = (30.0, 200.0)
 PICTURES = ("as it is", "JPEG")
 JPEG_QUALITY = 85
-SHORTEST = 0.2
-"""Seconds from onset to offset."""
 
 
 def measure(clip: Plan) -> list[tuple[LongVideo, Signal]]:
@@ -89,8 +87,8 @@ def _judge(weights: Path) -> Judge:
 
 def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
     """Scores by rate; how far the last rate is from the first, with its 95 % interval."""
-    parts = {rate: [o for o in outcomes if o.video.fps == rate] for rate in RATES}
-    pooled = {rate: score(part, shortest=SHORTEST) for rate, part in parts.items()}
+    parts = {rate: [o for o in outcomes if o.video.fps == rate] for rate in COMPARED}
+    pooled = {rate: score(part, shortest=LASTING) for rate, part in parts.items()}
     rows = {
         f"{rate:.0f} fps": {
             "movements": found.truths,
@@ -101,21 +99,21 @@ def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
         }
         for rate, found in pooled.items()
     }
-    first, last = (np.array(list(_counts(parts[rate]))) for rate in (RATES[0], RATES[-1]))
+    first, last = (_counts(parts[rate]) for rate in (COMPARED[0], COMPARED[-1]))
     chosen = np.random.default_rng(0).integers(0, len(first), (draws, len(first)))
     differences = _f1(last[chosen].sum(axis=1)) - _f1(first[chosen].sum(axis=1))
     return {
         **rows,
-        "difference": round(pooled[RATES[-1]].f1 - pooled[RATES[0]].f1, 3),
+        "difference": round(pooled[COMPARED[-1]].f1 - pooled[COMPARED[0]].f1, 3),
         "interval": np.percentile(differences, (2.5, 97.5)).round(3).tolist(),
     }
 
 
-def _counts(outcomes: Sequence[Outcome]) -> Iterator[tuple[int, int]]:
-    """(hits, found and true movements together) of each timeline, in their order."""
-    for outcome in sorted(outcomes, key=lambda o: o.video.conditions["timeline"]):
-        found = score([outcome], shortest=SHORTEST)
-        yield len(found.hits), found.found + found.truths
+def _counts(outcomes: Sequence[Outcome]) -> npt.NDArray[np.int64]:
+    """(timelines, 2): hits, found and true movements together, in the timelines' order."""
+    ordered = sorted(outcomes, key=lambda outcome: outcome.video.conditions["timeline"])
+    scores = [score([outcome], shortest=LASTING) for outcome in ordered]
+    return np.array([(len(found.hits), found.found + found.truths) for found in scores])
 
 
 def _f1(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -133,8 +131,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--judge", type=Path, default=DEFAULT_JUDGE)
     options = parser.parse_args()
-    minutes = options.timelines * len(RATES) * SECONDS / 60
-    clips = plan(minutes, options.seed, options.face or [None], dict.fromkeys(RATES, 1 / len(RATES)))
+    minutes = options.timelines * len(COMPARED) * SECONDS / 60
+    clips = plan(minutes, options.seed, options.face or [None], dict.fromkeys(COMPARED, 1 / len(COMPARED)))
     work = partial(spotted, options.judge)
     done = in_process(work, clips) if options.workers < 2 else local(work, clips, options.workers)
     with os.fdopen(os.dup(2), "w") as screen, native_log():

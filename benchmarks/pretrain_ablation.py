@@ -3,7 +3,7 @@
     python -m benchmarks.rendered_pairs --portrait … --pairs pairs.npz
     python -m benchmarks.pretrain_ablation --pairs pairs.npz --out runs [--seeds 2] [--workers 2]
 
-About five minutes a row and seed on one core; weights that lie in ``--out`` already are not trained again.
+Three to five minutes a row and seed on one core; weights that lie in ``--out`` already are not trained again.
 The real flows have no part in this: choices that are made here are not made on them.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.rendered_pairs import PEAKS, Floats, Pair, load_pairs
+from benchmarks.rendered_pairs import PEAKS, Floats, Pair, judged, load_pairs
 from recognizer.backend import Backend
 from recognizer.command_line import run
 from training.evaluate import score
@@ -76,15 +76,8 @@ def train(out: Path, job: tuple[Choice, int]) -> Path:
     return weights
 
 
-def outputs(weights: Path, pairs: list[Pair]) -> tuple[Floats, Floats]:
-    """Probabilities and evidence of every pair."""
-    entire, puzzled = (np.stack([getattr(pair, name) for pair in pairs]) for name in ("entire", "puzzled"))
-    judgement = Backend(weights).judge(entire, puzzled)
-    return judgement.probabilities, judgement.evidence
-
-
 def figures(probabilities: Floats, evidence: Floats, pairs: list[Pair]) -> Figures:
-    """Of the network's own outputs: the lids have no part in it."""
+    """Of the network's own outputs for the pairs."""
     label, peak = np.array([pair.label for pair in pairs]), np.array([pair.peak for pair in pairs])
     events, small = label >= 0, np.isin(peak, PEAKS[:2])
     predicted = probabilities.argmax(axis=1)
@@ -127,7 +120,8 @@ def main() -> None:
     weights = dict(track(done, "training", len(jobs), console=Console(stderr=True)))
     rows: dict[str, list[Figures]] = {}
     for number, (choice, _) in enumerate(jobs):
-        rows.setdefault(choice.name, []).append(figures(*outputs(weights[number], pairs), pairs))
+        said = judged(Backend(weights[number]), pairs)
+        rows.setdefault(choice.name, []).append(figures(said.probabilities, said.evidence, pairs))
     print(table(rows))
 
 

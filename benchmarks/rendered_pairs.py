@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.filmed_pairs import GAPS, KINDS, FilmedPair, contact_sheet, filmed
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.backend import DEFAULT_WEIGHTS, Backend, Judgement
 from recognizer.command_line import run
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
@@ -131,7 +131,7 @@ def _scaled(activations: tuple[Activation, ...], peak: float, portrait: Portrait
 
 def measure(pairs: list[Pair], weights: Path) -> dict[str, object]:
     """UF1 by peak; how many non-events are refused by kind, and how many events."""
-    probabilities, evidence, refusal = _judged(pairs, weights)
+    probabilities, evidence, refusal = _recognized(pairs, weights)
     label = np.array([pair.label for pair in pairs])
     peak = np.array([pair.peak for pair in pairs])
     kind = np.array([pair.kind for pair in pairs])
@@ -155,7 +155,7 @@ def measure(pairs: list[Pair], weights: Path) -> dict[str, object]:
 
 def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> dict[str, object]:
     """How many pairs of each kind and gap there are and which share is refused; draws the sheet."""
-    probabilities, evidence, refusal = _judged(pairs, weights)
+    probabilities, evidence, refusal = _recognized(pairs, weights)
     refused = evidence < refusal
     kind, gap = np.array([pair.kind for pair in pairs]), np.array([pair.gap for pair in pairs])
     if sheet:
@@ -181,12 +181,17 @@ def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> 
     }
 
 
-def _judged(pairs: Sequence[Pair | FilmedPair], weights: Path) -> tuple[Floats, Floats, float]:
-    """Probabilities, evidence as the recognizer has it, and the threshold of refusal."""
-    backend = Backend(weights)
-    judgement = backend.judge(
+def judged(backend: Backend, pairs: Sequence[Pair | FilmedPair]) -> Judgement:
+    """What the network says of every pair; the lids have no part in it."""
+    return backend.judge(
         np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
     )
+
+
+def _recognized(pairs: Sequence[Pair | FilmedPair], weights: Path) -> tuple[Floats, Floats, float]:
+    """Probabilities, evidence as the recognizer has it, and the threshold of refusal."""
+    backend = Backend(weights)
+    judgement = judged(backend, pairs)
     blinking = np.array([pair.lids for pair in pairs]) < BLINK
     return judgement.probabilities, np.where(blinking, 0.0, judgement.evidence), backend.info.refusal
 
