@@ -23,6 +23,8 @@ class Candidate:
     """The region that moved most: one of ``spotting.motion.REGIONS``."""
     decided: float
     """Time of the sample at which the spotter made up its mind; ``decided - apex`` is the decision delay."""
+    probability: float | None = None
+    """The judge's, at the decision, that it is a micro-expression; None where it was not asked."""
 
     @property
     def duration(self) -> float:

@@ -266,7 +266,7 @@ class Spotter:
         self._judged = movement.decided
         verdict = judge(movement, self._refusal.samples)
         if verdict.probability >= self.config.sure and not self._refusal.spoilt(movement):
-            movement = self._put_right(movement, verdict)
+            movement = self._put_right(replace(movement, probability=verdict.probability), verdict)
             if not self._is_long(movement):
                 return self._done(movement, None)
         return []
@@ -278,6 +278,7 @@ class Spotter:
         reason = reason or self._refusal.spoilt(movement)
         if reason is None:
             verdict = self._judge(movement, self._refusal.samples)
+            movement = replace(movement, probability=verdict.probability)
             if verdict.probability >= self.config.likely:
                 movement = self._put_right(movement, verdict)
                 reason = "macro" if self._is_long(movement) else None

@@ -47,7 +47,7 @@ def plain(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         # The stages inside stage_ms are milliseconds because the dictionary's name says so.
         return {key: plain(name, inner) for key, inner in value.items()}
-    if isinstance(value, str):
+    if value is None or isinstance(value, str):
         return value
     if isinstance(value, int) or name.endswith("_frame"):
         return int(value)

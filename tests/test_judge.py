@@ -114,6 +114,15 @@ def test_an_unlikely_one_is_turned_away_for_what_it_looks_like():
     assert [rejection.reason for rejection in spotter.rejections] == ["blink"]
 
 
+def test_every_movement_keeps_the_probability_that_decided_it():
+    assert one(Spotter(judge=Told(0.7)), moved(60)).probability == 0.7
+    assert one(Spotter(judge=Told(0.95)), moved(60)).probability == 0.95
+    rejecting = Spotter(judge=Told(0.3))
+    spot(rejecting, moved(60))
+    assert [rejection.movement.probability for rejection in rejecting.rejections] == [0.3]
+    assert one(Spotter(), moved(60)).probability is None
+
+
 def test_a_sure_one_is_decided_before_it_is_over():
     late = one(Spotter(judge=Told(0.7)), moved(100)).decided
     early = one(Spotter(judge=Told(0.95)), moved(100)).decided

@@ -216,6 +216,19 @@ def test_damaged_files_never_stop_the_reading(tmp_path, sample_folder, name, cut
         assert session.notes
 
 
+def test_lines_that_were_written_before_a_field_was_added_are_read(tmp_path, sample_folder):
+    copy = shutil.copytree(sample_folder, tmp_path / "session")
+    for name in ("events.jsonl", "rejected.jsonl"):
+        lines = [json.loads(line) for line in (copy / name).read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            del line["probability"]
+        (copy / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    session = read_session(copy)
+    assert [event.candidate.probability for event in session.events] == [None]
+    assert session.rejections[-1].movement.probability is None
+    assert not session.notes
+
+
 @pytest.mark.parametrize("content", [b"hello\nworld\n", b"[1, 2]\n", b'{"onset": 1}\n'])
 def test_a_file_that_is_no_event_log_is_refused(tmp_path, content):
     path = tmp_path / "something.jsonl"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -153,9 +153,10 @@ def _lines(path: Path, build: Callable[[dict[str, Any]], _Record], notes: list[s
 
 
 def _candidate(line: dict[str, Any]) -> Candidate:
-    values = {f.name: line[f.name] for f in fields(Candidate)}
+    # What was added later has a default, and older lines lack it.
+    values = {f.name: line[f.name] for f in fields(Candidate) if f.default is MISSING or f.name in line}
     for name, value in values.items():
-        if name != "region":
+        if name != "region" and not (name == "probability" and value is None):
             # null stands for a number that was not finite; times and frames always are.
             values[name] = float("nan") if value is None and name in {"score", "peak"} else value + 0
     return Candidate(**values)
