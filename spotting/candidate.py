@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["micro", "macro"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Candidate:
     """Time of the sample at which the spotter made up its mind; ``decided - apex`` is the decision delay."""
     probability: float | None = None
     """The judge's, at the decision, that it is a micro-expression; None where it was not asked."""
+    kind: Kind = "micro"
+    """macro: an expression too long to be a micro-expression."""
 
     @property
     def duration(self) -> float:
@@ -38,4 +43,4 @@ class Rejection:
 
     movement: Candidate
     reason: str
-    """blink, speech, noise, macro, head motion, face lost, …: a few words fit for the overlay."""
+    """blink, speech, noise, head motion, face lost, …: a few words fit for the overlay."""

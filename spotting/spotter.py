@@ -316,6 +316,8 @@ class Spotter:
         self._active_since = None
         # What has been decided is not looked at again: the next movement starts from here.
         self._points.clear()
+        if reason == "macro":
+            return [replace(movement, kind="macro")]
         if reason:
             self.rejections.append(Rejection(movement, reason))
             return []

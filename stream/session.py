@@ -289,6 +289,9 @@ class Session:
 
     def _hand_over(self, candidates: list[Candidate], frame: Frame | None) -> None:
         for candidate in candidates:
+            if candidate.kind == "macro":
+                self._turn_away(Rejection(candidate, "macro"))
+                continue
             try:
                 onset, apex = self._ring.get(candidate.onset_frame), self._ring.get(candidate.apex_frame)
             except KeyError:

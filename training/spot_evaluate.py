@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
+from spotting.candidate import Rejection
 from spotting.judge import Judge
 from spotting.spotter import Spotter
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
@@ -58,7 +59,9 @@ def spot(video: LongVideo, signal: Signal, judge: Judge | None) -> Outcome:
     spotter = Spotter(judge=judge)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
-    return Outcome(video, signal.minutes, tuple(found), tuple(spotter.rejections))
+    micros = tuple(candidate for candidate in found if candidate.kind == "micro")
+    macros = [Rejection(candidate, "macro") for candidate in found if candidate.kind == "macro"]
+    return Outcome(video, signal.minutes, micros, (*spotter.rejections, *macros))
 
 
 def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> Iterator[dict[str, Outcome]]:

@@ -156,7 +156,7 @@ def _candidate(line: dict[str, Any]) -> Candidate:
     # What was added later has a default, and older lines lack it.
     values = {f.name: line[f.name] for f in fields(Candidate) if f.default is MISSING or f.name in line}
     for name, value in values.items():
-        if name != "region" and not (name == "probability" and value is None):
+        if name not in {"region", "kind"} and not (name == "probability" and value is None):
             # null stands for a number that was not finite; times and frames always are.
             values[name] = float("nan") if value is None and name in {"score", "peak"} else value + 0
     return Candidate(**values)
