@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,19 +20,25 @@ from spotting.candidate import Candidate, Rejection
 from spotting.judge import Judge, Verdict
 from spotting.motion import MotionSample
 from spotting.refusal import Refusal, RefusalConfig, Rules
+from spotting.sensitivity import OPERATING_POINTS, Sensitivity
+
+OF_THE_POINT = math.nan
+"""Stands for what the operating point says."""
 
 
 @dataclass(frozen=True)
 class SpotterConfig(RefusalConfig):
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
-    min_motion: float = 0.18
+    sensitivity: Sensitivity = "normal"
+    """The operating point; the four settings that follow are its own where they are not given."""
+    min_motion: float = OF_THE_POINT
     """Least threshold: what the flow can still tell from nothing on a clean picture."""
-    sensitivity: float = 1.75
-    """Threshold as a multiple of the signal's usual level; lower finds more, and more that is not there."""
-    likely: float = 0.6
+    threshold_factor: float = OF_THE_POINT
+    """Threshold as a multiple of the noise floor; lower finds more, and more that is not there."""
+    likely: float = OF_THE_POINT
     """A movement that is over, or was waited for, counts at this chance of a micro-expression or more."""
-    sure: float = 0.9
+    sure: float = OF_THE_POINT
     """One that is still falling counts already where it gives this chance."""
     fallen: float = 0.5
     """A movement is over when the signal has fallen to this part of its peak."""
@@ -48,6 +54,11 @@ class SpotterConfig(RefusalConfig):
     longest_gap_ms: float = 200.0
     """Frames further apart than this could hide a movement: what was under way is turned away."""
 
+    def __post_init__(self) -> None:
+        for name, value in asdict(OPERATING_POINTS[self.sensitivity]).items():
+            if math.isnan(getattr(self, name)):
+                object.__setattr__(self, name, value)
+
 
 _SUMMIT = 0.95
 """What is above this part of the peak cannot be told from it."""
@@ -58,7 +69,7 @@ _JUDGED = 0.9
 _JUDGE_AGAIN_S = 0.015
 """No more often than this: more frames a second must not mean more chances."""
 
-RULED = SpotterConfig(min_motion=0.28, sensitivity=2.3)
+RULED = SpotterConfig(min_motion=0.28, threshold_factor=2.3)
 """Settings with which the rules alone do best: they turn less away, so less may come to them."""
 
 
@@ -143,7 +154,7 @@ class Spotter:
         point = self._smooth(sample)
         self._points.append(point)
         self._refusal.see(sample)
-        self.threshold = max(self.config.min_motion, self.config.sensitivity * sample.floor)
+        self.threshold = max(self.config.min_motion, self.config.threshold_factor * sample.floor)
         self._forget(sample.time)
         self._ready = sample.time - self._since >= self.config.warm_up_ms / 1000
         if not self._ready:

@@ -46,6 +46,20 @@ AsciiOption = Annotated[bool, typer.Option("--ascii", help="Overlay without any 
 RenderOption = Annotated[Path | None, typer.Option("--render", help="Write a video with the events in it.")]
 
 
+class SensitivityName(str, Enum):
+    """The operating points of ``spotting.sensitivity``."""
+
+    quiet = "quiet"
+    normal = "normal"
+    keen = "keen"
+
+
+SensitivityOption = Annotated[
+    SensitivityName | None,
+    typer.Option("--sensitivity", help="How much is found against how often it is wrong; default: settings."),
+]
+
+
 class Speed(str, Enum):
     """How fast a recording is replayed."""
 
@@ -80,6 +94,7 @@ def live(
     sound: SoundOption = False,
     ascii_only: AsciiOption = False,
     json: JsonOption = False,
+    sensitivity: SensitivityOption = None,
     config: ConfigOption = None,
     weights: WeightsOption = None,
 ) -> None:
@@ -91,7 +106,7 @@ def live(
     from stream.session import Session
     from stream.watch_session import watch_session
 
-    settings = _settings(config, weights)
+    settings = _settings(config, weights, sensitivity)
     keep = RecordOptions(out, save_faces, record, lsl=lsl)
     if source is not None and camera is not None:
         raise AtmeError("a camera and --source at once; give one of them")
@@ -117,6 +132,7 @@ def replay(
     sound: SoundOption = False,
     ascii_only: AsciiOption = False,
     json: JsonOption = False,
+    sensitivity: SensitivityOption = None,
     config: ConfigOption = None,
     weights: WeightsOption = None,
 ) -> None:
@@ -125,7 +141,7 @@ def replay(
     from stream.session import Session
     from stream.watch_session import watch_session
 
-    settings = _settings(config, weights)
+    settings = _settings(config, weights, sensitivity)
     if jobs is not None or executor is Executor.ray:
         if out is None or events or json or record or render:
             raise AtmeError(
@@ -265,10 +281,12 @@ def bench(
     raise typer.Exit(done.returncode)
 
 
-def _settings(config: Path | None, weights: Path | None) -> Settings:
+def _settings(
+    config: Path | None, weights: Path | None, sensitivity: SensitivityName | None = None
+) -> Settings:
     from stream.settings import load_settings
 
-    settings = load_settings(config)
+    settings = load_settings(config, None if sensitivity is None else sensitivity.value)
     if weights is not None:
         settings = replace(settings, recognizer=replace(settings.recognizer, weights=str(weights)))
     return settings

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from recognizer.errors import AtmeError
 from spotting.motion import MotionConfig
+from spotting.sensitivity import Sensitivity
 from spotting.spotter import SpotterConfig
 from stream.sources import CameraConfig
 
@@ -57,14 +58,15 @@ class Settings:
     recognizer: RecognizerConfig = field(default_factory=RecognizerConfig)
 
 
-def load_settings(path: Path | None = None) -> Settings:
+def load_settings(path: Path | None = None, sensitivity: Sensitivity | None = None) -> Settings:
     """Settings from a file (None: ``config.toml`` here if there is one, else the defaults).
 
+    ``sensitivity`` replaces the file's; the numbers that the file gives still win over those of the name.
     AtmeError, one line, for a file that is missing or not TOML, an unknown key, or a value of a wrong type.
     """
     if path is None:
         if not CONFIG_FILE.is_file():
-            return Settings()
+            return Settings(spotter=SpotterConfig(sensitivity=sensitivity or "normal"))
         path = CONFIG_FILE
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -75,6 +77,9 @@ def load_settings(path: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AtmeError(f"{path}: not valid TOML ({error}); mend that line") from None
     settings: Settings = _section(raw, Settings, str(path))
+    if sensitivity is not None:
+        raw["spotter"] = {**raw.get("spotter", {}), "sensitivity": sensitivity}
+        settings = _section(raw, Settings, str(path))
     for holds, wanted in _sense(settings):
         if not holds:
             raise AtmeError(f"{path}: {wanted}; mend these settings")
@@ -111,6 +116,10 @@ def _section(raw: dict[str, Any], kind: type, where: str, prefix: str = "") -> A
             near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
             advice = f"did you mean {prefix}{near[0]}?" if near else f"valid here: {', '.join(valid)}"
             raise AtmeError(f"{where}: unknown setting {prefix}{key}; {advice}")
+        if f"{prefix}{key}" == "spotter.sensitivity" and isinstance(value, (int, float)):
+            raise AtmeError(
+                f"{where}: spotter.sensitivity = {value} is called threshold_factor now; rename it"
+            )
         if not is_dataclass(hints[key]):
             values[key] = _value(value, hints[key], f"{where}: {prefix}{key}")
         elif isinstance(value, dict):

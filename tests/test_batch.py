@@ -67,7 +67,7 @@ def test_finished_sessions_of_other_settings_are_never_taken_for_ours(sample_fol
     (job,) = plan([short_clip], Path("nowhere"), settings)
     job = replace(job, folder=sample_folder)
     assert run_job(job, print).state == "skipped"
-    other = replace(settings, spotter=replace(settings.spotter, sensitivity=9.0))
+    other = replace(settings, spotter=replace(settings.spotter, threshold_factor=9.0))
     outcome = run_job(replace(job, settings=other), print)
     assert outcome.state == "failed"
     assert "finished, but with other settings; name another --out" in outcome.error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recognizer.errors import AtmeError
+from spotting.sensitivity import OPERATING_POINTS, OperatingPoint, Sensitivity
 from stream.settings import Settings, load_settings
 
 
@@ -40,6 +41,27 @@ def test_what_is_not_given_keeps_its_default(write):
         spotter=replace(default.spotter, min_motion=0.5),
         camera=replace(default.camera, fps=200.0, width=320),
     )
+
+
+@pytest.mark.parametrize("name", OPERATING_POINTS)
+def test_a_sensitivity_stands_for_its_numbers_and_those_given_win(write, name):
+    def numbers(text: str, flag: Sensitivity | None = None) -> OperatingPoint:
+        spotter = load_settings(write(text), flag).spotter
+        assert spotter.sensitivity == name
+        return OperatingPoint(**{f.name: getattr(spotter, f.name) for f in fields(OperatingPoint)})
+
+    point = OPERATING_POINTS[name]
+    assert numbers(f'[spotter]\nsensitivity = "{name}"\n') == point
+    assert numbers('[spotter]\nsensitivity = "keen"\n', name) == point, "the command line wins"
+    assert numbers("", name) == point
+    assert numbers("[spotter]\nmin_motion = 0.5\n", name) == replace(point, min_motion=0.5)
+
+
+def test_a_keener_point_asks_for_less_everywhere():
+    quiet, normal, keen = OPERATING_POINTS["quiet"], OPERATING_POINTS["normal"], OPERATING_POINTS["keen"]
+    for more, less in ((quiet, normal), (normal, keen)):
+        for f in fields(OperatingPoint):
+            assert getattr(more, f.name) >= getattr(less, f.name), f.name
 
 
 def test_an_empty_file_is_the_defaults(write):
@@ -78,6 +100,8 @@ def test_without_a_name_the_file_of_this_folder_is_read(tmp_path, monkeypatch):
         ("[spotter]\nfoot = 0.7\n", "spotter.foot must be below spotter.shoulder"),
         ("[spotter]\nmax_duration_ms = 0\n", "max_duration_ms must be above 0"),
         ("[spotter]\nsure = 90\n", "are chances"),
+        ("[spotter]\nsensitivity = 1.75\n", "spotter.sensitivity = 1.75 is called threshold_factor now"),
+        ('[spotter]\nsensitivity = "high"\n', "input should be 'quiet', 'normal' or 'keen'"),
         ("[camera\n", "not valid TOML"),
         ("[camera]\n[camera]\n", "not valid TOML"),
     ],

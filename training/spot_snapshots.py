@@ -23,7 +23,7 @@ from training.spot_score import iou, meanwhile, touches
 from training.spot_signal import signal_of
 
 THRESHOLDS = ((1.9, 0.2), (1.6, 0.15), (1.4, 0.12))
-"""(sensitivity, min_motion)."""
+"""(threshold_factor, min_motion)."""
 STAGES = ((0.5, 100.0), (0.7, 60.0), (0.85, 40.0))
 """(fallen, patience_ms)."""
 _APEX_S = 0.03
@@ -75,10 +75,10 @@ def snapshots(video: LongVideo, cache_folder: Path) -> Iterator[Snapshot]:
     """Every movement of a clip that is measured, seen with each of ``THRESHOLDS`` at each of ``STAGES``."""
     samples = signal_of(video, cache_folder).samples
     times = np.array([sample.time for sample in samples])
-    for sensitivity, least in THRESHOLDS:
+    for factor, least in THRESHOLDS:
         for fallen, patience in STAGES:
             config = SpotterConfig(
-                sensitivity=sensitivity, min_motion=least, fallen=fallen, patience_ms=patience
+                threshold_factor=factor, min_motion=least, fallen=fallen, patience_ms=patience
             )
             movements = seen_by(Spotter(config), samples)
             for movement, (kind, true) in zip(movements, named(video, movements), strict=True):
