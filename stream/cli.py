@@ -171,6 +171,7 @@ def recognize(
     """Label one onset-apex pair of pictures."""
     from recognizer.backend import DEFAULT_WEIGHTS
     from recognizer.native_log import native_log
+    from recognizer.recognition import UNCERTAIN
     from recognizer.recognizer import Recognizer
 
     settings = _settings(config, weights)
@@ -186,7 +187,8 @@ def recognize(
     if json:
         print(json_format.dumps({**asdict(result), "provider": provider}))
         return
-    print(f"{result.label}  (confidence {result.confidence:.2f}, on {provider})")
+    verdict = result.in_words if result.label == UNCERTAIN else result.label
+    print(f"{verdict}  (confidence {result.confidence:.2f}, on {provider})")
     for name, share in result.probabilities.items():
         print(f"  {name:<9} {share:.3f}  {'█' * round(30 * share)}")
     print("  " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in result.stage_ms.items()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
+from recognizer.recognition import UNCERTAIN
 from spotting.candidate import Rejection
 from stream.event import MicroExpression
 from stream.event_log import event_line, rejection_line
@@ -46,8 +47,10 @@ def run_lines(
 
 def human_line(event: MicroExpression) -> str:
     """One event in words and numbers, in plain ASCII: some pipes speak nothing else."""
+    uncertain = event.label == UNCERTAIN
+    verdict = event.recognition.in_words if uncertain else f"{event.label:<9}  {event.confidence:4.0%}"
     return (
-        f"{event.onset:10.3f} s  {event.label:<9}  {event.confidence:4.0%}"
+        f"{event.onset:10.3f} s  {verdict}"
         f"  onset {event.onset:.3f}  apex {event.apex:.3f}  offset {event.offset:.3f}"
         f"  lasted {event.candidate.duration * 1000:.0f} ms  latency {event.latency_ms:.0f} ms"
     )

@@ -123,6 +123,13 @@ def test_one_human_line_an_event():
         assert part in line
 
 
+def test_an_uncertain_event_names_the_nearest_class():
+    event = make_event(0.1, "uncertain", (0.2, 0.64, 0.16))
+    assert event.recognition.in_words == "uncertain, nearest: positive 64 %"
+    assert "  uncertain, nearest: positive 64 %  onset 0.100" in human_line(event)
+    assert make_event(0.1, *EVENTS[0]).recognition.in_words == "negative 87 %"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently on Windows")
 def test_a_closed_pipe_ends_quietly(tmp_path):
     path = tmp_path / "events.jsonl"

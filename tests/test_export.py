@@ -70,7 +70,7 @@ def test_elan(session):
         (3800.25, 3800.61, "positive"),
     ]
     assert tiers["phase"][:2] == [(1.0, 1.16, "rise"), (1.16, 1.36, "fall")]
-    assert [text for *_, text in tiers["confidence"]] == ["87 %", "62 %", "41 %", "94 %"]
+    assert [text for *_, text in tiers["confidence"]] == ["87 %", "62 %", "nearest: negative 41 %", "94 %"]
     assert tiers["rejected"] == [(5.0, 5.36, "blink")]
     assert tiers["mark"] == [(8.0, 8.1, "a & b")]
 
@@ -117,7 +117,7 @@ def test_subtitles(session, name):
     assert [one.text for one in captions] == [
         "negative 87 %",
         "surprise 62 %",
-        "uncertain 41 %",
+        "uncertain, nearest: negative 41 %",
         "positive 94 %",
     ]
     assert [one.start for one in captions] == ["00:00:01.000", "00:00:01.300", "01:01:40.200", "01:03:20.250"]

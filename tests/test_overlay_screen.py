@@ -302,6 +302,13 @@ def test_summary_lists_every_event_and_count():
         assert count in flat
 
 
+def test_the_list_and_the_summary_name_the_class_nearest_to_an_uncertain_event():
+    uncertain = make_event(15.0, "uncertain", (0.2, 0.64, 0.16))
+    listed = "\n".join(lines(make_status(), [uncertain, make_event(20.0)], 80, 30))
+    assert "nearest: positive 64 %" in listed
+    assert "uncertain, nearest: positive" in ANSI.sub("", raw(summarise(make_status(), [uncertain]), 80))
+
+
 def test_summary_of_nothing():
     text = raw(summarise(make_status(), []), 80)
     assert "no micro-expression" in text

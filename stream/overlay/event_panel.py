@@ -115,8 +115,9 @@ def _when(event: MicroExpression, inner: int) -> Text:
 def _trust(event: MicroExpression, inner: int) -> Text:
     percent = f"{event.confidence:.0%}"
     if event.label == UNCERTAIN:
-        guess = max(event.probabilities, key=lambda name: event.probabilities[name], default="none")
-        verdict = f"{'no clear class, ' if inner >= ROOMY else ''}nearest {guess} {percent}"
+        verdict = (
+            f"{'no clear class, ' if inner >= ROOMY else ''}nearest {event.recognition.nearest} {percent}"
+        )
     else:
         verdict = f"confidence {percent}"
     strength = f" · motion {event.candidate.score:.1f}× threshold"

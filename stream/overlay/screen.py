@@ -10,6 +10,7 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from recognizer.recognition import UNCERTAIN
 from spotting.candidate import Rejection
 from stream.event import MicroExpression
 from stream.overlay.ascii_only import AsciiOnly
@@ -199,11 +200,12 @@ def _recent(events: Sequence[MicroExpression], width: int, rows: int, extras: Ex
 
 def _event_line(event: MicroExpression, width: int) -> Text:
     look = look_of(event.label)
+    trust = f"{event.confidence:7.0%}" + (f"{event.latency_ms:7.0f} ms" if width >= WIDE else "")
     return Text.assemble(
         (f" {look.symbol} {event.label:<11}", f"bold {look.colour}"),
         f"{event.onset:10.3f}{event.apex:10.3f}{event.offset:10.3f}",
-        f"{event.candidate.duration * 1000:6.0f}{event.confidence:7.0%}",
-        f"{event.latency_ms:7.0f} ms" if width >= WIDE else "",
+        f"{event.candidate.duration * 1000:6.0f}",
+        f"  {event.recognition.share}" if event.label == UNCERTAIN else trust,
     )
 
 

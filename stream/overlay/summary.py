@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from recognizer.recognition import UNCERTAIN
 from stream.event import MicroExpression
 from stream.overlay.labels import LOOKS, look_of
 from stream.overlay.words import clock, milliseconds, one_line, rejections
@@ -41,7 +42,7 @@ def _table(events: Sequence[MicroExpression]) -> Table:
     for event in events:
         look = look_of(event.label)
         table.add_row(
-            Text(f"{look.symbol} {event.label}", style=f"bold {look.colour}"),
+            Text(f"{look.symbol} {_label(event)}", style=f"bold {look.colour}"),
             f"{event.onset:.3f}",
             f"{event.apex:.3f}",
             f"{event.offset:.3f}",
@@ -50,3 +51,8 @@ def _table(events: Sequence[MicroExpression]) -> Table:
             f"{event.latency_ms:.0f} ms",
         )
     return table
+
+
+def _label(event: MicroExpression) -> str:
+    """The label; of an uncertain event also the class that its confidence belongs to."""
+    return f"{UNCERTAIN}, nearest: {event.recognition.nearest}" if event.label == UNCERTAIN else event.label

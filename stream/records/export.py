@@ -85,8 +85,3 @@ def apart(intervals: list[Interval], least: float = 0.001) -> list[Interval]:
         start = max(onset, result[-1][1] if result else 0.0)
         result.append((start, max(offset, start + least), text))
     return result
-
-
-def percent(share: float) -> str:
-    """``87 %``."""
-    return f"{100 * share:.0f} %"

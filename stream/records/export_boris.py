@@ -12,7 +12,7 @@ from typing import Any
 
 from recognizer.recognition import CLASSES, UNCERTAIN
 from stream.overlay.labels import look_of
-from stream.records.export import label_intervals, percent
+from stream.records.export import label_intervals
 from stream.records.recorded_session import RecordedSession
 
 APEX = "apex"
@@ -92,7 +92,7 @@ def _events(session: RecordedSession) -> list[list[Any]]:
     """[time, subject, code, modifier, comment], in order of time."""
     rows: list[list[Any]] = []
     for (start, end, label), event in zip(label_intervals(session), session.events, strict=True):
-        comment = f"{percent(event.confidence)}, {event.candidate.region}"
+        comment = f"{event.recognition.share}, {event.candidate.region}"
         rows.append([round(start, 3), SUBJECT, label, "", comment])
         rows.append([round(max(event.apex, start), 3), SUBJECT, APEX, "", label])
         rows.append([round(end, 3), SUBJECT, label, "", ""])

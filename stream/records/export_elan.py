@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pympi.Elan import Eaf
 
-from stream.records.export import Interval, apart, label_intervals, percent
+from stream.records.export import Interval, apart, label_intervals
 from stream.records.recorded_session import RecordedSession
 
 
@@ -38,7 +38,7 @@ def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
         "micro-expression": spans,
         "phase": _phases(session),
         "confidence": [
-            (a, b, percent(event.confidence)) for (a, b, _), event in zip(spans, events, strict=True)
+            (a, b, event.recognition.share) for (a, b, _), event in zip(spans, events, strict=True)
         ],
         "region": [(a, b, e.candidate.region) for (a, b, _), e in zip(spans, events, strict=True)],
         "rejected": apart([(r.movement.onset, r.movement.offset, r.reason) for r in session.rejections]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stream.records.export import percent
 from stream.records.export_vtt import clock
 from stream.records.recorded_session import RecordedSession
 
@@ -14,5 +13,5 @@ def write(session: RecordedSession, path: Path) -> None:
     blocks = []
     for number, event in enumerate(session.events, start=1):
         span = f"{clock(event.onset, ',')} --> {clock(event.offset, ',')}"
-        blocks.append(f"{number}\n{span}\n{event.label} {percent(event.confidence)}\n")
+        blocks.append(f"{number}\n{span}\n{event.recognition.in_words}\n")
     path.write_text("\n".join(blocks), encoding="utf-8")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stream.records.export import percent
 from stream.records.recorded_session import RecordedSession
 
 
@@ -15,7 +14,7 @@ def write(session: RecordedSession, path: Path) -> None:
     """Cues may overlap; times are rounded to milliseconds."""
     blocks = ["WEBVTT"]
     for number, event in enumerate(session.events, start=1):
-        text = f"{event.label} {percent(event.confidence)}"
+        text = event.recognition.in_words
         blocks.append(f"{number}\n{clock(event.onset)} --> {clock(event.offset)}\n{text}")
     path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
 

@@ -157,7 +157,7 @@ def _banner(image: Image, event: MicroExpression) -> None:
     image[:44] = (0.3 * image[:44]).astype(np.uint8)
     image[:44, :14] = _bgr(event)
     duration = f"{1000 * event.candidate.duration:.0f} ms, {event.candidate.region}"
-    _text(image, f"{event.label}  {100 * event.confidence:.0f} %", (26, 31), 0.85, _WHITE)
+    _text(image, event.recognition.in_words, (26, 31), 0.85, _WHITE)
     (width, _), _ = cv2.getTextSize(duration, _FONT, 0.5, 1)
     if image.shape[1] > width + 320:
         _text(image, duration, (image.shape[1] - width - 14, 29), 0.5, _PALE)

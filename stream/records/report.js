@@ -275,7 +275,7 @@
     const k = Math.min(at(time), curve.time.length - 1);
     if (k >= 0) words.push(curve.face[k] ? `${curve.signal[k].toFixed(2)} px, threshold ${curve.threshold[k].toFixed(2)}` : "no face");
     const over = (one) => one.onset <= time && time <= one.offset;
-    for (const one of data.events.filter(over)) words.push(`${one.symbol} ${one.label} ${Math.round(100 * one.confidence)} %`);
+    for (const one of data.events.filter(over)) words.push(`${one.symbol} ${one.label}, ${one.share}`);
     for (const one of data.rejected.filter(over)) words.push(`turned away: ${one.reason}`);
     for (const one of data.gaps.filter(over)) words.push(`nothing seen: ${one.reason}`);
     tip.textContent = words.join("  ·  ");

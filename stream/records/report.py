@@ -62,6 +62,7 @@ def timeline(session: RecordedSession) -> dict[str, Any]:
             "offset": round(event.offset, 4),
             "label": event.label,
             "confidence": round(event.confidence, 3),
+            "share": event.recognition.share,
             "symbol": look_of(event.label).symbol,
             "colour": look_of(event.label).colour,
         }

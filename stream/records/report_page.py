@@ -199,7 +199,7 @@ def _card(number: int, event: MicroExpression, images: dict[str, str] | None, mo
     rows = "".join(f"<tr><th>{a}</th><td>{b}</td><td class='quiet'>{c}</td></tr>" for a, b, c in facts)
     return f"""<article class="card" id="event-{number}" style="--label:{look.colour}">
 <h3><span class="sign">{look.symbol}</span> {escape(event.label)}
-<span class="sure">{100 * event.confidence:.0f} %</span>
+<span class="sure">{escape(event.recognition.share)}</span>
 <button type="button" class="find" data-event="{number - 1}"
  title="Show in the timeline">{clock(event.onset)}</button></h3>
 <div class="pictures">{figures}</div>
