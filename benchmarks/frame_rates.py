@@ -31,6 +31,7 @@ from spotting.motion import MotionMeter, MotionSample
 from training.clip import render, truth
 from training.datasets.long_video import LongVideo
 from training.executors import in_process, local
+from training.resampling import bounds, drawn
 from training.spot_benchmark import portrait
 from training.spot_evaluate import movement, spot
 from training.spot_report import COMPARED, LASTING
@@ -100,12 +101,11 @@ def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
         for rate, found in pooled.items()
     }
     first, last = (_counts(parts[rate]) for rate in (COMPARED[0], COMPARED[-1]))
-    chosen = np.random.default_rng(0).integers(0, len(first), (draws, len(first)))
-    differences = _f1(last[chosen].sum(axis=1)) - _f1(first[chosen].sum(axis=1))
+    times = drawn(len(first), draws)
     return {
         **rows,
         "difference": round(pooled[COMPARED[-1]].f1 - pooled[COMPARED[0]].f1, 3),
-        "interval": np.percentile(differences, (2.5, 97.5)).round(3).tolist(),
+        "interval": bounds(_f1(times @ last) - _f1(times @ first)).round(3).tolist(),
     }
 
 

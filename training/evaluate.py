@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.recognition import CLASSES
+from training.resampling import Interval, bounds, drawn
 
 Labels = npt.NDArray[np.int64]
 """(N,) class indices."""
@@ -27,15 +28,6 @@ class Scores:
     """By class; NaN for a class without samples, which the means leave out."""
     confusion: tuple[tuple[int, ...], ...]
     """Rows: true class; columns: predicted class."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A score with its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -110,10 +102,8 @@ def bootstrap(
     tables = np.stack(
         [confusion_matrix(truth[member == g], predicted[member == g]) for g in range(len(names))]
     )
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(names), size=(draws, len(names)))
-    values = np.array([_means(tables[row].sum(axis=0))[:3] for row in drawn])
-    low, high = np.nanpercentile(values, (2.5, 97.5), axis=0)
+    by_draw = np.tensordot(drawn(len(names), draws, seed), tables, axes=1)
+    low, high = bounds(np.array([_means(counts)[:3] for counts in by_draw]))
     whole = _means(tables.sum(axis=0))[:3]
     keys = ("accuracy", "uar", "uf1")
     return {key: Interval(whole[k], float(low[k]), float(high[k])) for k, key in enumerate(keys)}

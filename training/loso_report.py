@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
-from training.evaluate import Interval, confusion_matrix, score
+from training.evaluate import confusion_matrix, score
 from training.folds import person
 from training.loso import LosoRun
 from training.paper_tables import ALL, TABLE_1, TABLE_3, Scores
+from training.resampling import Interval, bounds, drawn
 
 Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -80,11 +81,9 @@ def _set_report(
         ]
     )
     by_seed = _scores(counts.sum(axis=1))
-    drawn = np.random.default_rng(0).integers(len(names), size=(1000, len(names)))
-    # (draws, people) how often each subject was drawn, times counts: confusion of every draw and seed
-    times = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])
-    by_draw = _scores(np.einsum("dp,spij->dsij", times, counts)).mean(axis=2)
-    low, high = np.percentile(by_draw, (2.5, 97.5), axis=1)
+    # How often each subject was drawn, times counts: confusion of every draw and seed.
+    by_draw = _scores(np.einsum("dp,spij->dsij", drawn(len(names)), counts)).mean(axis=2)
+    low, high = bounds(by_draw.T).tolist()
     summaries = {
         key: Summary(
             float(by_seed[k].mean()),
