@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +26,11 @@ __all__ = [
 ]
 
 
-def open_source(text: str, *, fps: float = IMAGE_FPS, camera: CameraConfig | None = None) -> FrameSource:
+def open_source(text: str, *, fps: float | None = None, camera: CameraConfig | None = None) -> FrameSource:
     """Open what the text names: ``0``, ``/dev/video0``, an address, a file, a folder, or a camera's name.
 
-    ``fps`` is for folders of pictures, ``camera`` for cameras (its device is replaced by the text).
+    ``fps`` is for files and folders (see ``open_recording``), ``camera`` for cameras (its device is replaced
+    by the text).
     Raises AtmeError where nothing fits or it cannot be opened.
     """
     if re.fullmatch(r"(/dev/video)?\d+", text):
@@ -47,7 +49,19 @@ def open_camera(config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> F
     return Camera(config, stall_timeout)
 
 
-def open_recording(path: str | Path, *, fps: float = IMAGE_FPS) -> FrameSource:
-    """Open a video file, or a folder of pictures taken ``fps`` a second. Raises AtmeError for bad input."""
+def open_recording(
+    path: str | Path, *, fps: float | None = None, slow_motion: float = 1.0, image_fps: float = IMAGE_FPS
+) -> FrameSource:
+    """Open a video file or a folder of pictures. Raises AtmeError for bad input.
+
+    ``fps``: frames a second of a recording without a clock, or with a wrong one; None: a video's own
+    timestamps, ``image_fps`` for pictures. ``slow_motion``: the recording plays so many times slower than
+    life, and its times are divided by this.
+    """
     path = Path(path)
-    return ImageFolder(path, fps) if path.is_dir() else open_video(path)
+    for name, value in (("fps", fps), ("slow motion", slow_motion)):
+        if value is not None and not 0 < value < math.inf:
+            raise AtmeError(f"{path}: {name} {value:g} is impossible; give a number above 0")
+    if path.is_dir():
+        return ImageFolder(path, (fps or image_fps) * slow_motion, assumed=fps is None)
+    return open_video(path, fps, slow_motion)

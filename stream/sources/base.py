@@ -48,6 +48,10 @@ class FrameSource(ABC):
         self._warnings: list[str] = []
         self._count = 0
         self._last_timestamp: float | None = None
+        self.clock = "the time of arrival" if live else ""
+        """Where the timestamps come from, in words."""
+        self.clock_assumed = False
+        """True where that is a guess."""
         self.origin: float | None = None
         """Live: ``time.monotonic()`` of the first frame, to relate timestamps to other clocks."""
         self._closed = threading.Event()

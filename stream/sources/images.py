@@ -20,8 +20,11 @@ IMAGE_FPS = 100.0
 class ImageFolder(FrameSource):
     """Pictures of one folder in natural order (img2 before img10), ``index / fps`` seconds apart."""
 
-    def __init__(self, folder: Path, fps: float = IMAGE_FPS) -> None:
-        """Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0."""
+    def __init__(self, folder: Path, fps: float = IMAGE_FPS, *, assumed: bool = True) -> None:
+        """``assumed``: nobody has said that this is the rate of these very pictures.
+
+        Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0.
+        """
         if fps <= 0:
             raise AtmeError(f"{folder}: a rate of {fps:g} fps is impossible; give a number above 0")
         paths = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
@@ -37,6 +40,10 @@ class ImageFolder(FrameSource):
             nominal_fps=fps,
             duration=len(paths) / fps,
         )
+        self.clock = f"the rate given, {fps:g} fps"
+        self.clock_assumed = assumed
+        if assumed:
+            self.clock = f"an assumed {fps:g} fps, for pictures have no clock; --fps gives the true rate"
 
     def _take(self) -> tuple[float | None, Image] | None:
         if self._next == len(self._paths):

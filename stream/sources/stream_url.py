@@ -13,7 +13,8 @@ import av
 from recognizer.errors import AtmeError
 from stream.frame import Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
-from stream.sources.video import VideoFile, reason, to_image
+from stream.sources.display import to_image
+from stream.sources.video import VideoFile, reason
 
 OPEN_TIMEOUT = 10.0
 """Seconds to wait for the first data: a stream joined midway starts at its next key frame."""

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
+from av.format import Flags
+from av.stream import Disposition
 
 from recognizer.errors import AtmeError
 from stream.frame import Image
 from stream.sources.base import FrameSource
+from stream.sources.display import is_believable, to_image
+from stream.sources.video_clock import ClockConfig, VideoClock
+
+ASSUMED_FPS = 25.0
+"""Frames a second of a file that states none: FFmpeg's own assumption."""
+AV_TIME_BASE = Fraction(1, av.time_base)
+_AHEAD = 32
+"""Packets that are read ahead, to see whether a strange timestamp is confirmed."""
+_RAW_MJPEG = (".mjpeg", ".mjpg")
 
 # What FFmpeg opens although it is no recording: plain text, a single picture.
 _NO_RECORDING = re.compile(r"tty|image2|\w+_pipe")
@@ -20,14 +32,24 @@ _CUT_OFF = 0.5  # seconds that may be missing at the end without a word: sound o
 
 
 class VideoFile(FrameSource):
-    """A video file (or a finished recording behind a URL): media time from the frames' own timestamps."""
+    """A video file (or a finished recording behind a URL): media time from the frames' own timestamps.
 
-    def __init__(self, container: Any, name: str) -> None:
-        """Takes over an opened PyAV container. Raises AtmeError where it yields not a single frame."""
+    Time 0 is what players call 0: where the first of picture and sound starts. Shown is what players show:
+    the default video, with square pixels, turned and mirrored as the file asks for.
+    """
+
+    def __init__(self, container: Any, name: str, fps: float | None = None, slow_motion: float = 1.0) -> None:
+        """Takes over an opened PyAV container. Raises AtmeError where it yields not a single frame.
+
+        ``fps``: the rate of a file whose clock is missing or wrong; ``slow_motion``: it plays this many
+        times slower than life.
+        """
         self._container = container
-        stream = container.streams.video[0]
+        videos = _videos(container)
+        stream = _shown(container, videos)
         stream.thread_type = "AUTO"
-        rate = stream.average_rate or stream.guessed_rate
+        self._aspect = stream.sample_aspect_ratio
+        self._ahead: deque[Any] = deque()
         self._frames = self._decoded(stream)
         self._damaged = 0
         self._end = 0.0
@@ -40,18 +62,28 @@ class VideoFile(FrameSource):
         if self._first is None:
             container.close()
             raise AtmeError(f"{name}: no frame can be decoded; the file is cut off or damaged")
-        self._origin = _seconds(stream.start_time, stream.time_base)
-        if self._origin is None:
-            self._origin = self._first[0]
         height, width = self._first[1].shape[:2]
+        clockless = bool(container.format.flags & Flags.no_timestamps.value)
+        rate = float(_rate(stream, clockless) or ASSUMED_FPS)
+        zero = _seconds(container.start_time, AV_TIME_BASE)
+        zero = zero if zero is not None else self._first[0] or 0.0
+        length = _length(container, stream, zero)
+        given = fps or (rate if clockless else None)
+        self._clock = VideoClock(ClockConfig(zero, rate, length, given, slow_motion), self._warn)
+        if length is not None:
+            length *= rate / (given or rate) / slow_motion
         super().__init__(
             name=name,
             live=False,
             size=(width, height),
-            nominal_fps=float(rate) if rate else None,
-            duration=_seconds(stream.duration, stream.time_base)
-            or _seconds(container.duration, 1 / av.time_base),
+            nominal_fps=(given or rate) * slow_motion,
+            duration=length,
         )
+        self.clock, self.clock_assumed = _clock_in_words(fps, rate, clockless, slow_motion)
+        if len(videos) > 1:
+            self._warn(f"holds {len(videos)} videos; watched is the one that players show")
+        if not is_believable(self._aspect):
+            self._warn(f"states pixels of the shape {self._aspect}, which cannot be; taken as square")
 
     def _take(self) -> tuple[float | None, Image] | None:
         taken, self._first = self._first, None
@@ -68,20 +100,24 @@ class VideoFile(FrameSource):
                 self._say_what_is_missing(broken)
         if taken is None:
             return None
-        time, image = taken
-        if time is not None:
-            time -= self._origin or 0.0
-            self._end = time
-        return time, image
+        stamp, image = taken
+        self._end = self._clock.time(stamp, self._coming(), self._damaged)
+        return self._end, image
+
+    def _coming(self) -> list[float]:
+        """Timestamps of the packets that are read ahead, on the file's clock."""
+        stamps = (_seconds(packet.pts, packet.time_base) for packet in self._ahead)
+        return [stamp for stamp in stamps if stamp is not None]
 
     def _release(self) -> None:
         self._finished = True
         self._first = None
+        self._ahead.clear()
         self._container.close()
 
     def _decoded(self, stream: Any) -> Iterator[tuple[float | None, Image]]:
         """Time on the container's clock and picture of every frame that is whole."""
-        for packet in self._container.demux(stream):
+        for packet in self._read_ahead(stream):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
@@ -91,43 +127,98 @@ class VideoFile(FrameSource):
                 if frame.is_corrupt:  # patched up by the decoder: it would be seen as a movement
                     self._damaged += 1
                     continue
-                yield _seconds(frame.pts, frame.time_base), to_image(frame)
+                yield _seconds(frame.pts, frame.time_base), to_image(frame, self._aspect)
+
+    def _read_ahead(self, stream: Any) -> Iterator[Any]:
+        """The stream's packets; those to come wait in ``_ahead``, for their times tell which ones are wrong.
+
+        Where the container breaks off, its error comes after the packets before it.
+        """
+        packets = self._container.demux(stream)
+        failure = None
+        while True:
+            while failure is None and len(self._ahead) < _AHEAD:
+                try:
+                    packet = next(packets, None)
+                except av.error.FFmpegError as error:
+                    failure = error
+                    break
+                if packet is None:
+                    break
+                self._ahead.append(packet)
+            if not self._ahead:
+                break
+            yield self._ahead.popleft()
+        if failure is not None:
+            raise failure
 
     def _say_what_is_missing(self, broken: bool) -> None:
         if self._damaged:
             self._warn(f"{self.name}: damaged in {self._damaged} places; the frames there were left out")
-        missing = (self.duration or 0.0) - self._end - 1.0 / (self.nominal_fps or 30.0)
-        if broken or missing > _CUT_OFF:
+        missing = (self.duration or 0.0) - self._end - 1.0 / (self.nominal_fps or ASSUMED_FPS)
+        if broken or (missing > _CUT_OFF and self._clock.trusted):
             whole = f" of {self.duration:.1f} s" if self.duration else ""
             self._warn(f"{self.name}: the picture ends after {self._end:.1f} s{whole}; is the file cut off?")
 
 
-def open_video(path: Path) -> VideoFile:
+def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -> VideoFile:
     """Raises AtmeError for a missing, empty or damaged file, and for one that is no video."""
     if not path.is_file():
         raise AtmeError(f"{path}: no such file; check the path")
     if path.stat().st_size == 0:
         raise AtmeError(f"{path}: the file is empty; record or copy it again")
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        # Raw JPEG pictures in a row look like a single one to FFmpeg; the name tells.
+        raw = "mjpeg" if path.suffix.lower() in _RAW_MJPEG else None
+        container = av.open(str(path), format=raw, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise AtmeError(f"{path}: no video that can be read, or one cut off ({reason(error)})") from error
-    if not container.streams.video or _NO_RECORDING.fullmatch(container.format.name):
+    if not _videos(container) or _NO_RECORDING.fullmatch(container.format.name):
         container.close()
         raise AtmeError(f"{path}: no video in this file; give a recording or a folder of pictures")
-    return VideoFile(container, path.name)
-
-
-def to_image(frame: Any) -> Image:
-    """BGR uint8, C-contiguous, turned upright as the recording asks for (quarter turns only)."""
-    image = frame.to_ndarray(format="bgr24")
-    quarters = round(frame.rotation / 90) % 4  # counterclockwise, as np.rot90 counts them
-    return np.ascontiguousarray(np.rot90(image, quarters) if quarters else image, np.uint8)
+    return VideoFile(container, path.name, fps, slow_motion)
 
 
 def reason(error: Exception) -> str:
     """FFmpeg's own words for what went wrong, without numbers and names."""
     return str(getattr(error, "strerror", None) or error).rstrip(".")
+
+
+def _videos(container: Any) -> list[Any]:
+    """The streams of moving pictures: the cover of a song, or a preview, is none."""
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & still]
+
+
+def _shown(container: Any, videos: list[Any]) -> Any:
+    """The one that players show: the first that is marked as default, else FFmpeg's best."""
+    marked = [stream for stream in videos if stream.disposition & Disposition.default]
+    best = container.streams.best("video")
+    return marked[0] if marked else best if best in videos else videos[0]
+
+
+def _rate(stream: Any, clockless: bool) -> Any:
+    """Frames a second that the file states; raw video may say it in its own headers only."""
+    stated = stream.codec_context.framerate if clockless else None
+    return stated or stream.average_rate or stream.guessed_rate
+
+
+def _length(container: Any, stream: Any, zero: float) -> float | None:
+    """Seconds from ``zero`` to the end of the picture, or of the file where only that is stated."""
+    start, own = (_seconds(ticks, stream.time_base) for ticks in (stream.start_time, stream.duration))
+    if start is not None and own is not None:
+        return start + own - zero
+    return _seconds(container.duration, AV_TIME_BASE)
+
+
+def _clock_in_words(fps: float | None, rate: float, clockless: bool, slow_motion: float) -> tuple[str, bool]:
+    """Where the times come from, and whether they are only assumed."""
+    slowed = f", {slow_motion:g} times slower than life" if slow_motion != 1 else ""
+    if fps is not None:
+        return f"the rate given, {fps:g} fps{slowed}", False
+    if clockless:
+        return f"an assumed {rate:g} fps{slowed}, for the file has no clock; --fps gives the true rate", True
+    return f"the video's own timestamps{slowed}", False
 
 
 def _seconds(ticks: int | None, time_base: Any) -> float | None:
