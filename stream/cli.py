@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import math
 from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
@@ -43,6 +44,12 @@ RejectedOption = Annotated[
 ]
 SoundOption = Annotated[bool, typer.Option("--sound", help="A short tone for each event; key s.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Overlay without any character beyond ASCII.")]
+FpsOption = Annotated[
+    float | None, typer.Option("--fps", help="Frames a second, where a recording's own times are wrong.")
+]
+SlowMotionOption = Annotated[
+    float | None, typer.Option("--slow-motion", help="It plays this many times slower than life.")
+]
 RenderOption = Annotated[Path | None, typer.Option("--render", help="Write a video with the events in it.")]
 
 
@@ -123,6 +130,8 @@ def replay(
         int | None, typer.Option(min=1, help="Batch: this many at a time, a session folder each in --out.")
     ] = None,
     executor: Annotated[Executor, typer.Option(help="Batch: on this machine, or on Ray.")] = Executor.local,
+    fps: FpsOption = None,
+    slow_motion: SlowMotionOption = None,
     events: EventsOption = None,
     out: OutOption = None,
     save_faces: FacesOption = False,
@@ -141,7 +150,7 @@ def replay(
     from stream.session import Session
     from stream.watch_session import watch_session
 
-    settings = _settings(config, weights, sensitivity)
+    settings = _with_clock(_settings(config, weights, sensitivity), fps, slow_motion)
     if jobs is not None or executor is Executor.ray:
         if out is None or events or json or record or render:
             raise AtmeError(
@@ -292,6 +301,16 @@ def _settings(
     if weights is not None:
         settings = replace(settings, recognizer=replace(settings.recognizer, weights=str(weights)))
     return settings
+
+
+def _with_clock(settings: Settings, fps: float | None, slow_motion: float | None) -> Settings:
+    """The settings with what the command line says of a recording's times."""
+    given = {"fps": fps, "slow_motion": slow_motion}
+    for name, value in given.items():
+        if value is not None and not 0 < value < math.inf:
+            raise AtmeError(f"--{name.replace('_', '-')} {value:g}: impossible; give a number above 0")
+    told = {name: value for name, value in given.items() if value is not None}
+    return replace(settings, session=replace(settings.session, **told))
 
 
 def _picture(path: Path) -> Image:

@@ -104,7 +104,7 @@ class Session:
     ) -> Session:
         """A recorded video or a folder of images; never drops a frame, repeats bit for bit."""
         settings = settings or Settings()
-        source = open_recording(Path(path), fps=settings.session.image_fps)
+        source = open_recording(Path(path), **settings.session.recording_clock)
         return cls(source, settings, pace=speed == "realtime")
 
     @classmethod

@@ -43,8 +43,18 @@ class SessionConfig:
     """A live source that delivers nothing for this long is gone: ``atme live`` then waits for its return."""
     image_fps: float = 100.0
     """Frames a second of a folder of images, which carries no times of its own."""
+    fps: float = 0.0
+    """Frames a second of a recording whose own times are missing or wrong; 0: the recording's own times."""
+    slow_motion: float = 1.0
+    """A high-speed recording that plays this many times slower than life: its times are divided by it."""
     min_fps: float = 25.0
     """Below this measured rate the overlay warns: a micro-expression would fall between two frames."""
+
+    @property
+    def recording_clock(self) -> dict[str, float]:
+        """What ``open_recording`` is to know of a recording's times."""
+        own = {"fps": self.fps} if self.fps else {}
+        return {"slow_motion": self.slow_motion, "image_fps": self.image_fps, **own}
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,7 @@ def _sense(settings: Settings) -> list[tuple[bool, str]]:
         (min(camera.width, camera.height) >= 32, "camera.width and camera.height must be at least 32"),
         (camera.fps > 0, "camera.fps must be above 0"),
         (session.image_fps > 0, "session.image_fps must be above 0"),
+        (session.slow_motion > 0, "session.slow_motion must be above 0"),
         (session.stall_timeout_s > 0, "session.stall_timeout_s must be above 0"),
         (motion.floor_window_ms > 0, "motion.floor_window_ms must be above 0"),
         (spotter.min_motion > 0, "spotter.min_motion must be above 0"),

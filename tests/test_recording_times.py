@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from overlay_session import make_event
 
 from recognizer.errors import AtmeError
+from stream.records.export import export
+from stream.records.folder import SessionFolder
+from stream.records.recorded_session import RecordedSession
+from stream.session import Session
+from stream.settings import Settings
 from stream.sources import open_recording
 from stream.sources.video_clock import ClockConfig, VideoClock
 
@@ -217,3 +225,41 @@ def test_a_wrong_clock_and_slow_motion_are_put_right(tmp_path: Path) -> None:
     for bad in ({"fps": 0.0}, {"slow_motion": -1.0}, {"fps": float("nan")}):
         with pytest.raises(AtmeError, match="is impossible; give a number above 0"):
             open_recording(clip, **bad)
+
+
+# What goes beside the video
+
+
+def test_formats_beside_the_video_have_the_times_of_players(tmp_path: Path) -> None:
+    session = RecordedSession(
+        tmp_path,
+        (make_event(1.0),),
+        about={
+            "source": {"recording": "clip.mp4", "player_pace": 4.0, "duration": 5.0, "nominal_fps": 120.0}
+        },
+    )
+    for name, expected in (("vtt", "00:00:04.000 --> 00:00:05.440"), ("csv", "1,1.0,1.16,")):
+        assert expected in export(session, name, tmp_path / f"out.{name}").read_text(encoding="utf-8")
+    project = json.loads(export(session, "boris", tmp_path / "out.boris").read_text(encoding="utf-8"))
+    (observation,) = project["observations"].values()
+    assert [row[0] for row in observation["events"]] == [4.0, 4.64, 5.44]
+
+
+def test_a_session_in_slow_motion_finds_what_it_finds_in_the_original(
+    short_clip: Path, settings: Settings, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow.mp4"
+    with av.open(str(short_clip)) as original, av.open(str(slow), "w") as container:
+        stream = container.add_stream_from_template(original.streams.video[0])
+        for packet in original.demux(original.streams.video[0]):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = 4 * packet.pts, 4 * packet.dts, stream
+                container.mux(packet)
+    found = list(Session.replay(short_clip, settings))
+    slowed = replace(settings, session=replace(settings.session, slow_motion=4.0))
+    assert len(found) == 1
+    for event in Session.replay(slow, slowed):
+        assert (event.onset, event.label) == (pytest.approx(found[0].onset, abs=1e-3), found[0].label)
+    with SessionFolder(tmp_path / "out") as folder, Session.replay(slow, slowed) as session:
+        folder.begin(session, slow)
+    assert json.loads((tmp_path / "out" / "session.json").read_text())["source"]["player_pace"] == 4

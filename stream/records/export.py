@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from recognizer.errors import AtmeError
+from stream.records.player_time import in_player_time
 from stream.records.recorded_session import RecordedSession
 
 Interval = tuple[float, float, str]
@@ -22,6 +23,8 @@ class Format:
     suffix: str
     program: str
     """What opens it."""
+    beside_video: bool = False
+    """It is read beside the recording, so that its times must be those that a player shows."""
 
     @property
     def write(self) -> Callable[[RecordedSession, Path], None]:
@@ -36,11 +39,11 @@ FORMATS = {
     format.name: format
     for format in (
         Format("csv", ".csv", "spreadsheets, R, pandas"),
-        Format("elan", ".eaf", "ELAN"),
-        Format("praat", ".TextGrid", "Praat"),
-        Format("vtt", ".vtt", "browsers and video players"),
-        Format("srt", ".srt", "video players"),
-        Format("boris", ".boris", "BORIS (a project file)"),
+        Format("elan", ".eaf", "ELAN", True),
+        Format("praat", ".TextGrid", "Praat", True),
+        Format("vtt", ".vtt", "browsers and video players", True),
+        Format("srt", ".srt", "video players", True),
+        Format("boris", ".boris", "BORIS (a project file)", True),
         Format("megc", ".megc.csv", "the spotting evaluation of MEGC"),
     )
 }
@@ -61,7 +64,7 @@ def export(session: RecordedSession, name: str, out: Path | None = None) -> Path
         raise AtmeError(f"{out}: .jsonl is for the events themselves; let the name end in {format.suffix}")
     part = out.with_name(f".{out.name}.part")
     try:
-        format.write(session, part)
+        format.write(in_player_time(session) if format.beside_video else session, part)
         part.replace(out)
     except OSError as error:
         part.unlink(missing_ok=True)

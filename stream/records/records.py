@@ -134,7 +134,7 @@ class Records:
                 self._recording,
                 session,
                 self._render,
-                image_fps=self._session.settings.session.image_fps,
+                clock=self._session.settings.session.recording_clock,
                 progress=lambda share: bar.update(task, completed=share),
             )
 

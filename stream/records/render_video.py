@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -40,12 +40,12 @@ def render_video(
     session: RecordedSession,
     out: Path,
     *,
-    image_fps: float = 100.0,
+    clock: Mapping[str, float] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
     """Draws face box, label and motion curve into every frame of ``recording``; the result is ``out``.
 
-    ``image_fps`` is the rate of a folder of pictures; ``progress`` is called with 0–1. AtmeError where
+    ``clock``: what ``open_recording`` was told of its times; ``progress`` is called with 0–1. AtmeError where
     the session has no motion curve, the recording cannot be read or ``out`` not be written.
     """
     if session.motion is None:
@@ -53,7 +53,7 @@ def render_video(
     canvas = _Canvas(session.events, session.motion, session.rejections)
     landmarker = Landmarker(tracking=True)
     try:
-        with open_recording(recording, fps=image_fps) as source:
+        with open_recording(recording, **(clock or {})) as source:
             width, height = source.size
             with VideoWriter(out, (width, height + STRIP), source.nominal_fps, crf=20) as video:
                 while (frame := source.read()) is not None:

@@ -134,8 +134,7 @@ def _written_order(events: tuple[MicroExpression, ...]) -> list[int]:
 def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) -> list[Thumbnails | None]:
     wanted = {e.candidate.onset_frame for e in session.events}
     wanted |= {e.candidate.apex_frame for e in session.events}
-    fps = ((session.about or {}).get("settings") or {}).get("session", {}).get("image_fps", 100.0)
-    frames = _frames(recording, fps, wanted)
+    frames = _frames(recording, wanted)
     if needed and not wanted <= frames.keys():
         raise AtmeError(f"{recording}: ends before the last event; give the recording that was replayed")
     extractor, attention = FeatureExtractor(), _attention(session)
@@ -171,10 +170,10 @@ def _attention(session: RecordedSession) -> Attention | None:
     return Attention(weights) if same and weights.is_file() else None
 
 
-def _frames(recording: Path, fps: float, wanted: Iterable[int]) -> dict[int, Image]:
+def _frames(recording: Path, wanted: Iterable[int]) -> dict[int, Image]:
     """The frames with these numbers, as the session counted them."""
     left, found = set(wanted), {}
-    with open_recording(recording, fps=fps) as source:
+    with open_recording(recording) as source:
         while left and (frame := source.read()) is not None:
             if frame.index in left:
                 left.remove(frame.index)

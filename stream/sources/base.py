@@ -52,6 +52,8 @@ class FrameSource(ABC):
         """Where the timestamps come from, in words."""
         self.clock_assumed = False
         """True where that is a guess."""
+        self.player_pace = 1.0
+        """Seconds that pass in a player of the recording while one passes in these timestamps."""
         self.origin: float | None = None
         """Live: ``time.monotonic()`` of the first frame, to relate timestamps to other clocks."""
         self._closed = threading.Event()

@@ -79,6 +79,7 @@ class VideoFile(FrameSource):
             nominal_fps=(given or rate) * slow_motion,
             duration=length,
         )
+        self.player_pace = slow_motion * (given or rate) / rate
         self.clock, self.clock_assumed = _clock_in_words(fps, rate, clockless, slow_motion)
         if len(videos) > 1:
             self._warn(f"holds {len(videos)} videos; watched is the one that players show")
