@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Callable
 
 from recognizer.errors import AtmeError
+from recognizer.plain_text import LOOK_ALIKES
 
 
 def run(application: Callable[[], object], name: str) -> None:
-    """Runs a command line; with ``--debug`` among its arguments the traceback stands before the line."""
+    """Runs a command line; with ``--debug`` among its arguments the traceback stands before the line.
+
+    What the terminal's encoding lacks is written as a sign like it, never a reason to end.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=LOOK_ALIKES)
     try:
         application()
     except AtmeError as error:

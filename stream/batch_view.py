@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from recognizer.plain_text import printable
 from recognizer.recognition import CLASSES, UNCERTAIN
 from stream.batch import Job, Outcome
 from stream.batch_workers import Message
@@ -43,7 +44,7 @@ def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcom
                     _say(message, progress.console)
                     continue
                 if index not in bars:
-                    bars[index] = progress.add_task(escape(jobs[index].recording.name), total=1.0)
+                    bars[index] = progress.add_task(escape(printable(jobs[index].recording.name)), total=1.0)
                 progress.update(bars[index], completed=message)
         except KeyboardInterrupt:
             left = len(jobs) - len(outcomes)
@@ -67,17 +68,21 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
         known = one.state != "failed"
         numbers = [f"{one.seconds / 60:.1f}", *(str(one.labels[label]) for label in LABELS), str(one.dropped)]
         state = {"done": "", "skipped": "was there", "failed": "[red]failed"}[one.state]
-        table.add_row(escape(one.job.folder.name), *(numbers if known else [""] * len(numbers)), state)
+        table.add_row(
+            escape(printable(one.job.folder.name)), *(numbers if known else [""] * len(numbers)), state
+        )
     return table
 
 
 def _say(outcome: Outcome, console: Console) -> None:
     if outcome.state == "failed":
         # stderr goes above the bars as well, as the same terminal shows both.
-        Console(stderr=True, soft_wrap=True).print(f"atme: {outcome.error}", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            printable(f"atme: {outcome.error}"), markup=False, highlight=False
+        )
         return
     count = sum(outcome.labels.values())
     words = "1 event" if count == 1 else f"{count} events"
     if outcome.state == "skipped":
         words += " (finished before, skipped)"
-    console.print(f"{outcome.job.folder}: {words}", markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(f"{outcome.job.folder}: {words}"), markup=False, highlight=False, soft_wrap=True)

@@ -15,6 +15,7 @@ import typer
 
 from recognizer.command_line import run
 from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
 from stream import records_cli
 
 if TYPE_CHECKING:  # at run time each command imports what it needs: --help must not load MediaPipe
@@ -231,7 +232,7 @@ def cameras() -> None:
     from stream.cameras import find_cameras, lines
 
     for line in lines(find_cameras()):
-        print(line)
+        print(printable(line))
 
 
 @app.command()
@@ -248,7 +249,7 @@ def doctor() -> None:
             healthy = healthy and (finding.ok or not finding.needed)
     for finding in findings:
         mark = "ok     " if finding.ok else ("MISSING" if finding.needed else "without")
-        print(f"{mark}  {finding.name:<14}  {finding.text}")
+        print(printable(f"{mark}  {finding.name:<14}  {finding.text}"))
     if not healthy:
         raise typer.Exit(2)
 
@@ -318,7 +319,10 @@ def _picture(path: Path) -> Image:
 
     if not path.is_file():
         raise AtmeError(f"{path}: no such picture; give two image files, onset and apex")
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:  # not cv2.imread: it cannot open every name
+        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        picture = None
     if picture is None:
         raise AtmeError(f"{path}: not a picture that can be read; give a PNG or JPEG file")
     return np.asarray(picture, np.uint8)
@@ -327,12 +331,10 @@ def _picture(path: Path) -> Image:
 def _write_picture(path: Path, picture: Image) -> None:
     import cv2
 
-    try:
-        written = cv2.imwrite(str(path), picture)
-    except cv2.error:
-        written = False
-    if not written:
-        raise AtmeError(f"{path}: cannot be written; name a .png file in a folder you may write to")
+    try:  # not cv2.imwrite: it cannot write every name
+        path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
+    except (OSError, cv2.error):
+        raise AtmeError(f"{path}: cannot be written; name a .png file in a folder you may write to") from None
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recognizer.plain_text import printable
+
 if TYPE_CHECKING:
     from stream.records.recorded_session import RecordedSession
 
@@ -30,7 +32,7 @@ def export(
 
     recorded = _read(session)
     path = write(recorded, format, out)
-    print(f"{path}: {_count(recorded)}")
+    print(printable(f"{path}: {_count(recorded)}"))
 
 
 def report(
@@ -48,7 +50,7 @@ def report(
     recorded = _read(session)
     with native_log():
         path = write_report(recorded, out, video, pictures=pictures)
-    print(f"{path}: {_count(recorded)}")
+    print(printable(f"{path}: {_count(recorded)}"))
 
 
 def _read(path: Path) -> RecordedSession:
@@ -56,7 +58,7 @@ def _read(path: Path) -> RecordedSession:
 
     recorded = read_session(path)
     for note in recorded.notes:
-        print(f"atme: {path}: {note}", file=sys.stderr)
+        print(printable(f"atme: {path}: {note}"), file=sys.stderr)
     return recorded
 
 

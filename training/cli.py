@@ -11,6 +11,7 @@ import typer
 
 from recognizer.command_line import run
 from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
 from training import datasets_cli, export_cli, loso_cli, spot_cli, tables_cli
 
 app = typer.Typer(
@@ -103,7 +104,7 @@ def evaluate(
         report_view.show(result, Console())
     if plots:
         for path in report_view.plot(result, archive.label, probabilities, plots):
-            print(path, file=sys.stderr)
+            print(printable(str(path)), file=sys.stderr)
     if grad_cam:
         from training.grad_cam import attention
         from training.grad_cam import plot as plot_attention
@@ -112,7 +113,7 @@ def evaluate(
         state = load_state(weights or DEFAULT_WEIGHTS)
         looked = attention(state, archive.entire, archive.puzzled, archive.label)
         plot_attention(archive, looked, grad_cam)
-        print(grad_cam, file=sys.stderr)
+        print(printable(str(grad_cam)), file=sys.stderr)
 
 
 @app.command()
@@ -133,7 +134,7 @@ def synthesize(
         raise AtmeError(f"--samples {samples}: at least 1 is needed")
     config = SynthesisConfig(non_events=0, published=published)
     feature_archive.save(synthetic_archive(samples, seed, config), out)
-    print(f"{out}: {samples} synthetic samples, seed {seed}")
+    print(printable(f"{out}: {samples} synthetic samples, seed {seed}"))
 
 
 @app.command(name="synthesize-clip")
@@ -152,7 +153,7 @@ def synthesize_clip(
         out.parent.mkdir(parents=True, exist_ok=True)
     with native_log():
         path = render_demo(out, portrait, seed)
-    print(path)
+    print(printable(str(path)))
 
 
 datasets_cli.register(app)

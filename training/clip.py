@@ -323,8 +323,10 @@ def _complete(path: Path) -> Iterator[Path]:
 def _encode(path: Path, frames: Iterable[tuple[float, Image]], fps: float, crf: int) -> None:
     import av
 
+    from recognizer.ffmpeg import create_video
+
     ticks = 90_000  # a second; divides evenly by the usual frame rates
-    with av.open(str(path), "w") as container:
+    with create_video(path) as container:
         stream = container.add_stream(
             "libx264",
             rate=Fraction(fps).limit_denominator(1001),

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from recognizer.plain_text import printable
+
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to ``atme-train``."""
@@ -49,4 +51,6 @@ def prepare(
     result = run(entry.load(root), out, entry.name, jobs=jobs, force=force)
     console = Console()
     show(result, console)
-    console.print(f"{out}, report in {out.with_suffix('.report.txt')}", highlight=False, markup=False)
+    console.print(
+        printable(f"{out}, report in {out.with_suffix('.report.txt')}"), highlight=False, markup=False
+    )

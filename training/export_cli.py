@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -49,4 +50,8 @@ def export(
         refusal=confidence.refusal,
     )
     write(network, info, out)
-    print(f"{out}: ONNX Runtime's logits are torch's within {TOLERANCE:.0e}; try atme live --weights {out}")
+    print(
+        printable(
+            f"{out}: ONNX Runtime's logits are torch's within {TOLERANCE:.0e}; try atme live --weights {out}"
+        )
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
 
 if TYPE_CHECKING:
     from training.engine import Recipe
@@ -97,7 +98,7 @@ def loso(
     if run.attention is not None:
         plot(run.archive, run.attention, out / "grad_cam.png")
         files.append("grad_cam.png")
-    console.print(f"{out}: {', '.join(files)}", markup=False)
+    console.print(printable(f"{out}: {', '.join(files)}"), markup=False)
 
 
 def fit(
@@ -144,7 +145,7 @@ def fit(
                 log_fit(writer, epoch, archive, network)
 
         run(features, out, recipe, init, calibrate, command, watch)
-    print(f"{out}: trained on {features.name}")
+    print(printable(f"{out}: trained on {features.name}"))
 
 
 def recipe_for(pretrained: bool, epochs: int | None, steps: int | None) -> Recipe:

@@ -18,6 +18,7 @@ import av
 import numpy as np
 
 from recognizer.errors import AtmeError
+from recognizer.ffmpeg import open_video
 from training.clip import Portrait, load_portrait, portrait_from, render, truth, write_clip
 from training.spot_timeline import SIZE, Plan, plan, script
 
@@ -106,7 +107,7 @@ def portrait(face: Path | None) -> Portrait:
     if face is None or face.suffix.lower() not in FILMS:
         return load_portrait(face, SIZE)
     try:
-        with av.open(str(face)) as container:
+        with open_video(face) as container:
             first = next(container.decode(video=0)).to_ndarray(format="bgr24")
     except (OSError, av.FFmpegError, StopIteration):
         raise AtmeError(

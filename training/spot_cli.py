@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +44,7 @@ def spot_benchmark(
     faces = [None if str(path) == "built-in" else path for path in face or [Path("built-in")]]
     with native_log():
         _advance("rendering clips", write_benchmark(out, minutes, seed, faces, workers, fps or ()))
-    print(f"{out}: measure it with atme-train spot-evaluate {out}")
+    print(printable(f"{out}: measure it with atme-train spot-evaluate {out}"))
 
 
 def spot_fit(
@@ -85,7 +86,7 @@ def spot_fit(
         "command": f"atme-train spot-fit {folders} --out {out.name} --seed {seed}",
     }
     export(panel, about, out)
-    print(f"{out}: measure it with atme-train spot-evaluate OTHER --judge {out}")
+    print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --judge {out}"))
 
 
 def spot_evaluate(
@@ -130,7 +131,7 @@ def spot_evaluate(
         print(spot_report.to_json(report))
     else:
         for problem in loaded.problems:
-            console.print(f"{problem.sample}: {problem.what}", highlight=False, markup=False)
+            console.print(printable(f"{problem.sample}: {problem.what}"), highlight=False, markup=False)
         spot_report.show(report, console)
     if submission:
         _write(submission, megc([result[CAUSAL] for result in results]))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
 from training.loso_cli import cores, recipe_for
 
 Features = Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels and subjects.")]
@@ -107,7 +108,7 @@ def au_stats(
     names = write(counted, out)
     console = Console()
     console.print(Markdown(markdown(counted)))
-    console.print(f"{out}: {', '.join(names)}", markup=False)
+    console.print(printable(f"{out}: {', '.join(names)}"), markup=False)
 
 
 @contextmanager
@@ -131,4 +132,6 @@ def _show(out: Path, name: str) -> None:
 
     console = Console()
     console.print(Markdown((out / f"{name}.md").read_text(encoding="utf-8")))
-    console.print(f"{out}: {name}.md, {name}.json, {name}.png, and a run folder a row", markup=False)
+    console.print(
+        printable(f"{out}: {name}.md, {name}.json, {name}.png, and a run folder a row"), markup=False
+    )

@@ -6,33 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 
-_BRAILLE_LEVELS = " .:|#"
-"""A filled column of 0 to 4 dots."""
-_SAME = {
-    "─━╌┄┈–—": "-",
-    "│┃╎║‖": "|",
-    "┌┐└┘╭╮╰╯┏┓┗┛├┤┬┴┼": "+",
-    "█▉▊▋": "#",
-    "▌▍▎▏": "=",
-    "▀": '"',
-    "▄": "_",
-    "·": ".",
-    "…": ".",
-    "×": "x",
-    "●": "*",
-    "▼": "v",
-    "▲": "^",
-    "◆": "*",
-    "→": ">",
-    "←": "<",
-    "↑": "^",
-    "↓": "v",
-    "°": "o",
-}
-ASCII = {ord(sign): plain for signs, plain in _SAME.items() for sign in signs}
-for _code in range(0x2800, 0x2900):
-    _dots = _code - 0x2800
-    ASCII[_code] = _BRAILLE_LEVELS[max((_dots & 0x47).bit_count(), (_dots & 0xB8).bit_count())]
+from recognizer.plain_text import ASCII
 
 
 def to_ascii(text: str) -> str:

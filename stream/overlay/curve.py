@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.plain_text import printable
 from spotting.candidate import Candidate, Rejection
 from stream.event import MicroExpression
 from stream.overlay.labels import REJECTED, look_of
-from stream.overlay.words import one_line
 from stream.status import MotionPoint
 
 THRESHOLD = "┄"
@@ -112,7 +112,7 @@ def draw_reasons(rejections: Iterable[Rejection], width: int, start: float, end:
     line = ""
     for rejection in sorted(rejections, key=lambda one: one.movement.onset):
         place = _column(rejection.movement.onset, width, start, end)
-        reason = one_line(rejection.reason)
+        reason = printable(rejection.reason)
         if place >= (len(line) + 1 if line else 0) and place + len(reason) <= width:
             line = line.ljust(place) + reason
     return line.ljust(width)

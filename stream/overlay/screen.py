@@ -10,6 +10,7 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from recognizer.plain_text import printable
 from recognizer.recognition import UNCERTAIN
 from spotting.candidate import Rejection
 from stream.event import MicroExpression
@@ -21,7 +22,7 @@ from stream.overlay.extras import Extras
 from stream.overlay.help_panel import footer, help_lines
 from stream.overlay.labels import CALM, QUIET, REJECTED, WARNING, look_of
 from stream.overlay.panes import Beside, picture_panes
-from stream.overlay.words import clock, ends, milliseconds, one_line, rejections
+from stream.overlay.words import clock, ends, milliseconds, rejections
 from stream.status import Status
 
 CURVE_S = 8.0
@@ -112,12 +113,12 @@ def _header(status: Status, width: int) -> list[Text]:
         done = round(min(max(status.progress, 0.0), 1.0) * 12)
         when.append("  ").append("━" * done, CURVE).append("━" * (12 - done), QUIET)
         when.append(f" {status.progress:4.0%}")
-    name = Text.assemble((" ATME ", "bold reverse"), " ", (one_line(status.source), "bold"))
+    name = Text.assemble((" ATME ", "bold reverse"), " ", (printable(status.source), "bold"))
     promised = f"{status.nominal_fps:g} fps, " if status.nominal_fps is not None else ""
     picture = f" {status.width}×{status.height} · {promised}measured {status.measured_fps:.1f} fps"
     return [
         ends(name, when.append(" "), width),
-        ends(Text(picture), Text(f"on {one_line(status.provider)} "), width),
+        ends(Text(picture), Text(f"on {printable(status.provider)} "), width),
     ]
 
 
@@ -213,7 +214,7 @@ def _rejected_line(rejection: Rejection) -> Text:
     movement = rejection.movement
     return Text(
         f" ╌ {'turned away':<11}{movement.onset:10.3f}{movement.apex:10.3f}{movement.offset:10.3f}"
-        f"{movement.duration * 1000:6.0f}  {one_line(rejection.reason)}",
+        f"{movement.duration * 1000:6.0f}  {printable(rejection.reason)}",
         style=QUIET,
     )
 
@@ -230,7 +231,7 @@ def _counters(status: Status, width: int) -> list[Text]:
 
 def _state(status: Status, width: int, extras: Extras) -> Text:
     """The state in words; what needs attention stands on a filled line that cannot be overlooked."""
-    words, style = one_line(status.state), ALARM
+    words, style = printable(status.state), ALARM
     if status.paused:
         line, style = " ‖ paused: nothing is seen until you resume", "bold reverse"
     elif not words.startswith(CALM_STATES):
@@ -240,6 +241,6 @@ def _state(status: Status, width: int, extras: Extras) -> Text:
         line = f" ! {extras.dropped_lately} {noun} dropped"
     else:
         line, style = f" ● {words}", f"bold {CALM}"
-    state, notice = Text(line), Text(one_line(extras.notice))
+    state, notice = Text(line), Text(printable(extras.notice))
     notice.truncate(max(width - state.cell_len - 2, 0), overflow="ellipsis")  # the state matters more
     return ends(state, notice.append(" ") if extras.notice else notice, width, style)

@@ -10,10 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from recognizer.plain_text import printable
 from recognizer.recognition import UNCERTAIN
 from stream.event import MicroExpression
 from stream.overlay.labels import LOOKS, look_of
-from stream.overlay.words import clock, milliseconds, one_line, rejections
+from stream.overlay.words import clock, milliseconds, rejections
 from stream.status import Status
 
 
@@ -24,12 +25,12 @@ def summarise(status: Status, events: Sequence[MicroExpression]) -> RenderableTy
     noun = "micro-expression" if len(events) == 1 else "micro-expressions"
     count = f"{len(events)} {noun}" if events else "no micro-expression"
     lines = Text.assemble(
-        (f"{one_line(status.source)}: {count}", "bold"),
+        (f"{printable(status.source)}: {count}", "bold"),
         f" ({labels})\n" if labels else "\n",
         f"{status.frames} frames, {status.dropped} dropped, to {clock(status.time)} of the source's time; "
         f"{rejections(status.rejected)}\n",
         f"latency p50 {milliseconds(status.latency_p50_ms)}, p95 {milliseconds(status.latency_p95_ms)}; "
-        f"{one_line(status.provider)}",
+        f"{printable(status.provider)}",
     )
     return Group(_table(events), lines) if events else lines
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from recognizer.plain_text import printable
+
 
 def clock(seconds: float) -> str:
     """``1:02.5`` or ``1:00:02.5``."""
@@ -17,11 +19,6 @@ def clock(seconds: float) -> str:
 def milliseconds(value: float | None) -> str:
     """``140 ms``, or a dash where nothing was measured yet."""
     return "–" if value is None else f"{value:.0f} ms"
-
-
-def one_line(words: str) -> str:
-    """The words without line breaks and control characters: a file's name may hold any of them."""
-    return "".join(letter if letter.isprintable() else "·" for letter in words)
 
 
 def bar(fraction: float, width: int) -> str:
@@ -47,4 +44,4 @@ def rejections(rejected: dict[str, int]) -> str:
     if not total:
         return "rejected 0"
     often = sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
-    return f"rejected {total}: " + ", ".join(f"{one_line(reason)} {count}" for reason, count in often)
+    return f"rejected {total}: " + ", ".join(f"{printable(reason)} {count}" for reason, count in often)

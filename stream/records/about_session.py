@@ -119,7 +119,7 @@ def percentiles(latencies_ms: Sequence[float]) -> dict[str, float] | None:
 def write_about(path: Path, about: dict[str, Any]) -> None:
     """Replaces the file in one step: a reader finds the old one or the new one. OSError as files raise it."""
     part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8") as file:
+    with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
         json.dump(about, file, ensure_ascii=False, indent=2, default=str)
         file.write("\n")
         file.flush()

@@ -9,6 +9,7 @@ from types import TracebackType
 import av
 import cv2
 
+from recognizer import ffmpeg
 from recognizer.errors import AtmeError
 from stream.frame import Image
 
@@ -32,7 +33,7 @@ class VideoWriter:
         matroska = path.suffix.lower() == ".mkv"
         format = {"cluster_time_limit": "1000"} if matroska else {"movflags": "hybrid_fragmented"}
         try:
-            self._container = av.open(str(path), "w", options={"flush_packets": "1", **format})
+            self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
         except (OSError, av.error.FFmpegError) as error:
             raise AtmeError(f"{path}: cannot be written ({error.strerror}); name another file") from error
         self._stream = self._container.add_stream(

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
 
+from recognizer.plain_text import printable
 from stream.frame import Frame, Image
 
 STALL_TIMEOUT = 5.0
@@ -34,8 +35,8 @@ class FrameSource(ABC):
         nominal_fps: float | None = None,
         duration: float | None = None,
     ) -> None:
-        self.name = name
-        """In words, for the overlay: ``clip.mp4``, ``camera 0``."""
+        self.name = printable(name)
+        """In words, for the overlay: ``clip.mp4``, ``camera 0``; fit for any terminal."""
         self.live = live
         """True where time does not wait: timestamps are then capture time from the first frame on, else
         media time."""
@@ -131,5 +132,6 @@ class FrameSource(ABC):
         return 0.0 if last is None else last + 1.0 / (self.nominal_fps or 30.0)
 
     def _warn(self, message: str) -> None:
+        message = printable(message)
         if message not in self._warnings:
             self._warnings.append(message)

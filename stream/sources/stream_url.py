@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import av
 
 from recognizer.errors import AtmeError
+from recognizer.ffmpeg import FORMATS
 from stream.frame import Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
 from stream.sources.display import to_image
@@ -26,7 +27,21 @@ _LOW_LATENCY = {
     "probesize": "500000",
     "analyzeduration": "1000000",
     "rtsp_transport": "tcp",
+    # UDP: room for the burst of a key frame in the system and, in packets of 188 bytes, in FFmpeg.
+    "buffer_size": str(4 * 2**20),
+    "fifo_size": str(32 * 2**20 // 188),
+    "overrun_nonfatal": "1",
 }
+_WEB = "http,https,httpproxy,tcp,tls,crypto"
+PROTOCOLS = {
+    "http": _WEB,
+    "https": _WEB,
+    "rtsp": "rtsp,rtp,tcp,udp",
+    "udp": "udp",
+    "tcp": "tcp",
+}
+"""Kind of address → what FFmpeg may use for it, also for what a playlist there names: no files, ever."""
+_FORMATS = f"{FORMATS},hls,dash,rtsp"
 
 
 class StreamUrl(FrameSource):
@@ -87,7 +102,7 @@ class StreamUrl(FrameSource):
 
     def _left_out(self) -> None:
         if self._begun:  # before the first key frame nothing can be whole
-            self._warn(f"{self.name}: some frames arrived damaged and were left out")
+            self._warn("some frames arrived damaged and were left out")
 
     def _break_off(self, error: Exception) -> None:
         if isinstance(error, (av.error.ExitError, TimeoutError)):
@@ -107,7 +122,7 @@ class StreamUrl(FrameSource):
 def open_url(
     url: str, *, stall_timeout: float = STALL_TIMEOUT, open_timeout: float = OPEN_TIMEOUT
 ) -> FrameSource:
-    """Open an http, https, rtsp, udp, tcp, … address.
+    """Open an http, https, rtsp, udp or tcp address.
 
     A finished recording on a server has a known length: it is played as a file is, in media time. Everything
     else is live. Raises AtmeError for an address that cannot be reached or sends no video.
@@ -121,8 +136,12 @@ def open_url(
 
 
 def _connect(url: str, name: str, timeout: tuple[float, float], options: dict[str, str]) -> Any:
+    allowed = PROTOCOLS.get(url.partition(":")[0].lower())
+    if allowed is None:
+        raise AtmeError(f"{name}: cannot be read from; check the address: {', '.join(PROTOCOLS)}")
+    limits = {"protocol_whitelist": allowed, "format_whitelist": _FORMATS}
     try:
-        container = av.open(url, options=options, timeout=timeout, metadata_errors="replace")
+        container = av.open(url, options={**options, **limits}, timeout=timeout, metadata_errors="replace")
     except av.error.ExitError as error:
         raise AtmeError(f"{name}: nothing arrived in {timeout[0]:g} s; check the address") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:

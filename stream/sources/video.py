@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,6 +12,7 @@ import av
 from av.format import Flags
 from av.stream import Disposition
 
+from recognizer import ffmpeg
 from recognizer.errors import AtmeError
 from stream.frame import Image
 from stream.sources.base import FrameSource
@@ -26,8 +26,6 @@ _AHEAD = 32
 """Packets that are read ahead, to see whether a strange timestamp is confirmed."""
 _RAW_MJPEG = (".mjpeg", ".mjpg")
 
-# What FFmpeg opens although it is no recording: plain text, a single picture.
-_NO_RECORDING = re.compile(r"tty|image2|\w+_pipe")
 _CUT_OFF = 0.5  # seconds that may be missing at the end without a word: sound often outlasts the picture
 
 
@@ -155,11 +153,11 @@ class VideoFile(FrameSource):
 
     def _say_what_is_missing(self, broken: bool) -> None:
         if self._damaged:
-            self._warn(f"{self.name}: damaged in {self._damaged} places; the frames there were left out")
+            self._warn(f"damaged in {self._damaged} places; the frames there were left out")
         missing = (self.duration or 0.0) - self._end - 1.0 / (self.nominal_fps or ASSUMED_FPS)
         if broken or (missing > _CUT_OFF and self._clock.trusted):
             whole = f" of {self.duration:.1f} s" if self.duration else ""
-            self._warn(f"{self.name}: the picture ends after {self._end:.1f} s{whole}; is the file cut off?")
+            self._warn(f"the picture ends after {self._end:.1f} s{whole}; is the file cut off?")
 
 
 def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -> VideoFile:
@@ -171,10 +169,14 @@ def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -
     try:
         # Raw JPEG pictures in a row look like a single one to FFmpeg; the name tells.
         raw = "mjpeg" if path.suffix.lower() in _RAW_MJPEG else None
-        container = av.open(str(path), format=raw, metadata_errors="replace")
+        container = ffmpeg.open_video(path, raw)
+    except av.error.ArgumentError as error:  # a format that is not on our list
+        raise AtmeError(
+            f"{path}: no recording but a playlist, a picture or text, or badly damaged; give a video file"
+        ) from error
     except (av.error.FFmpegError, OSError) as error:
         raise AtmeError(f"{path}: no video that can be read, or one cut off ({reason(error)})") from error
-    if not _videos(container) or _NO_RECORDING.fullmatch(container.format.name):
+    if not _videos(container):
         container.close()
         raise AtmeError(f"{path}: no video in this file; give a recording or a folder of pictures")
     return VideoFile(container, path.name, fps, slow_motion)

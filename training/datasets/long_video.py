@@ -75,8 +75,10 @@ class LoadedVideos:
 def _read_film(path: Path) -> Iterator[tuple[int, float, Image]]:
     import av
 
+    from recognizer.ffmpeg import open_video
+
     try:
-        with av.open(str(path)) as container:
+        with open_video(path) as container:
             for index, frame in enumerate(container.decode(video=0)):
                 yield index, float(frame.time), frame.to_ndarray(format="bgr24")
     except (OSError, av.FFmpegError) as error:

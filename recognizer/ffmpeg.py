@@ -1,0 +1,33 @@
+"""Opens video files with FFmpeg, and nothing but the file that is named.
+
+FFmpeg takes ``http:/a`` for an address and ``12:30.mp4`` for a protocol, and follows playlists to wherever
+they point. Here a path is a path, and only formats that hold the pictures themselves are read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+
+FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,vvc,m4v,mjpeg,mpjpeg,ogg,flv,live_flv,asf,mxf,gxf,dv,"
+    "nut,ivf,obu,av1,yuv4mpegpipe,gif,apng,wtv,rm,nsv,nuv,dhav,vc1,vc1test,h261,h263,dirac,cine,ser"
+)
+"""FFmpeg's names of the formats that are read: no playlists, no single pictures, no text."""
+
+_WHAT_IS_READ = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+
+
+def open_video(path: Path, format: str | None = None) -> Any:
+    """A PyAV container to read from, of a ``format`` that is known or found out.
+
+    FFmpegError or OSError; ArgumentError where it is none of ``FORMATS``.
+    """
+    return av.open(f"file:{path}", format=format, options=_WHAT_IS_READ, metadata_errors="replace")
+
+
+def create_video(path: Path, options: dict[str, str] | None = None) -> Any:
+    """A PyAV container to write to; the format by the path's ending. FFmpegError or OSError."""
+    return av.open(f"file:{path}", "w", options=options or {})
