@@ -116,8 +116,8 @@ def figures(looks: list[Look], session: RecordedSession, sent: int) -> dict[str,
     assert session.motion is not None
     delivered = int(session.motion.frame[-1]) + 1
     holes = int((np.diff(session.motion.frame) - 1).sum()) + int(session.motion.frame[0])
-    latency = [event.latency_ms for event in session.events]
-    late = [1000 * (e.candidate.decided - e.apex) + e.latency_ms for e in session.events]
+    latency = [event.latency_ms for event in session.micros]
+    late = [1000 * (e.candidate.decided - e.apex) + e.latency_ms for e in session.micros]
     return {
         "minutes": round(looks[-1].seconds / 60, 2),
         "frames": {
@@ -129,7 +129,7 @@ def figures(looks: list[Look], session: RecordedSession, sent: int) -> dict[str,
             "not accounted for": holes - about.get("frames_dropped", 0),
         },
         "gaps": [asdict(gap) for gap in session.gaps],
-        "events": len(session.events),
+        "events": len(session.micros),
         "rejected": about.get("rejected"),
         "rss_mb": {"after the first minute": first, "at the end": last, "greatest": max(settled)},
         "growth_percent": round(100 * (last / first - 1), 2),
@@ -158,8 +158,8 @@ def draw(result: dict[str, Any], session: RecordedSession, path: Path) -> None:
         rate.plot(minutes[1:], np.diff(counts) / seconds, color=colour, label=name)
     rate.set(ylabel="frames a second", ylim=(0, None))
     rate.legend(loc="lower right")
-    when = [event.candidate.decided / 60 for event in session.events]
-    latency.plot(when, [event.latency_ms for event in session.events], ".", color="#d55e00")
+    when = [event.candidate.decided / 60 for event in session.micros]
+    latency.plot(when, [event.latency_ms for event in session.micros], ".", color="#d55e00")
     p95 = (result["frame_to_label_ms"] or {}).get("p95", 0.0)
     latency.axhline(p95, color="#d55e00", linewidth=1)
     latency.set(ylabel="deciding frame to label, ms", xlabel="minutes", title=f"p95 {p95:.0f} ms")

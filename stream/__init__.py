@@ -1,7 +1,7 @@
 """The live program: sources, capture, session, overlay. ``Session`` is the whole of it in one class."""
 
-from stream.event import MicroExpression
+from stream.event import Expression, MacroExpression, MicroExpression
 from stream.session import Session
 from stream.settings import Settings, load_settings
 
-__all__ = ["MicroExpression", "Session", "Settings", "load_settings"]
+__all__ = ["Expression", "MacroExpression", "MicroExpression", "Session", "Settings", "load_settings"]

@@ -44,7 +44,9 @@ class Outcome:
     seconds: float = 0.0
     """Of the recording."""
     labels: Counter[str] = field(default_factory=Counter)
-    """Label → events."""
+    """Label → micro-expressions."""
+    macros: int = 0
+    """Macro-expressions."""
     dropped: int = 0
     error: str = ""
     """One line; only where ``state`` is failed."""
@@ -94,8 +96,9 @@ def run_job(job: Job, report: Report) -> Outcome:
 
 def _outcome(job: Job, state: Literal["done", "skipped"], session: RecordedSession) -> Outcome:
     about = session.about or {}
-    labels = Counter(event.label for event in session.events)
-    return Outcome(job, state, float(about.get("seconds", 0.0)), labels, int(about.get("frames_dropped", 0)))
+    labels = Counter(event.label for event in session.micros)
+    seconds, dropped = float(about.get("seconds", 0.0)), int(about.get("frames_dropped", 0))
+    return Outcome(job, state, seconds, labels, len(session.macros), dropped)
 
 
 def _finished(job: Job) -> RecordedSession | None:

@@ -16,7 +16,9 @@ from recognizer.plain_text import printable
 from recognizer.recognition import CLASSES, UNCERTAIN
 from stream.batch import Job, Outcome
 from stream.batch_workers import Message
+from stream.event import MACRO
 from stream.overlay.labels import look_of
+from stream.overlay.words import counted
 
 LABELS = (*CLASSES, UNCERTAIN)
 
@@ -62,11 +64,14 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("minutes", f"{sum(one.seconds for one in outcomes) / 60:.1f}", justify="right")
     for label in LABELS:
         table.add_column(f"[{look_of(label).colour}]{label}", str(labels[label]), justify="right")
+    macros = sum(one.macros for one in outcomes)
+    table.add_column(f"[{look_of(MACRO).colour}]macro", str(macros), justify="right")
     table.add_column("dropped", str(sum(one.dropped for one in outcomes)), justify="right")
     table.add_column("", f"{failed} failed" if failed else "")
     for one in outcomes:
         known = one.state != "failed"
-        numbers = [f"{one.seconds / 60:.1f}", *(str(one.labels[label]) for label in LABELS), str(one.dropped)]
+        counts = [*(one.labels[label] for label in LABELS), one.macros, one.dropped]
+        numbers = [f"{one.seconds / 60:.1f}", *map(str, counts)]
         state = {"done": "", "skipped": "was there", "failed": "[red]failed"}[one.state]
         table.add_row(
             escape(printable(one.job.folder.name)), *(numbers if known else [""] * len(numbers)), state
@@ -81,8 +86,9 @@ def _say(outcome: Outcome, console: Console) -> None:
             printable(f"atme: {outcome.error}"), markup=False, highlight=False
         )
         return
-    count = sum(outcome.labels.values())
-    words = "1 event" if count == 1 else f"{count} events"
+    words = counted(sum(outcome.labels.values()), "micro-expression")
+    if outcome.macros:
+        words += f", {counted(outcome.macros, MACRO)}"
     if outcome.state == "skipped":
         words += " (finished before, skipped)"
     console.print(printable(f"{outcome.job.folder}: {words}"), markup=False, highlight=False, soft_wrap=True)

@@ -43,6 +43,9 @@ LslOption = Annotated[bool, typer.Option("--lsl", help="Send events as Lab Strea
 RejectedOption = Annotated[
     bool, typer.Option("--show-rejected", help="Lines: also what was turned away, and why.")
 ]
+MacroOption = Annotated[
+    bool, typer.Option("--show-macro", help="Lines, overlay and --render: macro-expressions too.")
+]
 SoundOption = Annotated[bool, typer.Option("--sound", help="A short tone for each event; key s.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Overlay without any character beyond ASCII.")]
 FpsOption = Annotated[
@@ -99,6 +102,7 @@ def live(
     record: RecordOption = None,
     lsl: LslOption = False,
     show_rejected: RejectedOption = False,
+    show_macro: MacroOption = False,
     sound: SoundOption = False,
     ascii_only: AsciiOption = False,
     json: JsonOption = False,
@@ -108,7 +112,8 @@ def live(
 ) -> None:
     """Watch a camera or a live stream until q is pressed.
 
-    Keys: q quit, p pause, m mark this moment, r list what was turned away, s sound, c snapshot, h help.
+    Keys: q quit, p pause, m mark this moment, r list macro-expressions and what was rejected, s sound, c
+    snapshot, h help.
     """
     from stream.records.records import RecordOptions
     from stream.session import Session
@@ -120,7 +125,7 @@ def live(
         raise AtmeError("a camera and --source at once; give one of them")
     opener = partial(Session.camera, camera) if source is None else partial(Session.open, source)
     opener = partial(opener, settings, wait=True)
-    watch_session(opener, events, json, keep, None, None, show_rejected, sound, ascii_only)
+    watch_session(opener, events, json, keep, None, None, show_rejected, sound, ascii_only, show_macro)
 
 
 @app.command()
@@ -139,6 +144,7 @@ def replay(
     record: RecordOption = None,
     render: RenderOption = None,
     show_rejected: RejectedOption = False,
+    show_macro: MacroOption = False,
     sound: SoundOption = False,
     ascii_only: AsciiOption = False,
     json: JsonOption = False,
@@ -163,9 +169,12 @@ def replay(
     if several and (record or render):
         raise AtmeError("--record and --render name one video; replay one recording at a time")
     for path in files:
-        keep = RecordOptions(out / path.stem if out and several else out, save_faces, record, render)
+        folder = out / path.stem if out and several else out
+        keep = RecordOptions(folder, save_faces, record, render, show_macros=show_macro)
         opener = partial(Session.replay, path, settings, speed=speed.value)
-        if watch_session(opener, events, json, keep, path, None, show_rejected, sound, ascii_only):
+        if watch_session(
+            opener, events, json, keep, path, None, show_rejected, sound, ascii_only, show_macro
+        ):
             break
 
 

@@ -1,25 +1,27 @@
-"""The event that is shown, logged and exported."""
+"""What is shown, logged and exported: micro-expressions with a label, macro-expressions without one."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from recognizer.recognition import Recognition
 from spotting.candidate import Candidate
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the event format (docs/event-schema.md)."""
+MACRO = "macro-expression"
+"""Stands for the label of a macro-expression, which has none."""
 
 
 @dataclass(frozen=True)
-class MicroExpression:
-    """A spotted movement and what the recognizer made of it."""
+class Expression(ABC):
+    """A movement that was spotted: a ``MicroExpression`` or a ``MacroExpression``."""
 
     candidate: Candidate
-    recognition: Recognition
     latency_ms: float
-    """From the capture of the frame that decided the candidate to the finished label."""
+    """From the capture of the frame that decided the candidate to the finished event."""
 
     @property
     def onset(self) -> float:
@@ -37,6 +39,42 @@ class MicroExpression:
         return self.candidate.offset
 
     @property
+    @abstractmethod
+    def name(self) -> str:
+        """The label, or ``MACRO``."""
+
+    @property
+    @abstractmethod
+    def in_words(self) -> str:
+        """The name with how sure it is."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat, JSON-ready form: one line of ``events.jsonl``."""
+        return {"schema": SCHEMA, **asdict(self.candidate), "latency_ms": self.latency_ms}
+
+
+@dataclass(frozen=True)
+class MacroExpression(Expression):
+    """An expression too long to be a micro-expression. It is spotted only, never labelled."""
+
+    @property
+    def name(self) -> str:
+        """``MACRO``."""
+        return MACRO
+
+    @property
+    def in_words(self) -> str:
+        """``MACRO``: there is no probability beside it."""
+        return MACRO
+
+
+@dataclass(frozen=True)
+class MicroExpression(Expression):
+    """A micro-expression and what the recognizer made of it."""
+
+    recognition: Recognition
+
+    @property
     def label(self) -> str:
         """negative, positive, surprise or uncertain."""
         return self.recognition.label
@@ -51,11 +89,16 @@ class MicroExpression:
         """Class name → probability."""
         return self.recognition.probabilities
 
+    @property
+    def name(self) -> str:
+        """The label."""
+        return self.label
+
+    @property
+    def in_words(self) -> str:
+        """``negative 87 %``."""
+        return self.recognition.in_words
+
     def to_dict(self) -> dict[str, Any]:
-        """Flat, JSON-ready form: one line of ``events.jsonl``."""
-        return {
-            "schema": SCHEMA,
-            **asdict(self.candidate),
-            **asdict(self.recognition),
-            "latency_ms": self.latency_ms,
-        }
+        """The same with label, probabilities, confidence, evidence and the stages' times."""
+        return {**super().to_dict(), **asdict(self.recognition)}

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Rejection
-from stream.event import MicroExpression
+from stream.event import Expression
 
 SECONDS = frozenset({"onset", "apex", "offset", "decided"})
 DIGITS_OF_SECONDS = 6
@@ -23,7 +23,7 @@ DIGITS_OF_MILLISECONDS = 3
 DIGITS_OF_NUMBERS = 4
 
 
-def event_line(event: MicroExpression) -> str:
+def event_line(event: Expression) -> str:
     """One event as one line of JSON, without the line break.
 
     Seconds have 6 digits after the point, milliseconds 3, probabilities and scores 4. A number that is
@@ -86,7 +86,7 @@ class EventLog:
                 f"cannot write events to {self.path}: {error.strerror}; name another --events file"
             ) from error
 
-    def write(self, event: MicroExpression) -> None:
+    def write(self, event: Expression) -> None:
         """Append one event; when this returns, the line is on the disk."""
         try:
             self._put(event_line(event).encode() + b"\n")

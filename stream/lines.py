@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 
 from recognizer.recognition import UNCERTAIN
 from spotting.candidate import Rejection
-from stream.event import MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.event_log import event_line, rejection_line
 from stream.interrupts import OUTPUT_CLOSED, let_go_of_stdout, stop_requests
 from stream.live_session import LiveSession
@@ -18,12 +18,14 @@ POLL_S = 0.1
 def run_lines(
     session: LiveSession,
     json: bool,
-    on_event: Callable[[MicroExpression], None],
+    on_event: Callable[[Expression], None],
     rejected: SimpleQueue[Rejection] | None = None,
+    show_macros: bool = False,
 ) -> None:
     """Print one line an event until the session ends: for people, or one JSON object (``json=True``).
 
-    ``rejected``: movements that are turned away while it runs; they are printed as well.
+    ``rejected``: movements that are rejected while it runs; they are printed as well. JSON is what the event
+    log holds, macro-expressions included; for people they are printed with ``show_macros`` only.
 
     ``on_event`` is called first, so that an event is logged even when nobody reads the pipe any more.
     A closed pipe (``atme live | head -1``), Ctrl-C and SIGTERM end the session quietly.
@@ -36,7 +38,8 @@ def run_lines(
             lines = [rejected_line(rejection) for rejection in _drain(rejected)]
             if event is not None:
                 on_event(event)
-                lines.append(line(event))
+                if json or show_macros or isinstance(event, MicroExpression):
+                    lines.append(line(event))
             if lines and not _print("\n".join(lines)) and not stopping:
                 stopping = True
                 session.stop(stop_requested() or OUTPUT_CLOSED)
@@ -45,15 +48,19 @@ def run_lines(
                 session.stop(stop_requested())
 
 
-def human_line(event: MicroExpression) -> str:
+def human_line(event: Expression) -> str:
     """One event in words and numbers, in plain ASCII: some pipes speak nothing else."""
-    uncertain = event.label == UNCERTAIN
-    verdict = event.recognition.in_words if uncertain else f"{event.label:<9}  {event.confidence:4.0%}"
     return (
-        f"{event.onset:10.3f} s  {verdict}"
+        f"{event.onset:10.3f} s  {_verdict(event)}"
         f"  onset {event.onset:.3f}  apex {event.apex:.3f}  offset {event.offset:.3f}"
         f"  lasted {event.candidate.duration * 1000:.0f} ms  latency {event.latency_ms:.0f} ms"
     )
+
+
+def _verdict(event: Expression) -> str:
+    if not isinstance(event, MicroExpression) or event.label == UNCERTAIN:
+        return event.in_words
+    return f"{event.label:<9}  {event.confidence:4.0%}"
 
 
 def human_rejection(rejection: Rejection) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.status import Status
 
 
@@ -16,7 +16,7 @@ class LiveSession(Protocol):
         """False once the source ended (or ``stop`` took effect) and every event was delivered."""
         ...
 
-    def poll(self, timeout: float) -> MicroExpression | None:
+    def poll(self, timeout: float) -> Expression | None:
         """Wait up to ``timeout`` seconds for the next event; a worker's error is raised here."""
         ...
 

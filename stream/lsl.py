@@ -22,7 +22,7 @@ from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from stream.event import SCHEMA, MicroExpression
+from stream.event import SCHEMA, Expression, MicroExpression
 from stream.frame import Frame
 from stream.gap import Gap
 from stream.records.about_session import Observed
@@ -66,8 +66,12 @@ class Markers:
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
         """Nothing."""
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
-        """Its three moments."""
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
+        """The three moments of a micro-expression; markers name labels, and a macro-expression has none."""
+        if not isinstance(event, MicroExpression):
+            return
         for name in ("onset", "apex", "offset"):
             self._send(f"{event.label} {name}", getattr(event, name))
 

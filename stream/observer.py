@@ -9,7 +9,7 @@ from typing import Protocol
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.frame import Frame
 from stream.gap import Gap
 
@@ -26,8 +26,11 @@ class Observer(Protocol):
         """A frame was measured. ``threshold`` is the spotter's at this frame, in pixels of a 256-px face."""
         ...
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
-        """A movement was labelled, from these two frames and the features made of them."""
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
+        """A micro-expression was labelled, from these two frames and the features made of them, or a
+        macro-expression was seen; of that they are None where the frames are gone or show no face."""
         ...
 
     def rejection(self, rejection: Rejection) -> None:
@@ -50,7 +53,9 @@ class Observers:
         for observer in self._all:
             observer.frame(frame, sample, threshold)
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
         """Passed on."""
         for observer in self._all:
             observer.event(event, onset, apex, features)
@@ -75,7 +80,9 @@ class RejectedQueue:
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
         """Of no interest."""
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
         """Of no interest."""
 
     def rejection(self, rejection: Rejection) -> None:

@@ -20,6 +20,7 @@ from typing import Literal
 
 from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.face import NoFaceError
+from recognizer.feature import PairFeatures
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
 from spotting.face_tracker import Sighting
@@ -27,7 +28,7 @@ from spotting.judge import Judge
 from spotting.motion import MotionMeter
 from spotting.spotter import Spotter
 from stream.capture import Capture
-from stream.event import MicroExpression
+from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
 from stream.gap import Gap, GapFinder
 from stream.interrupts import STOPPED
@@ -47,14 +48,17 @@ _AHEAD = 2
 @dataclass(frozen=True)
 class _Pair:
     candidate: Candidate
-    onset: Frame
-    apex: Frame
+    onset: Frame | None
+    apex: Frame | None
+    """None where the frames are gone, which only a macro-expression survives."""
     captured: float
     """Monotonic time at which the deciding frame was captured."""
 
 
 class Session:
     """Recognises micro-expressions in a source while it runs. Iterate over it, or ``poll`` it.
+
+    Iterating gives the micro-expressions; ``expressions`` and ``poll`` give macro-expressions as well.
 
     The threads start with the first ``poll`` or iteration; leaving the iteration or the ``with`` block stops
     them. A worker's death is raised by ``poll``, after the events recognised before it.
@@ -85,7 +89,7 @@ class Session:
         self._capture = Capture(source, self._ring, pace=pace)
         self._seen: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
         self._pairs: queue.Queue[_Pair | BaseException | None] = queue.Queue(_QUEUE)
-        self._results: queue.SimpleQueue[MicroExpression | BaseException | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Expression | BaseException | None] = queue.SimpleQueue()
         self._watch = Watch(source, settings.session, self._recognizer.provider)
         self._threads = [
             threading.Thread(target=self._look, name="landmarks", daemon=True),
@@ -157,7 +161,7 @@ class Session:
             for thread in self._threads:
                 thread.start()
 
-    def poll(self, timeout: float) -> MicroExpression | None:
+    def poll(self, timeout: float) -> Expression | None:
         """The next event, or None after ``timeout`` seconds or at the end; raises a worker's error."""
         self.start()
         if self._finished:
@@ -166,7 +170,7 @@ class Session:
             result = self._results.get(timeout=timeout)
         except queue.Empty:
             return None
-        if isinstance(result, MicroExpression):
+        if isinstance(result, Expression):
             return result
         self._finished = True
         self._watch.finish()
@@ -175,7 +179,11 @@ class Session:
         return None
 
     def __iter__(self) -> Iterator[MicroExpression]:
-        """Events until the source ends; the session is closed when the loop is left."""
+        """Micro-expressions until the source ends; the session is closed when the loop is left."""
+        return (event for event in self.expressions() if isinstance(event, MicroExpression))
+
+    def expressions(self) -> Iterator[Expression]:
+        """Micro- and macro-expressions; otherwise as iterating over the session itself."""
         with self:
             while self.running:
                 event = self.poll(1.0)
@@ -289,14 +297,13 @@ class Session:
 
     def _hand_over(self, candidates: list[Candidate], frame: Frame | None) -> None:
         for candidate in candidates:
-            if candidate.kind == "macro":
-                self._turn_away(Rejection(candidate, "macro"))
-                continue
+            onset = apex = None
             try:
                 onset, apex = self._ring.get(candidate.onset_frame), self._ring.get(candidate.apex_frame)
             except KeyError:
-                self._turn_away(Rejection(candidate, "frames gone"))
-                continue
+                if candidate.kind == "micro":
+                    self._turn_away(Rejection(candidate, "frames gone"))
+                    continue
             captured = None if frame is None else self._ring.captured_at(frame.index)
             pair = _Pair(candidate, onset, apex, captured or time.monotonic())
             if not self._source.live:
@@ -322,7 +329,7 @@ class Session:
     def _recognise(self) -> None:
         try:
             while isinstance(pair := self._pairs.get(), _Pair):
-                self._label(pair)
+                self._finish(pair)
             self._results.put(pair)
         except BaseException as error:
             self._capture.stop()
@@ -330,16 +337,38 @@ class Session:
             while isinstance(self._pairs.get(), _Pair):  # let the spotting thread end
                 pass
 
-    def _label(self, pair: _Pair) -> None:
-        try:
-            features = self._recognizer.extractor.extract(pair.onset.image, pair.apex.image)
-        except NoFaceError:
+    def _finish(self, pair: _Pair) -> None:
+        features = self._features(pair)
+        event = self._event(pair, features)
+        if event is None:
             self._turn_away(Rejection(pair.candidate, "no face at onset"))
             return
-        recognition = self._recognizer.recognize_features(features)
-        latency = 1000 * (time.monotonic() - pair.captured)
-        self._watch.labelled(latency)
-        event = MicroExpression(pair.candidate, recognition, latency)
         if self.observer:
             self.observer.event(event, pair.onset, pair.apex, features)
         self._results.put(event)
+
+    def _features(self, pair: _Pair) -> PairFeatures | None:
+        """None without a face; of a macro-expression they serve the observer's pictures only."""
+        if pair.onset is None or pair.apex is None:
+            return None
+        if pair.candidate.kind == "macro" and self.observer is None:
+            return None
+        try:
+            return self._recognizer.extractor.extract(pair.onset.image, pair.apex.image)
+        except NoFaceError:
+            return None
+
+    def _event(self, pair: _Pair, features: PairFeatures | None) -> Expression | None:
+        """None for a micro-expression that cannot be recognised."""
+        if pair.candidate.kind == "macro":
+            return MacroExpression(pair.candidate, _ms_since(pair.captured))
+        if features is None:
+            return None
+        recognition = self._recognizer.recognize_features(features)
+        latency = _ms_since(pair.captured)
+        self._watch.labelled(latency)
+        return MicroExpression(pair.candidate, latency, recognition)
+
+
+def _ms_since(moment: float) -> float:
+    return 1000 * (time.monotonic() - moment)

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 
 from recognizer.errors import AtmeError
 from recognizer.native_log import native_log
-from stream.event import MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.event_log import EventLog
 from stream.interrupts import let_go_of_stdout
 from stream.lines import run_lines
@@ -32,24 +32,26 @@ def watch_session(
     show_rejected: bool = False,
     sound: bool = False,
     ascii_only: bool = False,
+    show_macros: bool = False,
 ) -> bool:
     """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first.
 
     ``recording`` is the file or folder that is replayed. Whatever is written to is opened before the session,
-    so that a path that cannot be written to costs nobody a recording. ``show_rejected``: from the start also
-    say what was turned away. ``sound``: a tone for each event. ``ascii_only``: an overlay for
-    terminals and fonts without other characters. Returns True where the user ended it.
+    so that a path that cannot be written to costs nobody a recording. ``also`` is told of micro-expressions.
+    ``show_rejected``, ``show_macros``: also show what was rejected, and macro-expressions. ``sound``: a tone
+    for each micro-expression. ``ascii_only``: an overlay for terminals and fonts without other characters.
+    Returns True where the user ended it.
     """
     console = Console()
     on_screen = console.is_terminal and not console.is_dumb_terminal and sys.stdout.isatty() and not json
     ascii_only = ascii_only or not console.encoding.startswith("utf")
     keep = keep or RecordOptions()
-    seen: list[MicroExpression] = []
+    seen: list[Expression] = []
     unwritten: list[str] = []
     with ExitStack() as stack:
         log = stack.enter_context(EventLog(events)) if events else None
 
-        def on_event(event: MicroExpression) -> None:
+        def on_event(event: Expression) -> None:
             try:
                 if log:
                     log.write(event)
@@ -57,9 +59,10 @@ def watch_session(
                 unwritten.append(str(error))
             if on_screen:
                 seen.append(event)
-            tones.play(event.label)
-            if also:
-                also(event)
+            if isinstance(event, MicroExpression):
+                tones.play(event.label)
+                if also:
+                    also(event)
 
         def mark(moment: float) -> bool:
             return records.mark(moment)
@@ -76,13 +79,13 @@ def watch_session(
             if on_screen:
                 folder = keep.out or Path()
                 reach = Reach(onlooker, mark, tones, folder, lambda: (*session.warnings, *records.warnings))
-                run_overlay(session, on_event, reach, ascii_only, show_rejected)
+                run_overlay(session, on_event, reach, ascii_only, show_rejected, show_macros)
             else:
-                run_lines(session, json, on_event, rejected.queue if rejected else None)
+                run_lines(session, json, on_event, rejected.queue if rejected else None, show_macros)
         finally:
             status, stopped = session.status(), session.stopped
             if on_screen:
-                _say_what_happened(console, summarise(status, seen), ascii_only)
+                _say_what_happened(console, summarise(status, seen, show_macros), ascii_only)
     warnings = [*session.warnings, *records.warnings, *dict.fromkeys(unwritten)]
     if tones.problem:
         warnings.append(tones.problem)

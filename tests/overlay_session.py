@@ -21,7 +21,7 @@ from rich.console import Console
 
 from recognizer.recognition import Recognition
 from spotting.candidate import Candidate, Rejection
-from stream.event import MicroExpression
+from stream.event import MacroExpression, MicroExpression
 from stream.event_log import EventLog
 from stream.overlay.extras import Extras
 from stream.overlay.onlooker import EventMotion, Onlooker
@@ -58,7 +58,14 @@ def make_event(onset: float = 12.345, label: str = "negative", probabilities=(0.
         confidence=max(probabilities),
         stage_ms={"landmarks": 2.1, "flow": 43.2, "model": 1.4},
     )
-    return MicroExpression(candidate, recognition, latency_ms=141.7)
+    return MicroExpression(candidate, 141.7, recognition)
+
+
+def make_macro(onset: float = 4.0) -> MacroExpression:
+    """An expression of 1.2 s, without a label."""
+    movement = make_event(onset).candidate
+    longer = replace(movement, offset=onset + 1.2, offset_frame=round((onset + 1.2) * FPS), kind="macro")
+    return MacroExpression(longer, 80.0)
 
 
 def make_rejection(onset: float, reason: str) -> Rejection:
@@ -89,7 +96,7 @@ def smile_flow() -> np.ndarray:
 def make_extras(event: MicroExpression | None = None, **changes) -> Extras:
     """Everything there is to see beside the status."""
     extras = Extras(
-        rejections=(make_rejection(10.0, "blink"), make_rejection(13.2, "macro")),
+        rejections=(make_rejection(10.0, "blink"), make_rejection(13.2, "speech")),
         marks=(11.5,),
         face=drawn_face(),
         motion=EventMotion(event, drawn_face(), smile_flow()) if event else None,
@@ -116,7 +123,7 @@ def make_status(**changes) -> Status:
         latency_p95_ms=203.4,
         provider="CPU",
         curve=motion(16.0, [12.345]),
-        rejected={"blink": 9, "macro": 4, "head motion": 2, "too short": 2},
+        rejected={"blink": 9, "speech": 4, "head motion": 2, "too short": 2},
         paused=False,
     )
     return replace(status, **changes)

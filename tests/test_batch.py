@@ -57,8 +57,8 @@ def test_a_batch_does_what_can_be_done_and_goes_on_where_it_stood(recordings, we
     (out / "two" / "events.jsonl").write_bytes((out / "two" / "events.jsonl").read_bytes()[:40])
     kept = (out / "one" / "session.json").stat().st_mtime_ns
     done = atme(*words, cwd=tmp_path, expected=2)
-    assert "one: 1 event (finished before, skipped)" in done.stdout
-    assert "two: 1 event\n" in done.stdout
+    assert "one: 1 micro-expression (finished before, skipped)" in done.stdout
+    assert "two: 1 micro-expression\n" in done.stdout
     assert (out / "one" / "session.json").stat().st_mtime_ns == kept
     assert len(read_session(out / "two").events) == 1
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from overlay_session import make_event
+from overlay_session import make_event, make_macro
 from test_cli import atme
 
 from recognizer.errors import AtmeError
@@ -73,6 +73,7 @@ def test_markers_carry_the_times_of_what_they_name(pylsl, receiver):
         assert "camera 0" in identity
         event = make_event(98.5, "negative")  # 1.5 s ago
         to_lsl = pylsl.local_clock() - time.monotonic()
+        records.event(make_macro(97.0), None, None, None)  # it has no label, so there is no marker
         records.event(event, None, None, None)
         assert records.mark(99.0)
         assert records.mark(99.2, "question 3")

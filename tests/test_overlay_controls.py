@@ -24,6 +24,17 @@ def make_controls(**reach) -> Controls:
     return Controls(ScriptedSession(), Reach(**reach), Ink(), list_rejected=False)
 
 
+def test_macro_expressions_are_listed_with_what_was_rejected():
+    controls = make_controls()
+    assert not controls.extras(make_status()).macros
+    controls.press("r")
+    assert controls.extras(make_status()).macros
+    assert controls.extras(make_status()).list_rejected
+    always = Controls(ScriptedSession(), Reach(), Ink(), list_rejected=False, show_macros=True)
+    assert always.extras(make_status()).macros
+    assert not always.extras(make_status()).list_rejected
+
+
 class FailingSound:
     """Fails each time that it is turned on, a moment later."""
 

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from overlay_session import EVENTS, make_event, make_extras, make_rejection, make_status, motion
+from overlay_session import EVENTS, make_event, make_extras, make_macro, make_rejection, make_status, motion
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -156,9 +156,9 @@ def test_what_was_turned_away_is_grey_and_its_reason_is_listed_when_asked_for():
     assert "turned away" not in drawn
     text = "\n".join(lines(make_status(), [], 100, 30, make_extras(list_rejected=True)))
     row = next(line for line in text.splitlines() if "13.200" in line)
-    assert re.search(r"turned away\s+13\.200\s+13\.360\s+13\.560\s+360\s+macro", row)
+    assert re.search(r"turned away\s+13\.200\s+13\.360\s+13\.560\s+360\s+speech", row)
     under = next(line for line in text.splitlines() if line.startswith("   why "))
-    assert under.index("blink") < under.index("macro")
+    assert under.index("blink") < under.index("speech")
 
 
 def test_events_marks_and_rejections_are_listed_by_time():
@@ -168,6 +168,16 @@ def test_events_marks_and_rejections_are_listed_by_time():
     names = [line.split()[1] for line in picture[heading + 1 : heading + 6]]
     assert names == ["turned", "surprise", "mark", "turned", "negative"]
     assert any("┃" in line for line in picture if line.startswith(" event "))
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_macro_expression_is_shown_when_asked_for_and_never_as_the_last_event(asked):
+    events = [make_event(9.0), make_macro(13.0)]
+    picture = lines(make_status(), events, 100, 40, make_extras(macros=asked))
+    assert "▼ negative" in picture[2]
+    assert sum("■ macro" in line and "13.000" in line for line in picture) == asked
+    (under,) = (line for line in picture if line.startswith(" event "))
+    assert ("■" in under) == asked
 
 
 def test_an_old_motion_is_not_shown_for_a_new_event():
@@ -298,7 +308,7 @@ def test_summary_lists_every_event_and_count():
             assert cell in row
     flat = " ".join(text.split())
     assert "4 micro-expressions (negative 1, positive 1, surprise 1, uncertain 1)" in flat
-    for count in ("480 frames", "3 dropped", "rejected 17: blink 9, macro 4, head motion 2, too short 2"):
+    for count in ("480 frames", "3 dropped", "rejected 17: blink 9, speech 4, head motion 2, too short 2"):
         assert count in flat
 
 
@@ -307,6 +317,13 @@ def test_the_list_and_the_summary_name_the_class_nearest_to_an_uncertain_event()
     listed = "\n".join(lines(make_status(), [uncertain, make_event(20.0)], 80, 30))
     assert "nearest: positive 64 %" in listed
     assert "uncertain, nearest: positive" in ANSI.sub("", raw(summarise(make_status(), [uncertain]), 80))
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_summary_counts_macro_expressions_apart(asked):
+    text = ANSI.sub("", raw(summarise(make_status(), [make_event(1.0), make_macro(4.0)], asked), 100))
+    assert "1 micro-expression (negative 1), 1 macro-expression" in " ".join(text.split())
+    assert ("■ macro-expression" in text) == asked
 
 
 def test_summary_of_nothing():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
-from overlay_session import EVENTS, make_event
+from overlay_session import EVENTS, make_event, make_macro
 
 import stream
 from recognizer.recognition import Recognition
@@ -22,7 +22,7 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "event-schema.md"
 
 
 def validator(definition: str = "") -> Draft202012Validator:
-    schema = {**SCHEMA, "$ref": f"#/$defs/{definition}", "required": []} if definition else SCHEMA
+    schema = {"$defs": SCHEMA["$defs"], "$ref": f"#/$defs/{definition}"} if definition else SCHEMA
     return Draft202012Validator(schema)
 
 
@@ -49,6 +49,17 @@ def test_lines_of_a_recorded_session_fit(sample_folder):
             validator(definition).validate(json.loads(line))
 
 
+def test_a_macro_expression_fits_and_has_nothing_of_a_recognition():
+    line = json.loads(event_line(make_macro()))
+    assert line["kind"] == "macro"
+    validator().validate(line)
+    recognised = json.loads(event_line(make_event()))
+    for field in fields(Recognition):
+        assert field.name not in line
+        with pytest.raises(ValidationError):
+            validator().validate({**line, field.name: recognised[field.name]})
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -57,7 +68,9 @@ def test_lines_of_a_recorded_session_fit(sample_folder):
         {"apex_frame": -1},
         {"confidence": 1.2},
         {"probabilities": {"negative": 2.0, "positive": 0.0}},
-        {"schema": 2},
+        {"schema": 3},
+        {"kind": "mini"},
+        {"kind": "macro"},
         {"label": None},
     ],
 )
@@ -68,8 +81,8 @@ def test_a_wrong_value_does_not_fit(change):
 
 def test_every_field_is_required_and_documented():
     line = json.loads(event_line(make_event()))
-    names = {f.name for kind in (Candidate, Recognition) for f in fields(kind)} | {"latency_ms"}
-    assert names <= line.keys() <= names | {"schema"}
+    names = {f.name for kind in (Candidate, Recognition) for f in fields(kind)} | {"latency_ms", "schema"}
+    assert names == line.keys()
     text = DOCUMENT.read_text(encoding="utf-8")
     for name in names:
         assert f"`{name}`" in text, f"docs/event-schema.md does not mention {name}"

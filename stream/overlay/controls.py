@@ -40,13 +40,16 @@ class Reach:
 class Controls:
     """Keys in, ``Extras`` for the screen out. For the main thread."""
 
-    def __init__(self, session: LiveSession, reach: Reach, ink: Ink, list_rejected: bool) -> None:
+    def __init__(
+        self, session: LiveSession, reach: Reach, ink: Ink, list_rejected: bool, show_macros: bool = False
+    ) -> None:
         self._session = session
         self._reach = reach
         self._ink = ink
         self._marks: deque[float] = deque(maxlen=MARKS)
         self._help = False
         self._list_rejected = list_rejected
+        self._show_macros = show_macros
         self._notice, self._notice_until = "", 0.0
         self._sound_problem: str | None = None
         self._warned: set[str] = set()
@@ -93,6 +96,7 @@ class Controls:
             notice=self._notice if time.monotonic() < self._notice_until else "",
             sound=None if sound is None else sound.on,
             list_rejected=self._list_rejected,
+            macros=self._show_macros or self._list_rejected,
             help=self._help,
             ink=self._ink,
         )

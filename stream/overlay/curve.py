@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from recognizer.plain_text import printable
 from spotting.candidate import Candidate, Rejection
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.overlay.labels import REJECTED, look_of
 from stream.status import MotionPoint
 
@@ -71,7 +71,7 @@ def curve_top(points: Iterable[MotionPoint]) -> float:
 
 
 def draw_markers(
-    events: Iterable[MicroExpression],
+    events: Iterable[Expression],
     width: int,
     start: float,
     end: float,
@@ -99,7 +99,7 @@ def draw_markers(
     for rejection in rejections:
         put(rejection.movement, REJECTED, "╌", "╌╌", "╌")
     for event in events:
-        put(event.candidate, event.label, "─", "├┤", look_of(event.label).symbol)
+        put(event.candidate, event.name, "─", "├┤", look_of(event.name).symbol)
     for mark in marks:
         place = _column(mark, width, start, end)
         if 0 <= place < width:

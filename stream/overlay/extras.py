@@ -32,5 +32,7 @@ class Extras:
     sound: bool | None = None
     """On or off; None where this session has none."""
     list_rejected: bool = False
+    macros: bool = False
+    """Whether macro-expressions are shown."""
     help: bool = False
     ink: Ink = RICH

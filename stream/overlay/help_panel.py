@@ -13,7 +13,7 @@ KEYS = (
     ("q", "quit", "quit; what is under way is still recognised and kept"),
     ("p", "pause", "pause and resume; nothing is seen in between"),
     ("m", "mark", "mark this moment; kept in the session folder (--out)"),
-    ("r", "rejected", "list movements that were turned away, and why"),
+    ("r", "rejected", "list macro-expressions, and what was rejected and why"),
     ("s", "sound", "a tone for each event: falls, rises, both, flat"),
     ("c", "snapshot", "keep this frame, face and screen as files"),
     ("h", "help", "this help, also with ?"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recognizer.recognition import UNCERTAIN
+from stream.event import MACRO
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ LOOKS = {
     UNCERTAIN: Look("?", "#a0a0a0"),
 }
 
+_MACRO_LOOK = Look("■", "#009e73")
 REJECTED = "rejected"
 """Stands for the label of a movement that was turned away."""
 QUIET = "#808080"
@@ -34,4 +36,4 @@ CALM = "#009e73"
 
 def look_of(label: str) -> Look:
     """The label's look; a label unknown here looks uncertain."""
-    return LOOKS.get(label, LOOKS[UNCERTAIN])
+    return _MACRO_LOOK if label == MACRO else LOOKS.get(label, LOOKS[UNCERTAIN])

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.live import Live
 
 from recognizer.native_log import native_log
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.interrupts import STOPPED, TERMINAL_CLOSED, let_go_of_stdout, stop_requests
 from stream.live_session import LiveSession
 from stream.overlay.controls import Controls, Reach
@@ -30,21 +30,23 @@ REMEMBERED = 100
 
 def run_overlay(
     session: LiveSession,
-    on_event: Callable[[MicroExpression], None],
+    on_event: Callable[[Expression], None],
     reach: Reach | None = None,
     ascii_only: bool = False,
     list_rejected: bool = False,
+    show_macros: bool = False,
 ) -> None:
     """Show the session on the whole terminal until it ends, or until ``q``, Ctrl-C or SIGTERM stop it.
 
-    ``on_event`` is called with each event before it is drawn. Stopping is a request: what the session still
-    delivers is still handled; asking a second time leaves at once. A terminal that goes away asks for it too.
+    ``on_event`` is called with each event before it is drawn; macro-expressions are drawn with
+    ``show_macros``, or while the list of rejected movements is on. Stopping is a request: what the session
+    still delivers is still handled; asking a second time leaves at once. A terminal that goes away asks too.
     The terminal is restored whatever happens, and an error of the session or of ``on_event`` passes through.
     """
     reach = reach or Reach()
     console = Console()
-    controls = Controls(session, reach, ink_of(console, ascii_only), list_rejected)
-    events: deque[MicroExpression] = deque(maxlen=REMEMBERED)
+    controls = Controls(session, reach, ink_of(console, ascii_only), list_rejected, show_macros)
+    events: deque[Expression] = deque(maxlen=REMEMBERED)
     with (
         native_log(),
         stop_requests() as stop_requested,
@@ -104,7 +106,7 @@ def _canvas(console: Console) -> Iterator[Callable[[RenderableType], bool]]:
 
 
 def _picture(
-    console: Console, status: Status, events: deque[MicroExpression], controls: Controls
+    console: Console, status: Status, events: deque[Expression], controls: Controls
 ) -> RenderableType:
     with suppress(OSError):  # the terminal may have gone; drawing will tell
         console.size = _terminal_size()

@@ -16,7 +16,7 @@ from recognizer.feature import PairFeatures
 from recognizer.flow import Field
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from stream.event import MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.frame import Frame, Image
 from stream.gap import Gap
 
@@ -82,9 +82,12 @@ class Onlooker:
             self._face = align_face(frame.image, sample) if sample.face else None
             self._picture = replace(frame, image=frame.image.copy())
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
-        """Remembered until the next one."""
-        self._motion = EventMotion(event, features.faces[0], features.entire_flow)
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
+        """The motion of a micro-expression is remembered until the next one."""
+        if isinstance(event, MicroExpression) and features is not None:
+            self._motion = EventMotion(event, features.faces[0], features.entire_flow)
 
     def rejection(self, rejection: Rejection) -> None:
         """Remembered."""

@@ -13,7 +13,7 @@ from rich.text import Text
 from recognizer.plain_text import printable
 from recognizer.recognition import UNCERTAIN
 from spotting.candidate import Rejection
-from stream.event import MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.overlay.ascii_only import AsciiOnly
 from stream.overlay.big_text import Letters
 from stream.overlay.curve import MARK, THRESHOLD, curve_top, draw_curve, draw_markers, draw_reasons
@@ -62,19 +62,21 @@ class Room:
 
 
 def screen(
-    status: Status, events: Sequence[MicroExpression], width: int, height: int, extras: Extras = NOTHING
+    status: Status, events: Sequence[Expression], width: int, height: int, extras: Extras = NOTHING
 ) -> RenderableType:
     """At most ``height`` lines of at most ``width`` columns; ``events`` are the recent ones, oldest first."""
     picture = _picture_columns(width, height) if extras.pictures else 0
     left = width - picture - 1 if picture else width
     room = _room(left, height, extras)
-    last = events[-1] if events else None
+    micros = [event for event in events if isinstance(event, MicroExpression)]
+    last = micros[-1] if micros else None
     body: list[RenderableType] = [event_panel(last, status.time, left, room.letters)]
     if extras.help:
         body.extend(help_lines(left, room.counters + room.below, extras.sound is not None))
     else:
-        body.extend(_curve(status, events, left, room, extras))
-        body.extend(_recent(events, left, room.recent, extras))
+        shown = events if extras.macros else micros
+        body.extend(_curve(status, shown, left, room, extras))
+        body.extend(_recent(shown, left, room.recent, extras))
         body.extend(_counters(status, left)[: room.counters])
     middle: RenderableType = Group(*body)
     if picture:
@@ -123,7 +125,7 @@ def _header(status: Status, width: int) -> list[Text]:
 
 
 def _curve(
-    status: Status, events: Sequence[MicroExpression], width: int, room: Room, extras: Extras
+    status: Status, events: Sequence[Expression], width: int, room: Room, extras: Extras
 ) -> list[Text]:
     if not room.curve:
         return []
@@ -176,8 +178,8 @@ def _hump(label: str) -> str:
     return QUIET if label == REJECTED else f"bold {look_of(label).colour}"
 
 
-def _recent(events: Sequence[MicroExpression], width: int, rows: int, extras: Extras) -> list[Text]:
-    """The newest first: events, the user's marks, and what was turned away where that is asked for."""
+def _recent(events: Sequence[Expression], width: int, rows: int, extras: Extras) -> list[Text]:
+    """The newest first: events, the user's marks, and what was rejected where that is asked for."""
     if rows < 1:
         return []
     heading = f" {'events':<13}{'onset':>10}{'apex':>10}{'offset':>10}{'ms':>6}{'conf.':>7}"
@@ -199,15 +201,21 @@ def _recent(events: Sequence[MicroExpression], width: int, rows: int, extras: Ex
     return lines
 
 
-def _event_line(event: MicroExpression, width: int) -> Text:
-    look = look_of(event.label)
-    trust = f"{event.confidence:7.0%}" + (f"{event.latency_ms:7.0f} ms" if width >= WIDE else "")
+def _event_line(event: Expression, width: int) -> Text:
+    look = look_of(event.name)
+    name = event.label if isinstance(event, MicroExpression) else "macro"
     return Text.assemble(
-        (f" {look.symbol} {event.label:<11}", f"bold {look.colour}"),
+        (f" {look.symbol} {name:<11}", f"bold {look.colour}"),
         f"{event.onset:10.3f}{event.apex:10.3f}{event.offset:10.3f}",
         f"{event.candidate.duration * 1000:6.0f}",
-        f"  {event.recognition.share}" if event.label == UNCERTAIN else trust,
+        _trust(event, width) if isinstance(event, MicroExpression) else f"  {event.candidate.region}",
     )
+
+
+def _trust(event: MicroExpression, width: int) -> str:
+    if event.label == UNCERTAIN:
+        return f"  {event.recognition.share}"
+    return f"{event.confidence:7.0%}" + (f"{event.latency_ms:7.0f} ms" if width >= WIDE else "")
 
 
 def _rejected_line(rejection: Rejection) -> Text:

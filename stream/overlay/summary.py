@@ -12,48 +12,55 @@ from rich.text import Text
 
 from recognizer.plain_text import printable
 from recognizer.recognition import UNCERTAIN
-from stream.event import MicroExpression
+from stream.event import MACRO, Expression, MicroExpression
 from stream.overlay.labels import LOOKS, look_of
-from stream.overlay.words import clock, milliseconds, rejections
+from stream.overlay.words import clock, counted, milliseconds, rejections
 from stream.status import Status
 
 
-def summarise(status: Status, events: Sequence[MicroExpression]) -> RenderableType:
-    """A table of the events (seconds) and the counts of frames, drops and rejections."""
-    found = Counter(event.label for event in events)
+def summarise(status: Status, events: Sequence[Expression], show_macros: bool = False) -> RenderableType:
+    """A table of the events (seconds) and the counts of frames, drops and rejections.
+
+    Macro-expressions are counted; in the table they stand with ``show_macros``.
+    """
+    micros = [event for event in events if isinstance(event, MicroExpression)]
+    found = Counter(event.label for event in micros)
     labels = ", ".join(f"{label} {found[label]}" for label in LOOKS if found[label])
-    noun = "micro-expression" if len(events) == 1 else "micro-expressions"
-    count = f"{len(events)} {noun}" if events else "no micro-expression"
+    macros = len(events) - len(micros)
     lines = Text.assemble(
-        (f"{printable(status.source)}: {count}", "bold"),
-        f" ({labels})\n" if labels else "\n",
+        (f"{printable(status.source)}: {counted(len(micros), 'micro-expression')}", "bold"),
+        f" ({labels})" if labels else "",
+        f", {counted(macros, MACRO)}\n" if macros else "\n",
         f"{status.frames} frames, {status.dropped} dropped, to {clock(status.time)} of the source's time; "
         f"{rejections(status.rejected)}\n",
         f"latency p50 {milliseconds(status.latency_p50_ms)}, p95 {milliseconds(status.latency_p95_ms)}; "
         f"{printable(status.provider)}",
     )
-    return Group(_table(events), lines) if events else lines
+    listed = events if show_macros else micros
+    return Group(_table(listed), lines) if listed else lines
 
 
-def _table(events: Sequence[MicroExpression]) -> Table:
+def _table(events: Sequence[Expression]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("label", no_wrap=True)
     for heading in ("onset s", "apex s", "offset s", "ms", "conf.", "latency"):
         table.add_column(heading, justify="right", no_wrap=True)
     for event in events:
-        look = look_of(event.label)
+        look = look_of(event.name)
         table.add_row(
             Text(f"{look.symbol} {_label(event)}", style=f"bold {look.colour}"),
             f"{event.onset:.3f}",
             f"{event.apex:.3f}",
             f"{event.offset:.3f}",
             f"{event.candidate.duration * 1000:.0f}",
-            f"{event.confidence:.0%}",
+            f"{event.confidence:.0%}" if isinstance(event, MicroExpression) else "",
             f"{event.latency_ms:.0f} ms",
         )
     return table
 
 
-def _label(event: MicroExpression) -> str:
+def _label(event: Expression) -> str:
     """The label; of an uncertain event also the class that its confidence belongs to."""
-    return f"{UNCERTAIN}, nearest: {event.recognition.nearest}" if event.label == UNCERTAIN else event.label
+    if isinstance(event, MicroExpression) and event.label == UNCERTAIN:
+        return f"{UNCERTAIN}, nearest: {event.recognition.nearest}"
+    return event.name

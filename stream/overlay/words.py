@@ -21,6 +21,11 @@ def milliseconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} ms"
 
 
+def counted(number: int, noun: str) -> str:
+    """``no event``, ``1 event``, ``2 events``."""
+    return f"{number or 'no'} {noun}{'s' * (number > 1)}"
+
+
 def bar(fraction: float, width: int) -> str:
     """A horizontal bar of ``width`` characters, filled to an eighth of a character, dotted where empty."""
     eighths = round(min(max(fraction, 0.0), 1.0) * width * 8)
@@ -39,7 +44,7 @@ def ends(left: Text, right: Text, width: int, style: str = "none") -> Text:
 
 
 def rejections(rejected: dict[str, int]) -> str:
-    """``rejected 5: blink 3, macro 2``, the most frequent reason first."""
+    """``rejected 5: blink 3, speech 2``, the most frequent reason first."""
     total = sum(rejected.values())
     if not total:
         return "rejected 0"

@@ -89,8 +89,13 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
     }
 
 
-def at_end(session: Observed, latencies_ms: Sequence[float], error: BaseException | None) -> dict[str, Any]:
-    """What is known after the last frame; ``error`` is what ended the session, if anything did."""
+def at_end(
+    session: Observed, latencies_ms: Sequence[float], macros: int, error: BaseException | None
+) -> dict[str, Any]:
+    """What is known after the last frame; ``error`` is what ended the session, if anything did.
+
+    ``latencies_ms``: one a micro-expression; ``macros``: how many macro-expressions there were.
+    """
     status = session.status()
     failed = error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit))
     return {
@@ -101,7 +106,8 @@ def at_end(session: Observed, latencies_ms: Sequence[float], error: BaseExceptio
         "frames_dropped": status.dropped,
         "gaps": status.gaps,
         "seconds": status.time,
-        "events": len(latencies_ms),
+        "events": len(latencies_ms) + macros,
+        "macro_expressions": macros,
         "rejected": status.rejected,
         "latency_ms": percentiles(latencies_ms),
         "warnings": list(session.warnings),

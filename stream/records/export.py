@@ -74,7 +74,7 @@ def export(session: RecordedSession, name: str, out: Path | None = None) -> Path
 
 def label_intervals(session: RecordedSession) -> list[Interval]:
     """Onset to offset and label of each event, in order and without overlap."""
-    return apart([(event.onset, event.offset, event.label) for event in session.events])
+    return apart([(event.onset, event.offset, event.label) for event in session.micros])
 
 
 def apart(intervals: list[Interval], least: float = 0.001) -> list[Interval]:

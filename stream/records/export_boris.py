@@ -22,7 +22,7 @@ SUBJECT = ""
 
 def write(session: RecordedSession, path: Path) -> None:
     """Open it with File → Open project; the recording, where it is known, is the observation's player 1."""
-    labels = [*CLASSES, UNCERTAIN, *sorted({e.label for e in session.events} - {*CLASSES, UNCERTAIN})]
+    labels = [*CLASSES, UNCERTAIN, *sorted({e.label for e in session.micros} - {*CLASSES, UNCERTAIN})]
     started = (session.about or {}).get("started") or "1970-01-01T00:00:00"
     project: dict[str, Any] = {
         "time_format": "hh:mm:ss",
@@ -67,7 +67,7 @@ def _observation(session: RecordedSession, date: str) -> dict[str, Any]:
         "file": {str(k): [name] if name and k == 1 else [] for k in range(1, 9)} if name else [],
         "type": "MEDIA" if name else "LIVE",
         "date": date,
-        "description": f"{len(session.events)} events of {session.path.name}",
+        "description": f"{len(session.micros)} events of {session.path.name}",
         "time offset": 0.0,
         "events": _events(session),
         "observation time interval": [0, 0],
@@ -91,7 +91,7 @@ def _observation(session: RecordedSession, date: str) -> dict[str, Any]:
 def _events(session: RecordedSession) -> list[list[Any]]:
     """[time, subject, code, modifier, comment], in order of time."""
     rows: list[list[Any]] = []
-    for (start, end, label), event in zip(label_intervals(session), session.events, strict=True):
+    for (start, end, label), event in zip(label_intervals(session), session.micros, strict=True):
         comment = f"{event.recognition.share}, {event.candidate.region}"
         rows.append([round(start, 3), SUBJECT, label, "", comment])
         rows.append([round(max(event.apex, start), 3), SUBJECT, APEX, "", label])

@@ -21,7 +21,7 @@ def write(session: RecordedSession, path: Path) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
-        for number, event in enumerate(session.events, start=1):
+        for number, event in enumerate(session.micros, start=1):
             cells = {
                 **event.to_dict(),
                 "event": number,

@@ -33,7 +33,7 @@ def write(session: RecordedSession, path: Path) -> None:
 def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
     """Tier → its annotations, in seconds."""
     spans = label_intervals(session)
-    events = session.events
+    events = session.micros
     found = {
         "micro-expression": spans,
         "phase": _phases(session),
@@ -63,6 +63,6 @@ _ALWAYS = ("micro-expression", "phase", "confidence", "region")
 def _phases(session: RecordedSession) -> list[Interval]:
     """Rise (onset to apex) and fall (apex to offset): where the two meet is the apex."""
     halves: list[Interval] = []
-    for event in session.events:
+    for event in session.micros:
         halves += [(event.onset, event.apex, "rise"), (event.apex, event.offset, "fall")]
     return apart(halves)

@@ -13,6 +13,6 @@ def write(session: RecordedSession, path: Path) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("vid", "pred_onset", "pred_offset", "type"))
-        for event in session.events:
+        for event in session.micros:
             movement = event.candidate
             rows.writerow((session.name, movement.onset_frame + 1, movement.offset_frame + 1, "me"))

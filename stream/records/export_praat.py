@@ -23,6 +23,6 @@ def write(session: RecordedSession, path: Path) -> None:
         for start, stop, text in intervals:
             tier.add_interval(start, stop, text)
     apexes = grid.add_tier("apex", tier_type="TextTier")
-    for event in session.events:
+    for event in session.micros:
         apexes.add_point(event.apex, event.label)
     grid.to_file(str(path))

@@ -13,7 +13,7 @@ from stream.records.recorded_session import RecordedSession
 def write(session: RecordedSession, path: Path) -> None:
     """Cues may overlap; times are rounded to milliseconds."""
     blocks = ["WEBVTT"]
-    for number, event in enumerate(session.events, start=1):
+    for number, event in enumerate(session.micros, start=1):
         text = event.recognition.in_words
         blocks.append(f"{number}\n{clock(event.onset)} --> {clock(event.offset)}\n{text}")
     path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")

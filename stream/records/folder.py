@@ -26,7 +26,7 @@ from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from stream.event import MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.event_log import EventLog, rejection_line
 from stream.frame import Frame
 from stream.gap import Gap
@@ -51,7 +51,10 @@ class SessionFolder:
         self.warnings: list[str] = []
         self._save_faces = save_faces
         self._attention: Attention | None = None
+        self._count = 0
+        """Events so far."""
         self._latencies: list[float] = []
+        """Of the micro-expressions among them."""
         self._session: Observed | None = None
         self._about: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
@@ -98,15 +101,20 @@ class SessionFolder:
         except OSError as error:
             self._warn(MOTION, error)
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
         """A line of ``events.jsonl``, on the disk before the event is shown; pictures where asked for."""
-        self._latencies.append(event.latency_ms)
+        self._count += 1
+        if isinstance(event, MicroExpression):
+            self._latencies.append(event.latency_ms)
         try:
             self._events.write(event)
         except AtmeError as error:
             self._warn(EVENTS, error.__cause__)
-        if self._save_faces:
-            self._save_pictures(onset, apex, features)
+        if self._save_faces and onset is not None and apex is not None and features is not None:
+            pictured = isinstance(event, MicroExpression)
+            self._save_pictures(onset, apex, features, self._attention if pictured else None)
 
     def rejection(self, rejection: Rejection) -> None:
         """A line of ``rejected.jsonl``."""
@@ -145,7 +153,11 @@ class SessionFolder:
         if self._session is None:
             self._withdraw()
             return
-        about = {**self._about, **at_end(self._session, self._latencies, error), **self._extra}
+        about = {
+            **self._about,
+            **at_end(self._session, self._latencies, self._count - len(self._latencies), error),
+            **self._extra,
+        }
         about["warnings"] = [*about["warnings"], *self.warnings]
         try:
             write_about(self.path / ABOUT, about)
@@ -172,13 +184,15 @@ class SessionFolder:
             if self._new:
                 self.path.rmdir()
 
-    def _save_pictures(self, onset: Frame, apex: Frame, features: PairFeatures) -> None:
-        looked = self._attention.map(features.entire, features.puzzled) if self._attention else None
+    def _save_pictures(
+        self, onset: Frame, apex: Frame, features: PairFeatures, attention: Attention | None
+    ) -> None:
+        looked = attention.map(features.entire, features.puzzled) if attention else None
         pictures = draw_pictures(onset.image, apex.image, features, looked)
         for name in NAMES:
             if getattr(pictures, name) is None:
                 continue
-            path = self.path / FACES / f"{len(self._latencies):04d}-{name}.png"
+            path = self.path / FACES / f"{self._count:04d}-{name}.png"
             good, data = cv2.imencode(".png", getattr(pictures, name))
             try:
                 if good:

@@ -9,7 +9,7 @@ from pathlib import Path
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.frame import Frame
 from stream.gap import Gap
 from stream.records.video_writer import VideoWriter, check_video_path
@@ -52,7 +52,9 @@ class VideoRecorder:
             return
         self._queue.put(Frame(frame.index, frame.timestamp, frame.image.copy()))
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
         """Nothing: the video stays clean."""
 
     def rejection(self, rejection: Rejection) -> None:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from recognizer.errors import AtmeError
 from recognizer.recognition import Recognition
-from spotting.candidate import Candidate, Rejection
-from stream.event import MicroExpression
+from spotting.candidate import Candidate, Kind, Rejection
+from stream.event import Expression, MacroExpression, MicroExpression
 from stream.gap import Gap
 from stream.records.folder import ABOUT, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
 from stream.records.motion_file import Motion, read_motion
@@ -33,8 +33,8 @@ class RecordedSession:
 
     path: Path
     """The folder or file that was read."""
-    events: tuple[MicroExpression, ...]
-    """In the order of their onsets."""
+    events: tuple[Expression, ...]
+    """Micro- and macro-expressions in the order of their onsets."""
     rejections: tuple[Rejection, ...] = ()
     marks: tuple[Mark, ...] = ()
     gaps: tuple[Gap, ...] = ()
@@ -45,6 +45,16 @@ class RecordedSession:
     """The folder of face pictures, if any were saved."""
     notes: tuple[str, ...] = ()
     """What could not be read, one line each."""
+
+    @property
+    def micros(self) -> tuple[MicroExpression, ...]:
+        """The micro-expressions among the events."""
+        return tuple(event for event in self.events if isinstance(event, MicroExpression))
+
+    @property
+    def macros(self) -> tuple[MacroExpression, ...]:
+        """The macro-expressions among the events."""
+        return tuple(event for event in self.events if isinstance(event, MacroExpression))
 
     @property
     def name(self) -> str:
@@ -89,13 +99,14 @@ def read_session(path: Path) -> RecordedSession:
     return _read_folder(path)
 
 
-def event_from(line: dict[str, Any]) -> MicroExpression:
+def event_from(line: dict[str, Any]) -> Expression:
     """One line of ``events.jsonl`` as the event it was. KeyError, TypeError, ValueError where it is none."""
-    candidate, recognition = _candidate(line), {f.name: line[f.name] for f in fields(Recognition)}
-    latency = line["latency_ms"]
-    event = MicroExpression(
-        candidate, Recognition(**recognition), float("nan") if latency is None else latency
-    )
+    candidate = _candidate(line)
+    latency = float("nan") if line["latency_ms"] is None else line["latency_ms"] + 0
+    if candidate.kind == "macro":
+        return MacroExpression(candidate, latency)
+    recognition = {f.name: line[f.name] for f in fields(Recognition)}
+    event = MicroExpression(candidate, latency, Recognition(**recognition))
     float(event.confidence), dict(event.probabilities), dict(event.recognition.stage_ms)
     return event
 
@@ -155,6 +166,8 @@ def _lines(path: Path, build: Callable[[dict[str, Any]], _Record], notes: list[s
 def _candidate(line: dict[str, Any]) -> Candidate:
     # What was added later has a default, and older lines lack it.
     values = {f.name: line[f.name] for f in fields(Candidate) if f.default is MISSING or f.name in line}
+    if values.get("kind", "micro") not in get_args(Kind):
+        raise ValueError(f"unknown kind {values['kind']!r}")
     for name, value in values.items():
         if name not in {"region", "kind"} and not (name == "probability" and value is None):
             # null stands for a number that was not finite; times and frames always are.
@@ -170,7 +183,7 @@ def _gap(line: dict[str, Any]) -> Gap:
     return Gap(float(line["start"]), float(line["end"]), str(line["reason"]))
 
 
-def _in_order(events: tuple[MicroExpression, ...]) -> tuple[MicroExpression, ...]:
+def _in_order(events: tuple[Expression, ...]) -> tuple[Expression, ...]:
     return tuple(sorted(events, key=lambda event: event.onset))
 
 

@@ -13,7 +13,7 @@ from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.frame import Frame
 from stream.gap import Gap
 from stream.lsl import Markers
@@ -40,6 +40,8 @@ class RecordOptions:
     """``--render``: the annotated video, of replays."""
     lsl: bool = False
     """``--lsl``: markers of the Lab Streaming Layer, of live sources."""
+    show_macros: bool = False
+    """``--show-macro``: also draw macro-expressions into the annotated video."""
 
 
 class Records:
@@ -55,7 +57,7 @@ class Records:
                 check_video_path(video, coming=options.out)
         self.folder = SessionFolder(options.out, save_faces=options.save_faces) if options.out else None
         self._recorder = VideoRecorder(options.record) if options.record else None
-        self._render = options.render
+        self._render, self._show_macros = options.render, options.show_macros
         self._trace = Trace() if options.render else None
         self._markers = Markers() if options.lsl else None
         every: tuple[Observer | None, ...] = (self.folder, self._recorder, self._trace, self._markers)
@@ -86,7 +88,9 @@ class Records:
         """Told by the session."""
         self._observers.frame(frame, sample, threshold)
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
         """Told by the session."""
         self._observers.event(event, onset, apex, features)
 
@@ -134,6 +138,7 @@ class Records:
                 self._recording,
                 session,
                 self._render,
+                show_macros=self._show_macros,
                 clock=self._session.settings.session.recording_clock,
                 progress=lambda share: bar.update(task, completed=share),
             )
@@ -144,14 +149,16 @@ class Trace:
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, float, bool, float, float]] = []
-        self._events: list[MicroExpression] = []
+        self._events: list[Expression] = []
         self._rejections: list[Rejection] = []
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
         """One point of the curve."""
         self._rows.append((sample.frame, sample.time, sample.face, sample.signal, threshold))
 
-    def event(self, event: MicroExpression, onset: Frame, apex: Frame, features: PairFeatures) -> None:
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
         """One event."""
         self._events.append(event)
 

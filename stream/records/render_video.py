@@ -13,7 +13,7 @@ from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError, locate
 from recognizer.landmarks import Landmarker
 from spotting.candidate import Rejection
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.frame import Image
 from stream.overlay.labels import look_of
 from stream.records.motion_file import Motion
@@ -40,17 +40,20 @@ def render_video(
     session: RecordedSession,
     out: Path,
     *,
+    show_macros: bool = False,
     clock: Mapping[str, float] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
     """Draws face box, label and motion curve into every frame of ``recording``; the result is ``out``.
 
-    ``clock``: what ``open_recording`` was told of its times; ``progress`` is called with 0–1. AtmeError where
-    the session has no motion curve, the recording cannot be read or ``out`` not be written.
+    ``show_macros``: macro-expressions too. ``clock``: what ``open_recording`` was told of its times;
+    ``progress`` is called with 0–1. AtmeError where the session has no motion curve, the recording cannot be
+    read or ``out`` not be written.
     """
     if session.motion is None:
         raise AtmeError(f"{session.path}: no motion curve in it; render from a session folder")
-    canvas = _Canvas(session.events, session.motion, session.rejections)
+    events = session.events if show_macros else session.micros
+    canvas = _Canvas(events, session.motion, session.rejections)
     landmarker = Landmarker(tracking=True)
     try:
         with open_recording(recording, **(clock or {})) as source:
@@ -75,7 +78,7 @@ class _Canvas:
     """Where everything of the session is drawn onto a frame."""
 
     def __init__(
-        self, events: tuple[MicroExpression, ...], motion: Motion, rejections: tuple[Rejection, ...]
+        self, events: tuple[Expression, ...], motion: Motion, rejections: tuple[Rejection, ...]
     ) -> None:
         self._events = events
         self._onsets = [event.onset for event in events]
@@ -85,7 +88,7 @@ class _Canvas:
         tallest = max([event.candidate.peak for event in events], default=0.0)
         self._top = 1.15 * max(peak, tallest, 0.5)
 
-    def event_at(self, time: float) -> MicroExpression | None:
+    def event_at(self, time: float) -> Expression | None:
         """The event that is under way, or has just been."""
         index = bisect_right(self._onsets, time) - 1
         if index < 0 or time > self._events[index].offset + LINGER:
@@ -112,7 +115,7 @@ class _Canvas:
                 colour = _bgr(event)
                 left, right = x(event.onset), x(event.offset)
                 strip[:, max(left, 0) : max(right, 0)] = [round(0.35 * c + 0.65 * 28) for c in colour]
-                _text(strip, event.label, (left + 3, 14), 0.42, _PALE)
+                _text(strip, event.name, (left + 3, 14), 0.42, _PALE)
         motion = self._motion
         first, last = np.searchsorted(motion.time, (start - 0.1, now + 1e-9))
         xs = [x(t) for t in motion.time[first:last]]
@@ -128,7 +131,7 @@ class _Canvas:
         return strip
 
 
-def _draw_face(image: Image, landmarker: Landmarker, event: MicroExpression | None) -> None:
+def _draw_face(image: Image, landmarker: Landmarker, event: Expression | None) -> None:
     """A box around the face, thick in the label's colour while there is one."""
     landmarks = landmarker.detect(image)
     if landmarks is None:
@@ -152,12 +155,12 @@ def _draw_face(image: Image, landmarker: Landmarker, event: MicroExpression | No
     cv2.polylines(image, [box], True, colour, thick, cv2.LINE_AA)
 
 
-def _banner(image: Image, event: MicroExpression) -> None:
+def _banner(image: Image, event: Expression) -> None:
     """Label and confidence on a dark band, behind a block of the label's colour."""
     image[:44] = (0.3 * image[:44]).astype(np.uint8)
     image[:44, :14] = _bgr(event)
     duration = f"{1000 * event.candidate.duration:.0f} ms, {event.candidate.region}"
-    _text(image, event.recognition.in_words, (26, 31), 0.85, _WHITE)
+    _text(image, event.in_words, (26, 31), 0.85, _WHITE)
     (width, _), _ = cv2.getTextSize(duration, _FONT, 0.5, 1)
     if image.shape[1] > width + 320:
         _text(image, duration, (image.shape[1] - width - 14, 29), 0.5, _PALE)
@@ -168,6 +171,6 @@ def _text(image: Image, text: str, place: tuple[int, int], size: float, colour: 
     cv2.putText(image, text, place, _FONT, size, colour, 1, cv2.LINE_AA)
 
 
-def _bgr(event: MicroExpression) -> Colour:
-    code = look_of(event.label).colour
+def _bgr(event: Expression) -> Colour:
+    code = look_of(event.name).colour
     return int(code[5:7], 16), int(code[3:5], 16), int(code[1:3], 16)

@@ -16,7 +16,7 @@ from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
-from stream.event import MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.frame import Image
 from stream.overlay.labels import look_of
 from stream.records.about_session import sha256_of
@@ -42,7 +42,7 @@ def write_report(
     if out is None:
         folder = session.path if session.path.is_dir() else session.path.parent
         out = folder / "report.html"
-    images = thumbnails(session, video) if pictures else [None] * len(session.events)
+    images = thumbnails(session, video) if pictures else [None] * len(session.micros)
     html = page(session, images, timeline(session))
     part = out.with_name(f".{out.name}.part")
     try:
@@ -66,7 +66,7 @@ def timeline(session: RecordedSession) -> dict[str, Any]:
             "symbol": look_of(event.label).symbol,
             "colour": look_of(event.label).colour,
         }
-        for event in session.events
+        for event in session.micros
     ]
     rejected = [
         {
@@ -98,8 +98,8 @@ def thumbnails(session: RecordedSession, video: Path | None = None) -> list[Thum
     if video is None and session.faces is not None:
         return _saved(session)
     recording = video or session.recording
-    if recording is None or not session.events:
-        return [None] * len(session.events)
+    if recording is None or not session.micros:
+        return [None] * len(session.micros)
     return _from_recording(session, recording, needed=video is not None)
 
 
@@ -115,14 +115,16 @@ def _curve(motion: Motion) -> dict[str, list[float]]:
 def _saved(session: RecordedSession) -> list[Thumbnails | None]:
     assert session.faces is not None
     found: list[Thumbnails | None] = []
-    for number in _written_order(session.events):
+    for event, number in zip(session.events, _written_order(session.events), strict=True):
+        if not isinstance(event, MicroExpression):
+            continue
         paths = {name: session.faces / f"{number:04d}-{name}.png" for name in NAMES}
         pictures = {name: cv2.imread(str(path)) for name, path in paths.items() if path.is_file()}
         found.append({name: _uri(p) for name, p in pictures.items() if p is not None} or None)
     return found
 
 
-def _written_order(events: tuple[MicroExpression, ...]) -> list[int]:
+def _written_order(events: tuple[Expression, ...]) -> list[int]:
     """The number that each event, in order of onset, has among the pictures: the order of decisions."""
     order = sorted(range(len(events)), key=lambda k: events[k].candidate.decided)
     numbers = [0] * len(events)
@@ -132,15 +134,15 @@ def _written_order(events: tuple[MicroExpression, ...]) -> list[int]:
 
 
 def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) -> list[Thumbnails | None]:
-    wanted = {e.candidate.onset_frame for e in session.events}
-    wanted |= {e.candidate.apex_frame for e in session.events}
+    wanted = {e.candidate.onset_frame for e in session.micros}
+    wanted |= {e.candidate.apex_frame for e in session.micros}
     frames = _frames(recording, wanted)
     if needed and not wanted <= frames.keys():
         raise AtmeError(f"{recording}: ends before the last event; give the recording that was replayed")
     extractor, attention = FeatureExtractor(), _attention(session)
     found: list[Thumbnails | None] = []
     try:
-        for event in session.events:
+        for event in session.micros:
             pair = [frames.get(k) for k in (event.candidate.onset_frame, event.candidate.apex_frame)]
             found.append(_pictures(extractor, attention, pair[0], pair[1]))
     finally:

@@ -80,7 +80,7 @@ def _header(session: RecordedSession) -> str:
 
 
 def _summary(session: RecordedSession) -> str:
-    found = Counter(event.label for event in session.events)
+    found = Counter(event.label for event in session.micros)
     names = [*CLASSES, *(name for name in found if name not in CLASSES)]
     tiles = "".join(
         f"<div class='tile' style='--label:{look_of(name).colour}'><b>{found[name]}</b>"
@@ -88,12 +88,12 @@ def _summary(session: RecordedSession) -> str:
         for name in names
     )
     minutes = session.duration / 60
-    count = len(session.events)
+    count = len(session.micros)
     words = f"{count} micro-expression{'' if count == 1 else 's'}"
     pace = f", {count / minutes:.1f} a minute" if count and minutes >= 1 else ""
     lasted = ""
     if count:
-        times = [1000 * event.candidate.duration for event in session.events]
+        times = [1000 * event.candidate.duration for event in session.micros]
         spread = f"{min(times):.0f}–{max(times):.0f} ms (median {np.median(times):.0f} ms)"
         lasted = f" They lasted {spread}."
         if count == 1:
@@ -124,7 +124,7 @@ def _timeline(session: RecordedSession) -> str:
     keys = "".join(
         f"<span class='key'><i class='sign' style='color:{look.colour}'>{look.symbol}</i> {name}</span>"
         for name, look in LOOKS.items()
-        if name in CLASSES or any(event.label == name for event in session.events)
+        if name in CLASSES or any(event.label == name for event in session.micros)
     )
     return f"""<section class="wide" aria-label="Timeline">
 <div class="bar"><h2>Timeline</h2>
@@ -150,7 +150,7 @@ it here. Motion in pixels of a face 256 px wide.</p>
 
 
 def _events(session: RecordedSession, pictures: Sequence[dict[str, str] | None]) -> str:
-    if not session.events:
+    if not session.micros:
         return "<section><h2>Events</h2><p>No micro-expression was found.</p></section>"
     shown = any(pictures)
     hint = (
@@ -165,7 +165,7 @@ def _events(session: RecordedSession, pictures: Sequence[dict[str, str] | None])
     )
     cards = "".join(
         _card(number, event, images, session.motion)
-        for number, (event, images) in enumerate(zip(session.events, pictures, strict=True), start=1)
+        for number, (event, images) in enumerate(zip(session.micros, pictures, strict=True), start=1)
     )
     return f"<section><h2>Events</h2>{hint}<div class='cards'>{cards}</div></section>"
 
@@ -302,7 +302,7 @@ def _some(items: list[str], most: int = 8) -> str:
 
 def _time_rows(session: RecordedSession, about: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
-    known = [event.latency_ms for event in session.events if math.isfinite(event.latency_ms)]
+    known = [event.latency_ms for event in session.micros if math.isfinite(event.latency_ms)]
     latency = about.get("latency_ms") or percentiles(known)
     if latency:
         parts = ", ".join(f"{name} {value:.0f} ms" for name, value in latency.items())
