@@ -33,9 +33,9 @@ from training.datasets.long_video import LongVideo
 from training.executors import in_process, local
 from training.resampling import bounds, drawn
 from training.spot_benchmark import portrait
+from training.spot_breakdown import COMPARED, lasting
 from training.spot_evaluate import movement, spot
-from training.spot_report import COMPARED, LASTING
-from training.spot_score import Outcome, score
+from training.spot_score import Outcome, f1_counts, f1_of, score
 from training.spot_signal import Signal
 from training.spot_timeline import SECONDS, Plan, plan, script
 
@@ -89,7 +89,7 @@ def _judge(weights: Path) -> Judge:
 def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
     """Scores by rate; how far the last rate is from the first, with its 95 % interval."""
     parts = {rate: [o for o in outcomes if o.video.fps == rate] for rate in COMPARED}
-    pooled = {rate: score(part, shortest=LASTING) for rate, part in parts.items()}
+    pooled = {rate: score(part, lasting) for rate, part in parts.items()}
     rows = {
         f"{rate:.0f} fps": {
             "movements": found.truths,
@@ -100,24 +100,17 @@ def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
         }
         for rate, found in pooled.items()
     }
-    first, last = (_counts(parts[rate]) for rate in (COMPARED[0], COMPARED[-1]))
+    first, last = (f1_counts(_in_order(parts[rate]), lasting) for rate in (COMPARED[0], COMPARED[-1]))
     times = drawn(len(first), draws)
     return {
         **rows,
         "difference": round(pooled[COMPARED[-1]].f1 - pooled[COMPARED[0]].f1, 3),
-        "interval": bounds(_f1(times @ last) - _f1(times @ first)).round(3).tolist(),
+        "interval": bounds(f1_of(times @ last) - f1_of(times @ first)).round(3).tolist(),
     }
 
 
-def _counts(outcomes: Sequence[Outcome]) -> npt.NDArray[np.int64]:
-    """(timelines, 2): hits, found and true movements together, in the timelines' order."""
-    ordered = sorted(outcomes, key=lambda outcome: outcome.video.conditions["timeline"])
-    scores = [score([outcome], shortest=LASTING) for outcome in ordered]
-    return np.array([(len(found.hits), found.found + found.truths) for found in scores])
-
-
-def _f1(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.asarray(2 * counts[:, 0] / np.maximum(counts[:, 1], 1))
+def _in_order(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return sorted(outcomes, key=lambda outcome: outcome.video.conditions["timeline"])
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from training.clip_script import GLANCE_S, ClipScript, Glance, HeadGesture, Head
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_benchmark import portrait as face_of
 from training.spot_benchmark import read_index, write_benchmark
-from training.spot_evaluate import read_benchmark
+from training.spot_evaluate import SPOTTERS, read_benchmark
 from training.spot_label import Labelled, gated
 from training.spot_score import Hit, SpotScore
 from training.spot_signal import measured, part_path, signal_of
@@ -228,12 +228,12 @@ def test_evaluate_prints_tables_and_writes_plots_and_the_submission(benchmark: P
         assert expected in out
     assert sheet.read_text(encoding="utf-8").startswith("vid,pred_onset,pred_offset,type")
     names = {path.name for path in plots.iterdir()}
-    assert names == {"f1-peak.png", "f1-fps.png", "f1-drift.png", "f1-crf.png", "timeline.png"}
+    assert names == {"froc.png", "f1-peak.png", "f1-fps.png", "f1-drift.png", "f1-crf.png", "timeline.png"}
 
 
 def test_evaluate_as_json_with_labels(benchmark: Path, capsys):
     result = json.loads(run(capsys, "spot-evaluate", str(benchmark), "--json", "--label", "1"))
-    assert set(result["spotters"]) == {"causal", "by rules", "whole video", "frame difference"}
+    assert set(result["spotters"]) == set(result["froc"]) == set(SPOTTERS)
     causal = result["spotters"]["causal"]
     assert causal["truths"] == len(read_benchmark(benchmark)[0].micros)
     assert result["labels"]["hits"] == min(1, causal["hits"])

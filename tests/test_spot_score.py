@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from motion_curves import Bump, at_rate, samples
 
 from spotting.candidate import Candidate, Rejection
 from training.datasets.long_video import LongVideo, Movement
-from training.spot_baselines import frame_difference, half_length, whole_video
-from training.spot_evaluate import by, same_timelines, submission
-from training.spot_score import Outcome, iou, match, score
-from training.spot_signal import Signal
+from training.spot_breakdown import lasting
+from training.spot_evaluate import submission
+from training.spot_score import Outcome, iou, match, poisson, precision_at, score
 
 
 def micro(onset, offset, **more):
@@ -90,7 +85,8 @@ def test_pooled_counts_errors_and_delays():
     assert result.missed == {"badly delimited": 1, "blink": 1}
     assert result.rejected == {"too short": 1, "blink": 1}
     json = result.to_dict()
-    assert json["apex_error_ms"] == {"p50": 30.0, "p95": 30.0}
+    assert json["apex_error_ms"] == {"p50": 30.0, "p90": 30.0}
+    assert json["onset_error_ms"]["p50"] == json["offset_error_ms"]["p50"] == 0
     assert score([second]).to_dict()["apex_error_ms"]["p50"] is None
 
 
@@ -98,20 +94,29 @@ def test_movements_of_other_lengths_count_neither_for_nor_against():
     case = outcome(
         [micro(1, 1.1), micro(2, 2.4), micro(4, 4.1)], [event(1, 1.1), event(2, 2.4), event(4.08, 4.5)]
     )
-    lasting = score([case], shortest=0.2)
-    assert (lasting.truths, lasting.found, len(lasting.hits), lasting.false_alarms) == (1, 1, 1, 0)
-    assert lasting.f1 == 1
+    result = score([case], lasting)
+    assert (result.truths, result.found, len(result.hits), result.false_alarms) == (1, 1, 1, 0)
+    assert result.f1 == 1
 
 
-def test_breaking_down_and_the_same_events_at_two_rates():
-    def at(fps, timeline, hit):
-        return outcome(
-            [micro(1, 1.4)], [event(1, 1.4)] * hit, fps=fps, timeline=timeline, peak=timeline + 1.0
-        )
+def test_precision_is_restated_for_video_with_fewer_micro_expressions():
+    crowded = outcome([micro(k, k + 0.4) for k in range(10)], [event(k, k + 0.4) for k in range(8)])
+    result = score([crowded, outcome([], [event(3, 3.3)])])
+    assert result.precision == pytest.approx(8 / 9)
+    # One a minute: 0.8 hits a minute beside half a false alarm.
+    assert result.precision_at(1.0) == pytest.approx(0.8 / 1.3)
+    assert result.precision_at(0.3) == pytest.approx(0.24 / 0.74)
+    assert result.to_dict()["precision_at_a_minute"] == {"1": 0.6154, "0.3": 0.3243}
+    assert precision_at(1.0, recall=0.0, alarms_per_minute=0.0) is None
 
-    cases = [at(30.0, 0, 1), at(30.0, 1, 0), at(200.0, 0, 1)]
-    assert {value: result.f1 for value, result in by("peak", cases).items()} == {1.0: 1.0, 2.0: 0.0}
-    assert same_timelines(cases, (30.0, 200.0)) == [cases[0], cases[2]]
+
+@pytest.mark.parametrize(("count", "low", "high"), [(0, 0, 3.689), (1, 0.025, 5.572), (10, 4.795, 18.39)])
+def test_few_false_alarms_leave_much_open(count, low, high):
+    assert poisson(count) == pytest.approx((low, high), abs=0.03)
+    (lower, upper) = score(
+        [outcome([], [event(k, k + 0.3) for k in range(count)], minutes=4.0)]
+    ).alarms_interval
+    assert (4 * lower, 4 * upper) == pytest.approx(poisson(count))
 
 
 def test_the_submission_is_the_challenges_csv():
@@ -119,29 +124,3 @@ def test_the_submission_is_the_challenges_csv():
         "vid,pred_onset,pred_offset,type",
         "clip,100,150,me",
     ]
-
-
-# --- the baselines
-
-
-def signal_with(bumps, fps=60, seconds=10.0):
-    stream = samples(at_rate(fps, seconds), lambda t: sum(bump(t) for bump in bumps), noise=0.01)
-    return Signal(tuple(stream), np.array([sample.signal for sample in stream], np.float32))
-
-
-@pytest.mark.parametrize("spotter", [whole_video, frame_difference])
-def test_a_whole_video_threshold_finds_equal_peaks_and_misses_the_small_one(spotter):
-    bumps = [Bump(2, 2.15, 2.3, 1.5), Bump(5, 5.15, 5.3, 1.5), Bump(7, 7.15, 7.3, 0.4)]
-    found = spotter(signal_with(bumps), 0.15)
-    assert [candidate.apex for candidate in found] == pytest.approx([2.15, 5.15], abs=0.03)
-    assert all(candidate.duration == pytest.approx(0.3) for candidate in found)
-    assert all(math.isclose(candidate.decided, 10.0, abs_tol=0.1) for candidate in found)
-
-
-def test_an_empty_recording_has_no_peaks():
-    assert whole_video(Signal((), np.zeros(0, np.float32)), 0.15) == []
-
-
-def test_half_length_is_that_of_the_micro_expressions():
-    video = LongVideo("clip", (micro(1, 1.2), micro(2, 2.4), Movement("macro", 4, 5, 9)), 30.0)
-    assert half_length([video]) == pytest.approx(0.15)

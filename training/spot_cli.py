@@ -104,12 +104,12 @@ def spot_evaluate(
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:
-    """Measure the spotter: F1, false alarms, apex error, decision delay, STRS, beside three baselines."""
+    """Measure the spotter: recall at false alarms a minute, F1, times, STRS, beside published methods."""
     from rich.console import Console
 
     from recognizer.native_log import native_log
     from spotting.judge import DEFAULT_JUDGE, Judge
-    from training import spot_plots, spot_report
+    from training import spot_plots, spot_report, spot_tables
     from training.spot_benchmark import digest
     from training.spot_evaluate import CAUSAL, outcomes, read_videos
     from training.spot_evaluate import submission as megc
@@ -132,11 +132,12 @@ def spot_evaluate(
     else:
         for problem in loaded.problems:
             console.print(printable(f"{problem.sample}: {problem.what}"), highlight=False, markup=False)
-        spot_report.show(report, console)
+        spot_tables.show(report, console)
     if submission:
         _write(submission, megc([result[CAUSAL] for result in results]))
     if plots:
         shown = spot_plots.typical(results)
+        spot_plots.plot_froc(report, plots)
         spot_plots.plot_conditions(report, plots)
         spot_plots.plot_timeline(results[shown][CAUSAL], signal_of(loaded.videos[shown], kept), plots)
 

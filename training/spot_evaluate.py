@@ -1,24 +1,31 @@
-"""Runs the causal spotter and the baselines over measured recordings, and breaks their scores down."""
+"""Runs the causal spotter and the baselines over measured recordings."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
-from spotting.candidate import Rejection
+from spotting.candidate import Candidate, Rejection
 from spotting.judge import Judge
-from spotting.spotter import Spotter
+from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
-from training.spot_baselines import frame_difference, half_length, whole_video
+from training.spot_baselines.course import Scored
+from training.spot_baselines.flow_rule import flow_rule
+from training.spot_baselines.mdmd import mdmd
+from training.spot_baselines.whole_video import P, frame_difference, half_length, whole_video
 from training.spot_benchmark import quality, read_index
-from training.spot_score import Outcome, SpotScore, score
+from training.spot_score import Outcome
 from training.spot_signal import Signal, signal_of
 
-CAUSAL, RULED, WHOLE, DIFFERENCE = "causal", "by rules", "whole video", "frame difference"
-SPOTTERS = (CAUSAL, RULED, WHOLE, DIFFERENCE)
+CAUSAL, RULED = "causal", "by rules"
+FLOW_RULE, MDMD, WHOLE, DIFFERENCE = "MEGC2022 rule", "MDMD", "whole video", "frame difference"
+SPOTTERS = (CAUSAL, RULED, FLOW_RULE, MDMD, WHOLE, DIFFERENCE)
+_EVERYTHING = 0.25
+"""The thresholds of the MEGC2022 rule times this, for its FROC curve."""
 
 
 def read_videos(root: Path, dataset: str | None) -> LoadedVideos:
@@ -69,36 +76,41 @@ def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> I
     k = half_length(videos)
     for video in videos:
         signal = signal_of(video, cache_folder)
+        causal, ruled = spot(video, signal, judge), spot(video, signal, None)
+        whole, difference = whole_video(signal, k), frame_difference(signal, k)
+        by_mdmd = mdmd(signal)
         yield {
-            CAUSAL: spot(video, signal, judge),
-            RULED: spot(video, signal, None),
-            WHOLE: Outcome(video, signal.minutes, tuple(whole_video(signal, k))),
-            DIFFERENCE: Outcome(video, signal.minutes, tuple(frame_difference(signal, k))),
+            CAUSAL: replace(causal, scored=by_probability(signal, judge)),
+            RULED: replace(ruled, scored=tuple((event.score, event) for event in ruled.found)),
+            FLOW_RULE: _outcome(video, signal, flow_rule(signal), flow_rule(signal, _EVERYTHING)),
+            MDMD: _outcome(video, signal, by_mdmd, by_mdmd),
+            WHOLE: _outcome(video, signal, _least(P, whole), whole),
+            DIFFERENCE: _outcome(video, signal, _least(P, difference), difference),
         }
 
 
-# ---- broken down
+def by_probability(signal: Signal, judge: Judge) -> tuple[tuple[float, Candidate], ...]:
+    """All movements that the judge was asked about, with its probability: ``Outcome.scored``."""
+    spotter = Spotter(replace(SpotterConfig(), likely=0.0), judge)
+    found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
+    found += spotter.flush()
+    micros = (candidate for candidate in found if candidate.kind == "micro")
+    return tuple((event.probability, event) for event in micros if event.probability is not None)
 
 
-def by(condition: str, outcome_list: Sequence[Outcome], shortest: float = 0.0) -> dict[Any, SpotScore]:
-    """The score of every value of a condition: peak, fps, drift, face, crf (the compression)."""
-    values = sorted({outcome.video.conditions[condition] for outcome in outcome_list})
-    return {
-        value: score([o for o in outcome_list if o.video.conditions[condition] == value], shortest=shortest)
-        for value in values
-    }
+def _outcome(video: LongVideo, signal: Signal, found: Scored, scored: Scored) -> Outcome:
+    """Of a baseline: what it finds, and what it finds at its lowest threshold."""
+    micros = sorted((event for _, event in found if event.kind == "micro"), key=lambda event: event.onset)
+    return Outcome(
+        video,
+        signal.minutes,
+        tuple(micros),
+        scored=tuple((value, event) for value, event in scored if event.kind == "micro"),
+    )
 
 
-def same_timelines(outcome_list: Sequence[Outcome], rates: Sequence[float]) -> list[Outcome]:
-    """Those of ``rates`` whose timeline was rendered at each of them: the same events at several rates."""
-    shown: dict[int, set[float]] = {}
-    for outcome in outcome_list:
-        shown.setdefault(outcome.video.conditions["timeline"], set()).add(outcome.video.fps)
-    return [
-        outcome
-        for outcome in outcome_list
-        if outcome.video.fps in rates and shown[outcome.video.conditions["timeline"]] >= set(rates)
-    ]
+def _least(value: float, scored: Scored) -> Scored:
+    return [pair for pair in scored if pair[0] >= value]
 
 
 def submission(outcome_list: Sequence[Outcome]) -> str:

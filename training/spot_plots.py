@@ -1,4 +1,4 @@
-"""Plots of a spotting evaluation: F1 against its conditions, and the timeline of one clip."""
+"""Plots of a spotting evaluation: the FROC curve, F1 against conditions, and the timeline of one clip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AXES = {
     "drift": "slow drift of the head, pixels (gestures too above 0)",
     "crf": "compression: H.264 constant rate factor",
 }
-COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#6fb3b8", "#c06a1f", "#999999"), strict=True))
+COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#6fb3b8", "#c2527a", "#8559a5", "#c06a1f", "#999999"), strict=True))
 KINDS = {
     "micro": "#0b6e75",
     "macro": "#c06a1f",
@@ -30,6 +30,37 @@ KINDS = {
     "gesture": "#b8a23b",
     "gaze": "#c2527a",
 }
+
+
+def plot_froc(report: SpotReport, folder: Path) -> Path:
+    """Recall against false alarms a minute; the point that each spotter is set to, and the causal one's band.
+
+    AtmeError where the folder cannot be written to.
+    """
+    figure, axes = _figure((6.4, 4.2))
+    levels = np.geomspace(0.05, 30, 300)
+    axes.fill_between(
+        levels, *report.frocs[CAUSAL].band(levels), color=COLOURS[CAUSAL], alpha=0.18, linewidth=0,
+        label="95 %, over videos",
+    )  # fmt: skip
+    for name in SPOTTERS:
+        curve, result = report.frocs[name].curve, report.scores[name]
+        last = max(float(curve.alarms[-1]), levels[0]) if len(curve.alarms) else levels[0]
+        shown = np.append(levels[levels < last], last)
+        axes.plot(shown, curve.recall_at(shown), color=COLOURS[name], label=name)
+        axes.plot(max(result.alarms_per_minute, levels[0]), result.recall, "o", color=COLOURS[name])
+    axes.set_xscale("log")
+    axes.set(
+        xlabel="false alarms a minute",
+        ylabel="recall (IoU ≥ 0.5)",
+        ylim=(0, 1.02),
+        xlim=(levels[0], levels[-1]),
+    )
+    ticks = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, folder / "froc.png")
 
 
 def plot_conditions(report: SpotReport, folder: Path) -> list[Path]:

@@ -6,17 +6,23 @@ pooled over all recordings (Li et al. 2022, MEGC2022, DOI 10.1145/3503161.355160
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spotting.candidate import Candidate, Rejection
 from training.datasets.long_video import LongVideo, Movement
 
 LEAST_IOU = 0.5
+PREVALENCES = (1.0, 0.3)
+"""Micro-expressions a minute for which precision is restated: real long videos have about one, or fewer."""
+Wanted = Callable[[Movement, LongVideo], bool]
+"""Which true movements of a recording count."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Outcome:
     minutes: float
     found: tuple[Candidate, ...]
     rejections: tuple[Rejection, ...] = ()
+    scored: tuple[tuple[float, Candidate], ...] = ()
+    """Everything that counts at some threshold on its score, with the score: what a FROC curve is made of."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +46,19 @@ class Hit:
     video: LongVideo
 
     @property
+    def onset_error_ms(self) -> float:
+        """Positive where the onset was put too late; so are the two that follow."""
+        return 1000 * (self.found.onset - self.true.onset)
+
+    @property
     def apex_error_ms(self) -> float:
-        """Positive where the apex was put too late."""
+        """Of the apex."""
         return 1000 * (self.found.apex - self.true.apex)
+
+    @property
+    def offset_error_ms(self) -> float:
+        """Of the offset."""
+        return 1000 * (self.found.offset - self.true.offset)
 
     @property
     def delay_ms(self) -> float:
@@ -87,10 +105,18 @@ class SpotScore:
         """False alarms a minute of recording."""
         return self.false_alarms / self.minutes if self.minutes else 0.0
 
+    @property
+    def alarms_interval(self) -> tuple[float, float]:
+        """95 % interval of the false alarms a minute."""
+        low, high = poisson(self.false_alarms)
+        return (low / self.minutes, high / self.minutes) if self.minutes else (0.0, math.inf)
+
+    def precision_at(self, prevalence: float) -> float | None:
+        """Precision where there are so many micro-expressions a minute; see ``precision_at``."""
+        return precision_at(prevalence, self.recall, self.alarms_per_minute)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        errors = np.abs([hit.apex_error_ms for hit in self.hits])
-        delays = np.array([hit.delay_ms for hit in self.hits])
         return {
             "minutes": round(self.minutes, 2),
             "truths": self.truths,
@@ -99,13 +125,46 @@ class SpotScore:
             "f1": round(self.f1, 4),
             "precision": round(self.precision, 4),
             "recall": round(self.recall, 4),
+            "precision_at_a_minute": {f"{rate:g}": rounded(self.precision_at(rate)) for rate in PREVALENCES},
             "false_alarms_per_minute": round(self.alarms_per_minute, 3),
-            "apex_error_ms": quantiles(errors, (50, 95)),
-            "decision_delay_ms": quantiles(delays, (50, 95)),
+            "false_alarms_interval": [round(end, 3) for end in self.alarms_interval],
+            **error_quantiles(self.hits),
+            "decision_delay_ms": quantiles((hit.delay_ms for hit in self.hits), (50, 95)),
             "alarms_during": dict(self.alarms_during),
             "missed": dict(self.missed),
             "rejected": dict(self.rejected),
         }
+
+
+def precision_at(prevalence: float, recall: float, alarms_per_minute: float) -> float | None:
+    """Precision in video of ``prevalence`` micro-expressions a minute; None where nothing would be found.
+
+    A benchmark is crowded with micro-expressions, which flatters its precision; recall and false alarms a
+    minute carry over to long videos, where there is hardly one a minute.
+    """
+    hits = recall * prevalence
+    return hits / (hits + alarms_per_minute) if hits + alarms_per_minute else None
+
+
+def poisson(count: int) -> tuple[float, float]:
+    """95 % interval of the expected count (Byar's approximation): none at all may still be up to 3.7."""
+    z = 1.96
+    low = count * (1 - 1 / (9 * count) - z / (3 * math.sqrt(count))) ** 3 if count else 0.0
+    more = count + 1
+    return low, more * (1 - 1 / (9 * more) + z / (3 * math.sqrt(more))) ** 3
+
+
+def error_quantiles(hits: Sequence[Hit]) -> dict[str, dict[str, float | None]]:
+    """How far off onset, apex and offset are: median and 90th percentile, ms."""
+    return {
+        f"{name}_error_ms": quantiles((abs(getattr(hit, f"{name}_error_ms")) for hit in hits), (50, 90))
+        for name in ("onset", "apex", "offset")
+    }
+
+
+def rounded(value: float | None) -> float | None:
+    """For JSON; None stays."""
+    return None if value is None else round(value, 4)
 
 
 def quantiles(values: Iterable[float], percents: Sequence[int]) -> dict[str, float | None]:
@@ -114,16 +173,16 @@ def quantiles(values: Iterable[float], percents: Sequence[int]) -> dict[str, flo
     return {f"p{p}": round(float(np.percentile(array, p)), 1) if len(array) else None for p in percents}
 
 
-def score(outcomes: Iterable[Outcome], longest: float = np.inf, shortest: float = 0.0) -> SpotScore:
-    """Pools recordings. Movements outside ``shortest`` … ``longest`` seconds, and what is found for them,
-    count neither for nor against."""
+def score(outcomes: Iterable[Outcome], counts: Wanted | None = None) -> SpotScore:
+    """Pools recordings. Movements that are not wanted, and what is found for them, count neither for nor
+    against."""
     minutes, truths, found = 0.0, 0, 0
     hits: list[Hit] = []
     during: Counter[str] = Counter()
     missed: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     for outcome in outcomes:
-        wanted = [m for m in outcome.video.micros if shortest <= m.offset - m.onset <= longest]
+        wanted = [m for m in outcome.video.micros if counts is None or counts(m, outcome.video)]
         ignored = [m for m in outcome.video.micros if m not in wanted]
         pairs = match(outcome.video.micros, outcome.found)
         beside = {id(event) for true, event in pairs if true in ignored}
@@ -139,6 +198,18 @@ def score(outcomes: Iterable[Outcome], longest: float = np.inf, shortest: float 
         during.update(meanwhile(event, outcome.video) for event in counted if not touches(event, wanted))
         rejected.update(rejection.reason for rejection in outcome.rejections)
     return SpotScore(minutes, truths, found, tuple(hits), sum(during.values()), during, missed, rejected)
+
+
+def f1_counts(outcomes: Iterable[Outcome], counts: Wanted | None = None) -> npt.NDArray[np.int64]:
+    """(recordings, 2): hits, and found and true movements together; their sums give ``f1_of``."""
+    scores = [score([outcome], counts) for outcome in outcomes]
+    rows = [(len(result.hits), result.found + result.truths) for result in scores]
+    return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def f1_of(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """(…, 2) sums of ``f1_counts`` → F1."""
+    return np.asarray(2 * counts[..., 0] / np.maximum(counts[..., 1], 1), np.float64)
 
 
 def match(truth: Sequence[Movement], found: Sequence[Candidate]) -> list[tuple[Movement, Candidate]]:

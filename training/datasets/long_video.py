@@ -30,6 +30,11 @@ class Movement:
     peak_px: float = 0.0
     """The skin's greatest displacement in pixels of a 256-px face; 0 where it is not known."""
 
+    @property
+    def duration(self) -> float:
+        """Onset to offset, in seconds."""
+        return self.offset - self.onset
+
 
 @dataclass(frozen=True)
 class LongVideo:
