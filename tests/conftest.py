@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import settings as hypothesis_settings
 from terminal import Terminal
 
 from recognizer.backend import DEFAULT_WEIGHTS
@@ -24,6 +25,9 @@ from training.motion_model import Activation, displacement
 # The machine that runs the tests may have few cores; the children that the tests start shall be as modest.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 cv2.setNumThreads(1)
+# And they may be busy: no example is wrong for being slow.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 Picture = npt.NDArray[np.uint8]
 Move = Callable[..., Picture]

@@ -115,7 +115,7 @@ def test_the_live_program_never_loads_torch():
 # --- 1 and 3: causality, and time
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(
     bumps=st.lists(
         st.builds(
