@@ -227,6 +227,7 @@ def test_evaluate_prints_tables_and_writes_plots_and_the_submission(benchmark: P
     for expected in (*SPOTTERS, "recall at false alarms a minute", "alarms/min", "peak, px", "overlap"):
         assert expected in out
     assert sheet.read_text(encoding="utf-8").startswith("vid,pred_onset,pred_offset,type")
+    assert "precision, recall, F1" in out
     names = {path.name for path in plots.iterdir()}
     assert names == {"froc.png", "f1-peak.png", "f1-fps.png", "f1-drift.png", "f1-crf.png", "timeline.png"}
 
@@ -235,6 +236,8 @@ def test_evaluate_as_json_with_labels(benchmark: Path, capsys):
     result = json.loads(run(capsys, "spot-evaluate", str(benchmark), "--json", "--label", "1"))
     assert set(result["spotters"]) == set(result["froc"]) == set(SPOTTERS)
     causal = result["spotters"]["causal"]
+    assert result["by type"]["causal"]["micro"]["f1"] == causal["f1"]
+    assert set(result["by type"]["MDMD"]) == {"micro", "macro", "overall"}
     assert causal["truths"] == len(read_benchmark(benchmark)[0].micros)
     assert result["labels"]["hits"] == min(1, causal["hits"])
     assert result["strs"] == pytest.approx(causal["f1"] * result["labels"]["uf1"], abs=1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 from spotting.candidate import Candidate, Rejection
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_breakdown import lasting
-from training.spot_evaluate import submission
 from training.spot_score import Outcome, iou, match, poisson, precision_at, score
+from training.spot_types import TypeScore, by_type, submission
 
 
 def micro(onset, offset, **more):
@@ -21,6 +23,10 @@ def event(onset, offset, apex=None, decided=None):
     apex = (onset + offset) / 2 if apex is None else apex
     frames = (round(100 * onset), round(100 * apex), round(100 * offset))
     return Candidate(onset, apex, offset, *frames, 2.0, 1.0, "cheeks", offset if decided is None else decided)
+
+
+def macro(onset, offset):
+    return replace(event(onset, offset), kind="macro")
 
 
 def outcome(movements, found, rejections=(), minutes=1.0, fps=30.0, **conditions):
@@ -119,8 +125,28 @@ def test_few_false_alarms_leave_much_open(count, low, high):
     assert (4 * lower, 4 * upper) == pytest.approx(poisson(count))
 
 
+def test_each_type_is_scored_by_itself_and_both_are_pooled():
+    movements = [micro(1, 1.4), micro(2, 2.4), Movement("macro", 4, 5, 6), Movement("blink", 8, 8.1, 8.2)]
+    one = replace(
+        outcome(movements, [event(1, 1.4), event(4, 6)]), macros=(macro(4.2, 6), macro(8, 9), macro(2, 2.4))
+    )
+    two = replace(outcome([Movement("macro", 1, 2, 3)], []), macros=(macro(1, 3),))
+    assert by_type([one, two]) == {
+        "micro": TypeScore(truths=2, found=2, hits=1),  # a hit is of the same type
+        "macro": TypeScore(truths=2, found=4, hits=2),
+        "overall": TypeScore(truths=4, found=6, hits=3),
+    }
+    assert by_type([one, two])["overall"].f1 == pytest.approx(2 * 3 / (6 + 4))
+    assert by_type([])["overall"].to_dict()["f1"] == 0
+    assert score([one, two]).missed == {"macro": 1}
+    assert score([one, two]).found == 2, "a macro-expression is no false alarm of a micro-expression"
+
+
 def test_the_submission_is_the_challenges_csv():
-    assert submission([outcome([], [event(1.0, 1.5)])]).splitlines() == [
+    found = replace(outcome([], [event(1.0, 1.5), event(4.0, 4.2)]), macros=(macro(2.0, 3.0),))
+    assert submission([found]).splitlines() == [
         "vid,pred_onset,pred_offset,type",
         "clip,100,150,me",
+        "clip,200,300,mae",
+        "clip,400,420,me",
     ]

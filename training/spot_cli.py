@@ -112,9 +112,9 @@ def spot_evaluate(
     from training import spot_plots, spot_report, spot_tables
     from training.spot_benchmark import digest
     from training.spot_evaluate import CAUSAL, outcomes, read_videos
-    from training.spot_evaluate import submission as megc
     from training.spot_label import label_outcomes
     from training.spot_signal import measured, signal_of
+    from training.spot_types import submission as megc
 
     panel, loaded = Judge(judge or DEFAULT_JUDGE), read_videos(root, dataset)
     if dataset is None and digest(root) in panel.trained_on:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
-from spotting.candidate import Candidate, Rejection
+from spotting.candidate import Candidate, Kind
 from spotting.judge import Judge
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
@@ -66,9 +66,9 @@ def spot(video: LongVideo, signal: Signal, judge: Judge | None) -> Outcome:
     spotter = Spotter(judge=judge)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
-    micros = tuple(candidate for candidate in found if candidate.kind == "micro")
-    macros = [Rejection(candidate, "macro") for candidate in found if candidate.kind == "macro"]
-    return Outcome(video, signal.minutes, micros, (*spotter.rejections, *macros))
+    return Outcome(
+        video, signal.minutes, _of("micro", found), tuple(spotter.rejections), macros=_of("macro", found)
+    )
 
 
 def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> Iterator[dict[str, Outcome]]:
@@ -100,25 +100,20 @@ def by_probability(signal: Signal, judge: Judge) -> tuple[tuple[float, Candidate
 
 def _outcome(video: LongVideo, signal: Signal, found: Scored, scored: Scored) -> Outcome:
     """Of a baseline: what it finds, and what it finds at its lowest threshold."""
-    micros = sorted((event for _, event in found if event.kind == "micro"), key=lambda event: event.onset)
+    events = [event for _, event in found]
     return Outcome(
         video,
         signal.minutes,
-        tuple(micros),
+        _of("micro", events),
         scored=tuple((value, event) for value, event in scored if event.kind == "micro"),
+        macros=_of("macro", events),
     )
+
+
+def _of(kind: Kind, events: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Those of the kind, by their onset."""
+    return tuple(sorted((e for e in events if e.kind == kind), key=lambda event: event.onset))
 
 
 def _least(value: float, scored: Scored) -> Scored:
     return [pair for pair in scored if pair[0] >= value]
-
-
-def submission(outcome_list: Sequence[Outcome]) -> str:
-    """The MEGC's CSV: vid, pred_onset, pred_offset, type, in the recordings' own frame numbers."""
-    rows = ["vid,pred_onset,pred_offset,type"]
-    rows += [
-        f"{outcome.video.name},{event.onset_frame},{event.offset_frame},me"
-        for outcome in outcome_list
-        for event in outcome.found
-    ]
-    return "\n".join(rows) + "\n"

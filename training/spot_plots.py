@@ -102,9 +102,9 @@ def plot_timeline(outcome: Outcome, signal: Signal, folder: Path) -> Path:
         seen.add(movement.kind)
         colour = KINDS.get(movement.kind, "#cccccc")
         axes.axvspan(movement.onset, movement.offset, color=colour, alpha=0.25, linewidth=0, label=name)
-    for event in outcome.found:
-        axes.plot((event.onset, event.offset), (0.94 * top,) * 2, color="#0b6e75", linewidth=4)
-        axes.plot(event.apex, 0.94 * top, "v", color="#0b6e75")
+    for event in (*outcome.found, *outcome.macros):
+        axes.plot((event.onset, event.offset), (0.94 * top,) * 2, color=KINDS[event.kind], linewidth=4)
+        axes.plot(event.apex, 0.94 * top, "v", color=KINDS[event.kind])
     for rejection in outcome.rejections:
         place = rejection.movement.apex, 0.82 * top
         axes.plot(*place, "x", color="0.4")

@@ -13,6 +13,7 @@ from training.spot_evaluate import CAUSAL, SPOTTERS
 from training.spot_froc import Froc, froc
 from training.spot_label import Gated, Labelled, gated
 from training.spot_score import Outcome, SpotScore, f1_counts, f1_of, score
+from training.spot_types import TypeScore, by_type
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class SpotReport:
     """What true movements are told apart by → their sort → spotter."""
     rates: dict[float, SpotScore]
     """The causal spotter on the same events at two rates, movements of ``LASTING`` and more."""
+    types: dict[str, dict[str, TypeScore]]
+    """By spotter: micro- and macro-expressions, and both."""
     labelled: Labelled | None
 
     @property
@@ -63,6 +66,7 @@ def make_report(results: Sequence[dict[str, Outcome]], labelled: Labelled | None
             if (rows := _turned({s: by_sort(name, lists[s], scores[s].hits) for s in SPOTTERS}))
         },
         rates=by("fps", same_timelines(lists[CAUSAL], COMPARED), lasting),
+        types={name: by_type(lists[name]) for name in SPOTTERS},
         labelled=labelled,
     )
 
@@ -91,6 +95,10 @@ def to_json(report: SpotReport) -> str:
             "by movement": _rows(report.sorts),
             "same events of 200 ms and more, by fps": {
                 str(rate): result.to_dict() for rate, result in report.rates.items()
+            },
+            "by type": {
+                name: {kind: result.to_dict() for kind, result in kinds.items()}
+                for name, kinds in report.types.items()
             },
             "labels": asdict(report.labelled) if report.labelled else None,
             "after refusal": asdict(report.after_refusal) if report.after_refusal else None,

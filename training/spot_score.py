@@ -32,9 +32,12 @@ class Outcome:
     video: LongVideo
     minutes: float
     found: tuple[Candidate, ...]
+    """The micro-expressions that it found."""
     rejections: tuple[Rejection, ...] = ()
     scored: tuple[tuple[float, Candidate], ...] = ()
     """Everything that counts at some threshold on its score, with the score: what a FROC curve is made of."""
+    macros: tuple[Candidate, ...] = ()
+    """The macro-expressions that it found."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class SpotScore:
     alarms_during: Counter[str] = field(default_factory=Counter)
     """What went on at the false alarms: speech, macro, blink, gesture, gaze, nothing."""
     missed: Counter[str] = field(default_factory=Counter)
-    """Why true movements were missed: the reason of the rejection, 'badly delimited', or 'not seen'."""
+    """Why true movements were missed: why they were rejected, 'badly delimited', 'macro' or 'not seen'."""
     rejected: Counter[str] = field(default_factory=Counter)
     """All rejections by reason."""
 
@@ -246,6 +249,8 @@ def _why_missed(true: Movement, outcome: Outcome) -> str:
     for rejection in outcome.rejections:
         if touches(rejection, [true]):
             return rejection.reason
+    if any(touches(event, [true]) for event in outcome.macros):
+        return "macro"
     return "not seen"
 
 

@@ -37,6 +37,7 @@ def show(report: SpotReport, console: Console) -> None:
     if report.rates:
         each = ", ".join(f"{result.f1:.3f} at {rate:.0f}" for rate, result in report.rates.items())
         console.print(f"\nF1 on the same movements of 200 ms and more, by frames a second: {each}")
+    console.print(_type_table(report))
     console.print(f"\nFalse alarms of the causal spotter during: {_counts(main.alarms_during)}")
     console.print(f"Missed by it because: {_counts(main.missed)}")
     console.print(f"Rejected by it: {_counts(main.rejected)}")
@@ -120,6 +121,16 @@ def _condition_table(condition: str, rows: dict[Any, SpotScore]) -> Table:
             _errors(result)[1],
             _spread(hit.delay_ms for hit in result.hits),
         )
+    return table
+
+
+def _type_table(report: SpotReport) -> Table:
+    """Micro- and macro-expressions, as the MEGC scores them."""
+    kinds = [f"{result.truths} {kind}" for kind, result in report.types[CAUSAL].items()]
+    table = _table("precision, recall, F1", *kinds)
+    for name, results in report.types.items():
+        rows = ((result.precision, result.recall, result.f1) for result in results.values())
+        table.add_row(name, *(", ".join(_figure(share, 2) for share in row) for row in rows))
     return table
 
 
