@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
 
 from recognizer.errors import AtmeError
 from recognizer.plain_text import LOOK_ALIKES
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def run(application: Callable[[], object], name: str) -> None:
@@ -20,11 +26,43 @@ def run(application: Callable[[], object], name: str) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=LOOK_ALIKES)
     try:
-        application()
+        try:
+            application()
+        finally:
+            _flush()
     except AtmeError as error:
-        if "--debug" in sys.argv:
-            traceback.print_exc()
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(name, str(error))
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _end(name, f"{error.filename or 'standard output'}: {error.strerror}; make room or name another")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end(name: str, line: str) -> NoReturn:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    with suppress(OSError):  # stderr may be what is full
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+def _flush() -> None:
+    """What was printed reaches its reader now. A reader that has gone is no error, a full disk is one."""
+    if sys.stdout is None:  # as it is where the shell was told ``>&-``
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        let_go_of_stdout()
+        if error.errno in _FULL:
+            raise
+
+
+def let_go_of_stdout() -> None:
+    """Nobody reads it any more: what Python flushes into it at its end goes nowhere, without a complaint."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

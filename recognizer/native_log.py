@@ -16,6 +16,24 @@ REPLAYED_BYTES = 8192
 """How much of the noise is shown when the program falls over: the end of it, where the cause is."""
 
 
+_terminals: list[int] = []
+"""The real stderr, while something else has its place."""
+
+
+def say(line: str) -> None:
+    """Prints a line on the real stderr, also while ``native_log`` holds it; nothing where it has gone."""
+    with suppress(OSError):
+        if _terminals:
+            os.write(_terminals[0], f"{line}\n".encode("utf-8", "backslashreplace"))
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def stderr_is_terminal() -> bool:
+    """Whether somebody would see a line between the pictures on the screen."""
+    return os.isatty(_terminals[0] if _terminals else STDERR)
+
+
 @contextmanager
 def native_log(path: Path | None = None) -> Iterator[Path]:
     """Send everything written to file descriptor 2 into a file, and restore the descriptor afterwards.
@@ -35,6 +53,7 @@ def native_log(path: Path | None = None) -> Iterator[Path]:
     terminal = os.dup(STDERR)
     os.dup2(target, STDERR)
     os.close(target)
+    _terminals.append(terminal)
     unexpected = False
     try:
         yield file
@@ -46,6 +65,7 @@ def native_log(path: Path | None = None) -> Iterator[Path]:
     finally:
         sys.stderr.flush()
         os.dup2(terminal, STDERR)
+        _terminals.remove(terminal)
         os.close(terminal)
         if path is None:
             noise = file.read_bytes()[-REPLAYED_BYTES:]

@@ -17,8 +17,9 @@ from typing import Any, Literal
 from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from stream.records.about_session import sha256_of
-from stream.records.folder import ABOUT, EVENTS, SessionFolder, remove_session
+from stream.records.folder import SessionFolder, remove_session
 from stream.records.recorded_session import RecordedSession, read_session
+from stream.records.session_files import ABOUT, EVENTS
 from stream.settings import Settings
 
 Report = Callable[[float], None]

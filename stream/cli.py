@@ -202,6 +202,8 @@ def recognize(
     if explain is not None:
         from recognizer.explain import explain as draw
 
+        if explain.resolve() in (onset.resolve(), apex.resolve()):
+            raise AtmeError(f"{explain}: one of the pictures that were given; name another file")
         _write_picture(explain, draw(features, result))
     if json:
         print(json_format.dumps({**asdict(result), "provider": provider}))
@@ -340,10 +342,16 @@ def _picture(path: Path) -> Image:
 def _write_picture(path: Path, picture: Image) -> None:
     import cv2
 
-    try:  # not cv2.imwrite: it cannot write every name
-        path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
-    except (OSError, cv2.error):
-        raise AtmeError(f"{path}: cannot be written; name a .png file in a folder you may write to") from None
+    from recognizer.write_file import write_file
+
+    try:
+        write_file(path, cv2.imencode(path.suffix, picture)[1].tobytes(), private=True)
+    except cv2.error:
+        raise AtmeError(f"{path}: not a name for this picture; let it end in .png") from None
+    except OSError as error:
+        raise AtmeError(
+            f"{path}: cannot be written ({error.strerror}); name a .png file in a folder you may write to"
+        ) from error
 
 
 def main() -> None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import stat
 from contextlib import suppress
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from recognizer.errors import AtmeError
+from recognizer.write_file import open_new
 from spotting.candidate import Rejection
 from stream.event import Expression
+from stream.line_file import LineFile
+from stream.records.session_files import ABOUT, is_session_file
 
 SECONDS = frozenset({"onset", "apex", "offset", "decided"})
 DIGITS_OF_SECONDS = 6
 DIGITS_OF_MILLISECONDS = 3
 DIGITS_OF_NUMBERS = 4
+_LONGEST = 64 * 1024
+"""Bytes of a line that is still taken for an event."""
 
 
 def event_line(event: Expression) -> str:
@@ -66,42 +70,56 @@ class EventLog:
     """``--events FILE.jsonl``: appends each event, flushed and synced to the disk before ``write`` returns.
 
     Open it before the session starts, so that a path that cannot be written to costs nobody a recording.
-    An existing file is continued, never overwritten. What a full disk refuses is kept in memory and tried
-    again with the next event.
+    An existing log is continued, never overwritten; anything else that exists is refused. What a full disk
+    refuses is kept in memory and tried again with the next event.
 
     Raises:
-        AtmeError: the file cannot be opened for writing, or (from ``write``) the disk refuses the event.
+        AtmeError: the file cannot be opened for writing or is no event log, or (from ``write``) the disk
+            refuses the event.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        """``new``: the file must not exist yet; FileExistsError where it does."""
         self.path = Path(path)
+        self.problems: tuple[str, ...] = ()
+        """Why something could not be written, a line each."""
+        if new:
+            self._file = LineFile(open_new(self.path), sync=True)
+            return
         try:
-            self._file: BinaryIO = open(self.path, "ab")  # noqa: SIM115  (closed by __exit__)
-            self._on_disk = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
-            if self._on_disk and _ends_mid_line(self.path):
+            mends = _check_log(self.path)
+            self._file = LineFile(FileIO(self.path, "ab"), sync=True)
+            if mends:
                 # A power cut may have left half a line; it must not swallow the next event.
-                self._put(b"\n")
+                self._file.repair(b"\n")
         except OSError as error:
             raise AtmeError(
                 f"cannot write events to {self.path}: {error.strerror}; name another --events file"
             ) from error
 
+    @property
+    def missing(self) -> int:
+        """Events that are not on the disk."""
+        return self._file.missing
+
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """``2 of 5 events (log.jsonl)``; empty where all is on the disk."""
+        return (f"{self.missing} of {self._file.lines} events ({self.path})",) if self.missing else ()
+
     def write(self, event: Expression) -> None:
         """Append one event; when this returns, the line is on the disk."""
         try:
-            self._put(event_line(event).encode() + b"\n")
+            self._file.write(event_line(event).encode("utf-8", "backslashreplace") + b"\n")
         except OSError as error:
-            raise AtmeError(
-                f"cannot write events to {self.path}: {error.strerror}; make room or name another file"
-            ) from error
+            problem = f"cannot write events to {self.path}: {error.strerror}; make room or name another file"
+            self.problems = tuple(dict.fromkeys((*self.problems, problem)))
+            raise AtmeError(problem) from error
 
-    def _put(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
-        if self._on_disk:  # pipes and /dev/stdout cannot be synced
-            os.fsync(self._file.fileno())
-            if os.fstat(self._file.fileno()).st_nlink == 0:  # POSIX writes on into a file that was removed
-                raise FileNotFoundError(errno.ENOENT, "the file was removed")
+    def close(self) -> None:
+        """Tries once more what the disk has refused; ``missing`` tells what it still refuses."""
+        with suppress(OSError):  # ``write`` has said so already
+            self._file.close()
 
     def __enter__(self) -> EventLog:
         return self
@@ -109,13 +127,30 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):  # ``write`` has said so already
-            self._file.close()
+        self.close()
 
 
-def _ends_mid_line(path: Path) -> bool:
+def _check_log(path: Path) -> bool:
+    """Whether its last line is half a line. AtmeError where it is a file, and no event log."""
+    if not path.is_file():
+        return False  # new, or a pipe or device that takes lines
     with open(path, "rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
+        head, size = file.readline(_LONGEST), file.seek(0, os.SEEK_END)
+        if size == 0:
             return False
         file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        half = file.read(1) != b"\n"
+    ours = is_session_file(path.name) and (path.parent / ABOUT).exists()
+    if ours or not _is_event(head):
+        what = "a session's own record" if ours else "no event log"
+        raise AtmeError(f"{path}: exists, and is {what}; name another --events file")
+    return half
+
+
+def _is_event(line: bytes) -> bool:
+    """Whether this is a line that holds a label, or the beginning of one that was cut off."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return line.startswith(b'{"') and not line.endswith(b"\n")
+    return isinstance(found, dict) and "label" in found

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -51,11 +49,3 @@ def stop_requests() -> Iterator[Callable[[], str]]:
 def _why(number: int) -> str:
     name = signal.Signals(number).name
     return _WORDS.get(name, f"stopped by {name}")
-
-
-def let_go_of_stdout() -> None:
-    """Nobody reads it any more: what Python flushes into it at its end goes nowhere, without a complaint."""
-    with suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)

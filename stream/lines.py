@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
+from typing import Any
 
+from recognizer.command_line import let_go_of_stdout
+from recognizer.plain_text import LOOK_ALIKES
 from recognizer.recognition import UNCERTAIN
 from spotting.candidate import Rejection
 from stream.event import Expression, MicroExpression
 from stream.event_log import event_line, rejection_line
-from stream.interrupts import OUTPUT_CLOSED, let_go_of_stdout, stop_requests
+from stream.interrupts import OUTPUT_CLOSED, stop_requests
+from stream.line_file import LineFile
 from stream.live_session import LiveSession
 
 POLL_S = 0.1
@@ -21,31 +27,85 @@ def run_lines(
     on_event: Callable[[Expression], None],
     rejected: SimpleQueue[Rejection] | None = None,
     show_macros: bool = False,
-) -> None:
+    look: Callable[[Sequence[str]], object] = lambda problems: None,
+) -> tuple[str, ...]:
     """Print one line an event until the session ends: for people, or one JSON object (``json=True``).
 
     ``rejected``: movements that are rejected while it runs; they are printed as well. JSON is what the event
-    log holds, macro-expressions included; for people they are printed with ``show_macros`` only.
+    log holds, macro-expressions included; for people they are printed with ``show_macros`` only. ``look`` is
+    called a few times a second, with what cannot be printed. Returns what was not written, counted.
 
     ``on_event`` is called first, so that an event is logged even when nobody reads the pipe any more.
-    A closed pipe (``atme live | head -1``), Ctrl-C and SIGTERM end the session quietly.
+    A closed pipe (``atme live | head -1``), Ctrl-C and SIGTERM end the session quietly; a full disk or
+    device does not end it.
     """
     line, rejected_line = (event_line, rejection_line) if json else (human_line, human_rejection)
+    output = LineOutput()
     with stop_requests() as stop_requested:
         stopping = False
         while session.running:
             event = session.poll(POLL_S)
-            lines = [rejected_line(rejection) for rejection in _drain(rejected)]
+            for rejection in _drain(rejected):
+                output.write(rejected_line(rejection))
             if event is not None:
                 on_event(event)
                 if json or show_macros or isinstance(event, MicroExpression):
-                    lines.append(line(event))
-            if lines and not _print("\n".join(lines)) and not stopping:
+                    output.write(line(event))
+            look(output.problems)
+            why = stop_requested() or (OUTPUT_CLOSED if output.closed else "")
+            if why and not stopping:
                 stopping = True
-                session.stop(stop_requested() or OUTPUT_CLOSED)
-            if stop_requested() and not stopping:
-                stopping = True
-                session.stop(stop_requested())
+                session.stop(why)
+    unwritten = output.finish()
+    look(output.problems)
+    return unwritten
+
+
+class LineOutput:
+    """Standard output, line by line: whoever reads it may go away, and a device may be full."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        """Nobody reads it any more."""
+        self.problems: tuple[str, ...] = ()
+        """Why a line could not be written, if that is so."""
+        self._encoding = "utf-8"
+        self._terminal = False
+        self._file: LineFile | None = None
+        if sys.stdout is not None:  # as it is where the shell was told ``>&-``
+            sys.stdout.flush()
+            self._encoding = sys.stdout.encoding or "utf-8"
+            self._terminal = sys.stdout.isatty()
+            raw: Any = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+            self._file = LineFile(raw)
+
+    def write(self, line: str) -> None:
+        """Written before this returns, or kept for the next attempt."""
+        if self._file is not None and not self.closed:
+            with self._watched():
+                self._file.write(f"{line}\n".encode(self._encoding, LOOK_ALIKES))
+
+    def finish(self) -> tuple[str, ...]:
+        """Tries once more; what was not written, counted."""
+        if self._file is None or self.closed:
+            return ()
+        with self._watched():
+            self._file.retry()
+        missing = 0 if self.closed else self._file.missing
+        return (f"{missing} of {self._file.lines} lines (standard output)",) if missing else ()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # A terminal that was closed says so in many ways, a pipe in one.
+            if self._terminal or isinstance(error, (BrokenPipeError, ConnectionResetError)):
+                self.closed = True
+                let_go_of_stdout()
+            else:
+                why = f"standard output: cannot be written ({error.strerror}); the session goes on, make room"
+                self.problems = (why,)
 
 
 def human_line(event: Expression) -> str:
@@ -80,13 +140,3 @@ def _drain(rejected: SimpleQueue[Rejection] | None) -> Iterator[Rejection]:
             yield rejected.get_nowait()
     except Empty:
         return
-
-
-def _print(line: str) -> bool:
-    """Print and flush; False when the reader has gone."""
-    try:
-        print(line, flush=True)
-    except OSError:  # a broken pipe, or a terminal that was closed
-        let_go_of_stdout()
-        return False
-    return True

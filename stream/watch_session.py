@@ -9,14 +9,15 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
+from recognizer.command_line import let_go_of_stdout
 from recognizer.errors import AtmeError
-from recognizer.native_log import native_log
+from recognizer.native_log import native_log, stderr_is_terminal
 from stream.event import Expression, MicroExpression
 from stream.event_log import EventLog
-from stream.interrupts import let_go_of_stdout
 from stream.lines import run_lines
 from stream.observer import Observers, RejectedQueue
 from stream.overlay import AsciiOnly, Onlooker, Reach, run_overlay, summarise
+from stream.problems import Problems
 from stream.records.records import RecordOptions, Records
 from stream.session import Session
 from stream.sound import Sound
@@ -47,16 +48,14 @@ def watch_session(
     ascii_only = ascii_only or not console.encoding.startswith("utf")
     keep = keep or RecordOptions()
     seen: list[Expression] = []
-    unwritten: list[str] = []
+    printed: tuple[str, ...] = ()
     with ExitStack() as stack:
         log = stack.enter_context(EventLog(events)) if events else None
 
         def on_event(event: Expression) -> None:
-            try:
-                if log:
+            if log:
+                with suppress(AtmeError):  # a full disk: what is seen matters more; the log's problems say it
                     log.write(event)
-            except AtmeError as error:  # a full disk: what is seen matters more, and it may get room
-                unwritten.append(str(error))
             if on_screen:
                 seen.append(event)
             if isinstance(event, MicroExpression):
@@ -64,36 +63,33 @@ def watch_session(
                 if also:
                     also(event)
 
-        def mark(moment: float) -> bool:
-            return records.mark(moment)
-
         stack.enter_context(native_log())
         tones = stack.enter_context(closing(Sound(sound)))
         records = stack.enter_context(Records(keep))
         session = stack.enter_context(open_session())
         records.begin(session, recording)
+        # Where the screen is, a line on stderr would tear it.
+        problems = Problems(session, records, log, at_once=not (on_screen and stderr_is_terminal()))
         rejected = RejectedQueue() if show_rejected and not on_screen else None
         onlooker = Onlooker() if on_screen else None
         session.observer = Observers([one for one in (records, rejected, onlooker) if one is not None])
         try:
             if on_screen:
                 folder = keep.out or Path()
-                reach = Reach(onlooker, mark, tones, folder, lambda: (*session.warnings, *records.warnings))
+                reach = Reach(onlooker, records.mark, tones, folder, problems.look, problems.unwritten)
                 run_overlay(session, on_event, reach, ascii_only, show_rejected, show_macros)
             else:
-                run_lines(session, json, on_event, rejected.queue if rejected else None, show_macros)
+                queue = rejected.queue if rejected else None
+                printed = run_lines(session, json, on_event, queue, show_macros, problems.look)
         finally:
             status, stopped = session.status(), session.stopped
             if on_screen:
                 _say_what_happened(console, summarise(status, seen, show_macros), ascii_only)
-    warnings = [*session.warnings, *records.warnings, *dict.fromkeys(unwritten)]
-    if tones.problem:
-        warnings.append(tones.problem)
+    last = [tones.problem] if tones.problem else []
     if not on_screen and status.dropped:
-        warnings.append(f"{status.dropped} frames dropped")
-    with suppress(OSError):  # the terminal may have gone
-        for warning in warnings:
-            print(f"atme: {status.source}: {warning}", file=sys.stderr)
+        last.append(f"{status.dropped} frames dropped")
+    problems.say((*problems.known(), *last))
+    problems.check(printed)
     return stopped
 
 

@@ -88,14 +88,6 @@ def test_the_records_say_how_the_session_ended(four_events, weights, tmp_path, s
     assert read_session(tmp_path / "s").events
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_full_disk_stops_no_session(short_clip, weights, tmp_path):
-    words = ("replay", short_clip, "--speed", "max", "--weights", weights, "--json", "--events", "/dev/full")
-    done = atme(*words, cwd=tmp_path)
-    assert len(done.stdout.splitlines()) == 1, "the event is shown all the same"
-    assert "cannot write events to /dev/full: No space left on device; make room" in complaint(done)
-
-
 @posix
 def test_a_log_that_is_removed_meanwhile_is_missed(tmp_path):
     with EventLog(tmp_path / "events.jsonl") as log:

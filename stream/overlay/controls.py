@@ -35,6 +35,8 @@ class Reach:
     """For snapshots."""
     warnings: Callable[[], Sequence[str]] = tuple
     """What the user should know by now, one line each; a new one is shown when it comes."""
+    unwritten: Callable[[], Sequence[str]] = tuple
+    """What is not on the disk at this moment, counted; shown as long as that is so."""
 
 
 class Controls:
@@ -92,6 +94,7 @@ class Controls:
                 self.tell(warning)
         shown = Extras(
             marks=tuple(self._marks),
+            unwritten="; ".join(self._reach.unwritten()),
             dropped_lately=self._dropped_lately(status.dropped),
             notice=self._notice if time.monotonic() < self._notice_until else "",
             sound=None if sound is None else sound.on,

@@ -25,6 +25,8 @@ class Extras:
     motion: EventMotion | None = None
     pictures: bool = False
     """Whether there is a place for pictures."""
+    unwritten: str = ""
+    """What is not on the disk, though it should be."""
     dropped_lately: int = 0
     """Frames dropped in the last seconds."""
     notice: str = ""

@@ -12,9 +12,10 @@ from dataclasses import replace
 from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.live import Live
 
+from recognizer.command_line import let_go_of_stdout
 from recognizer.native_log import native_log
 from stream.event import Expression
-from stream.interrupts import STOPPED, TERMINAL_CLOSED, let_go_of_stdout, stop_requests
+from stream.interrupts import STOPPED, TERMINAL_CLOSED, stop_requests
 from stream.live_session import LiveSession
 from stream.overlay.controls import Controls, Reach
 from stream.overlay.half_blocks import ink_of

@@ -240,7 +240,9 @@ def _counters(status: Status, width: int) -> list[Text]:
 def _state(status: Status, width: int, extras: Extras) -> Text:
     """The state in words; what needs attention stands on a filled line that cannot be overlooked."""
     words, style = printable(status.state), ALARM
-    if status.paused:
+    if extras.unwritten:
+        line = f" ! not on the disk: {printable(extras.unwritten)}"
+    elif status.paused:
         line, style = " ‖ paused: nothing is seen until you resume", "bold reverse"
     elif not words.startswith(CALM_STATES):
         line = f" ! {words}"

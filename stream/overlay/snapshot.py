@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 from rich.console import Console, RenderableType
 
+from recognizer.write_file import write_file
 from stream.overlay.onlooker import Onlooker
 
 
@@ -27,7 +28,7 @@ def save_snapshot(
         if picture is not None:
             files[f"{stem}-{name}.png"] = cv2.imencode(".png", picture)[1].tobytes()
     for name, data in files.items():
-        (folder / name).write_bytes(data)
+        write_file(folder / name, data, private=True)
     return [folder / name for name in files]
 
 

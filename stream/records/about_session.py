@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.write_file import write_file
 from spotting.judge import DEFAULT_JUDGE
 from stream.settings import Settings
 from stream.sources import FrameSource
@@ -124,13 +124,9 @@ def percentiles(latencies_ms: Sequence[float]) -> dict[str, float] | None:
 
 def write_about(path: Path, about: dict[str, Any]) -> None:
     """Replaces the file in one step: a reader finds the old one or the new one. OSError as files raise it."""
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8", errors="backslashreplace") as file:
-        json.dump(about, file, ensure_ascii=False, indent=2, default=str)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    text = json.dumps(about, ensure_ascii=False, indent=2, default=str) + "\n"
+    # Names that are not UTF-8 hold halves of characters: a backslash and a number, as JSON writes them.
+    write_file(path, text.encode("utf-8", "backslashreplace"))
 
 
 def utc_now() -> str:

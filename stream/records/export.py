@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from recognizer.errors import AtmeError
+from stream.records.output_file import check_name, default_name, write_output
 from stream.records.player_time import in_player_time
 from stream.records.recorded_session import RecordedSession
 
@@ -17,34 +19,35 @@ Interval = tuple[float, float, str]
 
 @dataclass(frozen=True)
 class Format:
-    """A format: ``stream.records.export_NAME.write(session, path)`` writes it."""
+    """A format: ``stream.records.export_NAME.content(session)`` makes it."""
 
     name: str
     suffix: str
     program: str
     """What opens it."""
+    known_by: bytes
+    """A regular expression found in the head of each such file of ours; nothing else is ever replaced."""
     beside_video: bool = False
     """It is read beside the recording, so that its times must be those that a player shows."""
 
     @property
-    def write(self) -> Callable[[RecordedSession, Path], None]:
-        """The writer; its module is loaded when it is wanted."""
-        writer: Callable[[RecordedSession, Path], None] = import_module(
-            f"stream.records.export_{self.name}"
-        ).write
-        return writer
+    def content(self) -> Callable[[RecordedSession], bytes]:
+        """Makes the file's content; its module is loaded when it is wanted."""
+        made: Callable[[RecordedSession], bytes] = import_module(f"stream.records.export_{self.name}").content
+        return made
 
 
 FORMATS = {
     format.name: format
     for format in (
-        Format("csv", ".csv", "spreadsheets, R, pandas"),
-        Format("elan", ".eaf", "ELAN", True),
-        Format("praat", ".TextGrid", "Praat", True),
-        Format("vtt", ".vtt", "browsers and video players", True),
-        Format("srt", ".srt", "video players", True),
-        Format("boris", ".boris", "BORIS (a project file)", True),
-        Format("megc", ".megc.csv", "the spotting evaluation of MEGC"),
+        Format("csv", ".csv", "spreadsheets, R, pandas", rb"\Aevent,onset,apex,offset,"),
+        # ELAN gives a document a URN when it saves it: then somebody's annotations are in it.
+        Format("elan", ".eaf", "ELAN", rb'(?s)AUTHOR="atme-live"(?!.*NAME="URN")', True),
+        Format("praat", ".TextGrid", "Praat", rb'"micro-expression"', True),
+        Format("vtt", ".vtt", "browsers and video players", rb"\AWEBVTT\n\nNOTE atme-live", True),
+        Format("srt", ".srt", "video players", rb"\A1\n[\d:,]+ --> [\d:,]+\n.+ %\n", True),
+        Format("boris", ".boris", "BORIS (a project file)", rb"labelled by atme-live", True),
+        Format("megc", ".megc.csv", "the spotting evaluation of MEGC", rb"\Avid,pred_onset,pred_offset"),
     )
 }
 
@@ -52,24 +55,20 @@ FORMATS = {
 def export(session: RecordedSession, name: str, out: Path | None = None) -> Path:
     """Write the session as ``name``; beside it, or as ``out``. Returns the file's path.
 
-    AtmeError for an unknown format, and where the file cannot be written.
+    AtmeError for an unknown format, for a name that a session keeps for itself, where a file stands that is
+    no earlier export in this format, and where the file cannot be written.
     """
     if name not in FORMATS:
         raise AtmeError(f"--format {name}: unknown; one of {', '.join(FORMATS)}")
     format = FORMATS[name]
     if out is None:
         folder = session.path if session.path.is_dir() else session.path.parent
-        out = folder / f"{session.name}{format.suffix}"
+        out = folder / default_name(session.name, format.suffix)
     if out.suffix == ".jsonl":
         raise AtmeError(f"{out}: .jsonl is for the events themselves; let the name end in {format.suffix}")
-    part = out.with_name(f".{out.name}.part")
-    try:
-        format.write(in_player_time(session) if format.beside_video else session, part)
-        part.replace(out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise AtmeError(f"{out}: cannot be written ({error.strerror}); name another --out file") from error
-    return out
+    check_name(out, (format.suffix, Path(format.suffix).suffix))
+    content = format.content(in_player_time(session) if format.beside_video else session)
+    return write_output(out, content, re.compile(format.known_by))
 
 
 def label_intervals(session: RecordedSession) -> list[Interval]:
@@ -84,7 +83,7 @@ def apart(intervals: list[Interval], least: float = 0.001) -> list[Interval]:
     annotation tools cannot hold that in one tier.
     """
     result: list[Interval] = []
-    for onset, offset, text in sorted(intervals):
+    for onset, offset, text in sorted(intervals, key=lambda interval: interval[0]):
         start = max(onset, result[-1][1] if result else 0.0)
         result.append((start, max(offset, start + least), text))
     return result

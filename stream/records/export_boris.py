@@ -7,12 +7,12 @@ pair, its start and its stop; the confidence is its comment.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from recognizer.recognition import CLASSES, UNCERTAIN
 from stream.overlay.labels import look_of
 from stream.records.export import label_intervals
+from stream.records.foreign_text import plain_text
 from stream.records.recorded_session import RecordedSession
 
 APEX = "apex"
@@ -20,7 +20,7 @@ SUBJECT = ""
 """BORIS's "no focal subject"."""
 
 
-def write(session: RecordedSession, path: Path) -> None:
+def content(session: RecordedSession) -> bytes:
     """Open it with File → Open project; the recording, where it is known, is the observation's player 1."""
     labels = [*CLASSES, UNCERTAIN, *sorted({e.label for e in session.micros} - {*CLASSES, UNCERTAIN})]
     started = (session.about or {}).get("started") or "1970-01-01T00:00:00"
@@ -42,7 +42,15 @@ def write(session: RecordedSession, path: Path) -> None:
         "behaviors_coding_map": [],
         "converters": {},
     }
-    path.write_text(json.dumps(project, ensure_ascii=False, indent=1), encoding="utf-8")
+    return json.dumps(_plain(project), ensure_ascii=False, indent=1, allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {plain_text(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return plain_text(value) if isinstance(value, str) else value
 
 
 def _behaviour(code: str, kind: str, number: int) -> dict[str, Any]:

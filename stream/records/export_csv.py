@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+import io
+import math
 
 from recognizer.recognition import CLASSES
+from stream.records.foreign_text import cell_text
 from stream.records.recorded_session import RecordedSession
 
 COLUMNS = (
@@ -16,16 +18,23 @@ COLUMNS = (
 )
 
 
-def write(session: RecordedSession, path: Path) -> None:
+def content(session: RecordedSession) -> bytes:
     """Times in seconds, ``peak`` in pixels of a 256-px face; an unknown number is an empty cell."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
-        rows.writeheader()
-        for number, event in enumerate(session.micros, start=1):
-            cells = {
-                **event.to_dict(),
-                "event": number,
-                "duration_ms": round(1000 * event.candidate.duration, 3),
-                **{f"p_{name}": share for name, share in event.probabilities.items()},
-            }
-            rows.writerow({name: "" if str(cell) == "nan" else cell for name, cell in cells.items()})
+    file = io.StringIO(newline="")
+    rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+    rows.writeheader()
+    for number, event in enumerate(session.micros, start=1):
+        cells = {
+            **event.to_dict(),
+            "event": number,
+            "duration_ms": round(1000 * event.candidate.duration, 3),
+            **{f"p_{name}": share for name, share in event.probabilities.items()},
+        }
+        rows.writerow({name: _cell(cell) for name, cell in cells.items()})
+    return file.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return cell_text(value)
+    return "" if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,15 +6,15 @@ Written by pympi (Lubbers & Torreira, https://github.com/dopefishh/pympi). ELAN 
 from __future__ import annotations
 
 import mimetypes
-from pathlib import Path
 
-from pympi.Elan import Eaf
+from pympi.Elan import Eaf, to_string
 
 from stream.records.export import Interval, apart, label_intervals
+from stream.records.foreign_text import plain_text
 from stream.records.recorded_session import RecordedSession
 
 
-def write(session: RecordedSession, path: Path) -> None:
+def content(session: RecordedSession) -> bytes:
     """The recording, where it is known, is linked as the document's media."""
     document = Eaf(author="atme-live")
     document.remove_tier("default")
@@ -25,9 +25,11 @@ def write(session: RecordedSession, path: Path) -> None:
             document.add_annotation(tier, begin, max(round(1000 * end), begin + 1), text)
     if session.recording is not None and session.recording.is_file():
         kind = mimetypes.guess_type(session.recording.name)[0] or "video/mp4"
-        document.add_linked_file(session.recording.as_uri(), relpath=session.recording.name, mimetype=kind)
+        name = plain_text(session.recording.name)
+        document.add_linked_file(session.recording.absolute().as_uri(), relpath=name, mimetype=kind)
     _in_order(document)
-    document.to_file(str(path), pretty=True)
+    written: bytes = to_string(document, encoding="UTF-8")
+    return written
 
 
 def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
@@ -44,7 +46,11 @@ def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
         "rejected": apart([(r.movement.onset, r.movement.offset, r.reason) for r in session.rejections]),
         "mark": apart([(mark.time, mark.time + 0.1, mark.text or "mark") for mark in session.marks]),
     }
-    return {tier: intervals for tier, intervals in found.items() if intervals or tier in _ALWAYS}
+    return {
+        tier: [(start, end, plain_text(text)) for start, end, text in intervals]
+        for tier, intervals in found.items()
+        if intervals or tier in _ALWAYS
+    }
 
 
 def _in_order(document: Eaf) -> None:

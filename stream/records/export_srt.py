@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from stream.records.export_vtt import clock
+from stream.records.foreign_text import plain_text
 from stream.records.recorded_session import RecordedSession
 
+_NO_TAGS = str.maketrans("<>{}", "‹›()")
 
-def write(session: RecordedSession, path: Path) -> None:
-    """Times are rounded to milliseconds."""
+
+def content(session: RecordedSession) -> bytes:
+    """Times are rounded to milliseconds. Players take ``<`` and ``{`` for tags, and nothing quotes them."""
     blocks = []
     for number, event in enumerate(session.micros, start=1):
         span = f"{clock(event.onset, ',')} --> {clock(event.offset, ',')}"
-        blocks.append(f"{number}\n{span}\n{event.recognition.in_words}\n")
-    path.write_text("\n".join(blocks), encoding="utf-8")
+        text = plain_text(event.recognition.in_words).translate(_NO_TAGS)
+        blocks.append(f"{number}\n{span}\n{text}\n")
+    return "\n".join(blocks).encode()

@@ -5,18 +5,19 @@ https://www.w3.org/TR/webvtt1/
 
 from __future__ import annotations
 
-from pathlib import Path
+from html import escape
 
+from stream.records.foreign_text import plain_text
 from stream.records.recorded_session import RecordedSession
 
 
-def write(session: RecordedSession, path: Path) -> None:
+def content(session: RecordedSession) -> bytes:
     """Cues may overlap; times are rounded to milliseconds."""
-    blocks = ["WEBVTT"]
+    blocks = ["WEBVTT", "NOTE atme-live"]
     for number, event in enumerate(session.micros, start=1):
-        text = event.recognition.in_words
+        text = escape(plain_text(event.recognition.in_words), quote=False)
         blocks.append(f"{number}\n{clock(event.onset)} --> {clock(event.offset)}\n{text}")
-    path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+    return ("\n\n".join(blocks) + "\n").encode()
 
 
 def clock(seconds: float, point: str = ".") -> str:

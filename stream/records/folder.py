@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 
@@ -24,29 +24,32 @@ from recognizer.attention import Attention
 from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
+from recognizer.write_file import open_new, write_file
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import Expression, MicroExpression
 from stream.event_log import EventLog, rejection_line
 from stream.frame import Frame
 from stream.gap import Gap
+from stream.line_file import LineFile
 from stream.records.about_session import Observed, at_end, at_start, write_about
 from stream.records.event_pictures import NAMES, draw_pictures
 from stream.records.motion_file import MotionFile
-
-EVENTS, REJECTED, MARKS, GAPS = "events.jsonl", "rejected.jsonl", "marks.jsonl", "gaps.jsonl"
-MOTION, ABOUT, FACES = "motion.csv", "session.json", "faces"
+from stream.records.session_files import ABOUT, BATCH, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
 
 
 class SessionFolder:
     """An observer that writes a session folder. Use it as a context manager *around* the session.
 
-    A disk that fails while the session runs never ends the session: it is said once, in ``warnings``, and
-    writing is tried again with the next frame or event.
+    A disk that fails while the session runs never ends the session: it is said in ``warnings`` at once, what
+    it refuses is kept in memory and tried again with the next frame or event, and ``unwritten`` counts it.
     """
 
-    def __init__(self, path: Path, *, save_faces: bool = False) -> None:
-        """Creates the folder and its files. AtmeError where it is not empty or cannot be written to."""
+    def __init__(self, path: Path, *, save_faces: bool = False, batch: bool = False) -> None:
+        """Creates the folder and its files. AtmeError where it is not empty or cannot be written to.
+
+        ``batch``: the folder is there and holds the batch's own marker.
+        """
         self.path = Path(path)
         self.warnings: list[str] = []
         self._save_faces = save_faces
@@ -55,21 +58,25 @@ class SessionFolder:
         """Events so far."""
         self._latencies: list[float] = []
         """Of the micro-expressions among them."""
+        self._pictures_lost = 0
+        self._about_written = True
         self._session: Observed | None = None
         self._about: dict[str, Any] = {}
         self._extra: dict[str, Any] = {}
         self._origin_known = False
+        self._warned: set[tuple[str, str]] = set()
         self._lock = Lock()  # rejections come from two threads, marks from a third
         self._new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
+            if {entry.name for entry in self.path.iterdir()} - ({BATCH} if batch else set()):
                 raise AtmeError(f"{self.path}: not empty, and recordings are never mixed; name a new folder")
-            if save_faces:
-                (self.path / FACES).mkdir()
-            self._events = EventLog(self.path / EVENTS)
+            # Created here and nowhere else: of two commands at one folder, one is refused.
+            self._events = EventLog(self.path / EVENTS, new=True)
             self._motion = MotionFile(self.path / MOTION)
-            self._rejected: BinaryIO = open(self.path / REJECTED, "xb")  # noqa: SIM115  (closed by __exit__)
+            self._lines = {MOTION: self._motion.file, REJECTED: LineFile(open_new(self.path / REJECTED))}
+            if save_faces:
+                (self.path / FACES).mkdir(mode=0o700)
         except OSError as error:
             raise AtmeError(
                 f"{self.path}: cannot be made a session folder ({error.strerror}); name one you may write to"
@@ -88,18 +95,31 @@ class SessionFolder:
                 f"{self.path}: cannot be written to ({error.strerror}); make room or name another folder"
             ) from error
 
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """What is not on the disk, counted: ``2 of 5 events (s/events.jsonl)``; empty where all is."""
+        found = [*self._events.unwritten]
+        for name, file in tuple(self._lines.items()):
+            if file.missing:
+                found.append(f"{file.missing} of {file.lines} lines ({self.path / name})")
+        if self._pictures_lost:
+            found.append(f"the pictures of {self._pictures_lost} events ({self.path / FACES})")
+        if not self._about_written:
+            found.append(f"settings and counters ({self.path / ABOUT})")
+        return tuple(found)
+
     # ---- from the worker threads
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
         """A row of ``motion.csv``."""
         try:
             self._motion.write(sample, threshold)
-            if not self._origin_known and self._session is not None:
-                self._origin_known = True
-                self._about["monotonic_origin"] = self._session.source.origin
-                write_about(self.path / ABOUT, self._about)
         except OSError as error:
             self._warn(MOTION, error)
+        if not self._origin_known and self._session is not None:
+            self._origin_known = True
+            self._about["monotonic_origin"] = self._session.source.origin
+            self._write_about(self._about)
 
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
@@ -118,22 +138,21 @@ class SessionFolder:
 
     def rejection(self, rejection: Rejection) -> None:
         """A line of ``rejected.jsonl``."""
-        try:
-            with self._lock:
-                self._rejected.write(rejection_line(rejection).encode() + b"\n")
-                self._rejected.flush()
-        except OSError as error:
-            self._warn(REJECTED, error)
+        self._append(REJECTED, rejection_line(rejection))
 
     def gap(self, gap: Gap) -> None:
         """A line of ``gaps.jsonl``."""
-        self._append(GAPS, {"start": round(gap.start, 6), "end": round(gap.end, 6), "reason": gap.reason})
+        line = {"start": round(gap.start, 6), "end": round(gap.end, 6), "reason": gap.reason}
+        self._append(GAPS, json.dumps(line, ensure_ascii=False))
 
     # ---- from the main thread
 
-    def mark(self, time: float, text: str = "") -> None:
-        """Keeps a moment that the user marked, in seconds on the source's clock; from any thread."""
-        self._append(MARKS, {"time": round(time, 6), "text": text})
+    def mark(self, time: float, text: str = "") -> bool:
+        """Keeps a moment that the user marked, in seconds on the source's clock; from any thread.
+
+        False where it is not on the disk.
+        """
+        return self._append(MARKS, json.dumps({"time": round(time, 6), "text": text}, ensure_ascii=False))
 
     def add(self, **more: Any) -> None:
         """More for ``session.json``, written at the end."""
@@ -145,9 +164,10 @@ class SessionFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name, file in ((EVENTS, self._events), (MOTION, self._motion), (REJECTED, self._rejected)):
+        self._events.close()
+        for name, file in self._lines.items():
             try:
-                file.__exit__(None, None, None) if isinstance(file, EventLog) else file.close()
+                file.close()
             except OSError as failure:
                 self._warn(name, failure)
         if self._session is None:
@@ -159,18 +179,28 @@ class SessionFolder:
             **self._extra,
         }
         about["warnings"] = [*about["warnings"], *self.warnings]
-        try:
-            write_about(self.path / ABOUT, about)
-        except OSError as failure:
-            self._warn(ABOUT, failure)
+        about["unwritten"] = [what for what in self.unwritten if ABOUT not in what]
+        self._write_about(about)
 
-    def _append(self, name: str, line: dict[str, Any]) -> None:
+    def _append(self, name: str, line: str) -> bool:
         """To a file that only some sessions have."""
         try:
-            with self._lock, open(self.path / name, "ab") as file:
-                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            with self._lock:
+                if name not in self._lines:
+                    self._lines[name] = LineFile(open_new(self.path / name))
+            self._lines[name].write(line.encode("utf-8", "backslashreplace") + b"\n")
         except OSError as error:
             self._warn(name, error)
+            return False
+        return True
+
+    def _write_about(self, about: dict[str, Any]) -> None:
+        try:
+            write_about(self.path / ABOUT, about)
+            self._about_written = True
+        except OSError as error:
+            self._about_written = False
+            self._warn(ABOUT, error)
 
     def _withdraw(self) -> None:
         """The session never began: leaves no folder that the next attempt would find in use."""
@@ -196,18 +226,20 @@ class SessionFolder:
             good, data = cv2.imencode(".png", getattr(pictures, name))
             try:
                 if good:
-                    path.write_bytes(data.tobytes())
+                    write_file(path, data.tobytes(), private=True)
             except OSError as error:
+                self._pictures_lost += 1
                 self._warn(FACES, error)
                 return
 
     def _warn(self, name: str, error: BaseException | None) -> None:
         reason = getattr(error, "strerror", None) or str(error)
-        message = (
+        if (name, reason) in self._warned:
+            return
+        self._warned.add((name, reason))
+        self.warnings.append(
             f"{self.path / name}: cannot be written ({reason}); the session goes on, check disk and folder"
         )
-        if message not in self.warnings:
-            self.warnings.append(message)
 
 
 def remove_session(path: Path) -> None:

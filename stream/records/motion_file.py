@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.write_file import open_new
 from spotting.motion import REGIONS, MotionSample
+from stream.line_file import LineFile
 
 Numbers = npt.NDArray[np.float64]
 
@@ -46,7 +48,7 @@ class MotionFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "xb")  # noqa: SIM115  (closed by close)
+        self.file = LineFile(open_new(path))
         self._put(COLUMNS)
 
     def write(self, sample: MotionSample, threshold: float) -> None:
@@ -70,12 +72,11 @@ class MotionFile:
         )
 
     def close(self) -> None:
-        """Flushes and closes."""
-        self._file.close()
+        """Tries once more what was refused, and closes."""
+        self.file.close()
 
     def _put(self, cells: Iterable[object]) -> None:
-        self._file.write(",".join(map(str, cells)).encode() + b"\n")
-        self._file.flush()
+        self.file.write(",".join(map(str, cells)).encode() + b"\n")
 
 
 def read_motion(path: Path) -> tuple[Motion, int]:

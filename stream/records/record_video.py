@@ -31,6 +31,8 @@ class VideoRecorder:
         self.warnings: list[str] = []
         self.written = 0
         self.dropped = 0
+        self.lost = 0
+        """Frames that came after the disk had failed; they count as dropped too."""
         self._writer: VideoWriter | None = None
         self._failed = threading.Event()
 
@@ -49,6 +51,7 @@ class VideoRecorder:
             return
         if self._failed.is_set() or (self._live and self._queue.full()):
             self.dropped += 1
+            self.lost += self._failed.is_set()
             return
         self._queue.put(Frame(frame.index, frame.timestamp, frame.image.copy()))
 
@@ -74,16 +77,27 @@ class VideoRecorder:
         """For ``session.json``."""
         return {"file": self.path.name, "frames": self.written, "frames_dropped": self.dropped}
 
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """``31 of 144 frames (film.mp4)``; empty where the disk took all."""
+        if not self._failed.is_set():
+            return ()
+        lost = max(self.lost, 1)  # the last frames may have failed with the end of the file
+        return (f"{lost} of {self.written + self.dropped} frames ({self.path})",)
+
     def _encode(self) -> None:
         assert self._writer is not None
         while (frame := self._queue.get()) is not None:
             if self._failed.is_set():
                 self.dropped += 1
+                self.lost += 1
                 continue
             try:
                 self._writer.write(frame.timestamp, frame.image)
                 self.written += 1
             except OSError as error:
+                self.dropped += 1
+                self.lost += 1
                 self._fail(error)
         try:
             self._writer.close()

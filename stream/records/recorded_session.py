@@ -13,8 +13,8 @@ from recognizer.recognition import Recognition
 from spotting.candidate import Candidate, Kind, Rejection
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.gap import Gap
-from stream.records.folder import ABOUT, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
 from stream.records.motion_file import Motion, read_motion
+from stream.records.session_files import ABOUT, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
 
 _Record = TypeVar("_Record")
 

@@ -23,6 +23,7 @@ from stream.records.folder import SessionFolder
 from stream.records.motion_file import Motion
 from stream.records.record_video import VideoRecorder
 from stream.records.recorded_session import RecordedSession
+from stream.records.session_files import same_name
 from stream.records.video_writer import check_video_path
 
 
@@ -55,6 +56,8 @@ class Records:
         for video in (options.record, options.render):
             if video is not None:
                 check_video_path(video, coming=options.out)
+        if options.record and options.render and same_name(options.record, options.render):
+            raise AtmeError(f"{options.render}: --record and --render name one file; give them two")
         self.folder = SessionFolder(options.out, save_faces=options.save_faces) if options.out else None
         self._recorder = VideoRecorder(options.record) if options.record else None
         self._render, self._show_macros = options.render, options.show_macros
@@ -70,6 +73,12 @@ class Records:
         """What could not be kept, one line each."""
         parts = (self.folder, self._recorder)
         return tuple(line for part in parts if part is not None for line in part.warnings)
+
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """What is not on the disk, counted; complete once the records are closed."""
+        parts = (self.folder, self._recorder)
+        return tuple(what for part in parts if part is not None for what in part.unwritten)
 
     def begin(self, session: Observed, recording: Path | None = None) -> None:
         """Once the session is open and before it starts. ``recording``: the file or folder it replays."""
@@ -104,10 +113,9 @@ class Records:
 
     def mark(self, time: float, text: str = "") -> bool:
         """A moment that the user marked, seconds on the source's clock. False where nothing keeps it."""
-        takers = [one for one in (self.folder, self._markers) if one is not None]
-        for one in takers:
-            one.mark(time, text)
-        return bool(takers)
+        if self._markers is not None:
+            self._markers.mark(time, text)
+        return self.folder.mark(time, text) if self.folder is not None else self._markers is not None
 
     def __enter__(self) -> Records:
         return self

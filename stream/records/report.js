@@ -38,6 +38,8 @@
     return minutes + ":" + rest.padStart(digits ? digits + 3 : 2, "0");
   }
 
+  function px2(value) { return value === null ? "–" : value.toFixed(2); }
+
   function escape(text) {
     return String(text).replace(/[&<>"']/g, (c) => "&#" + c.charCodeAt(0) + ";");
   }
@@ -49,10 +51,11 @@
     let pen = "M";
     const step = Math.max(1, Math.floor((last - first) / (pixels * 1.5)));
     for (let k = first; k < last; k += step) {
-      if (!curve.face[k]) { pen = "M"; continue; }
+      if (!curve.face[k] || values[k] === null) { pen = "M"; continue; } // null: not known yet
       if (k > 0 && curve.time[k] - curve.time[Math.max(k - step, 0)] > 0.5 + step * usual) pen = "M"; // a gap
       let low = k, high = k;
       for (let j = k; j < Math.min(k + step, last); j++) {
+        if (values[j] === null) continue;
         if (values[j] < values[low]) low = j;
         if (values[j] > values[high]) high = j;
       }
@@ -100,7 +103,7 @@
     for (const t of times)
       out.push(`<line class="grid" x1="${x(t)}" x2="${x(t)}" y1="${TOP}" y2="${floor}"/>` +
         `<text x="${x(t)}" y="${height - 8}" text-anchor="middle">${clock(t, digits)}</text>`);
-    const levels = highest > 4 ? 2 : highest > 1.6 ? 1 : highest > 0.8 ? 0.5 : 0.2;
+    const levels = highest > 40 ? highest / 10 : highest > 4 ? 2 : highest > 1.6 ? 1 : highest > 0.8 ? 0.5 : 0.2;
     for (let v = 0; v <= highest; v += levels)
       out.push(`<text x="${LEFT - 7}" y="${y(v) + 4}" text-anchor="end">${v.toFixed(levels < 1 ? 1 : 0)}</text>`);
     out.push(`<text x="${LEFT - 7}" y="15" text-anchor="end">px</text><g clip-path="url(#inside)">`);
@@ -273,7 +276,7 @@
     line.setAttribute("x2", px);
     const words = [clock(time, 3)];
     const k = Math.min(at(time), curve.time.length - 1);
-    if (k >= 0) words.push(curve.face[k] ? `${curve.signal[k].toFixed(2)} px, threshold ${curve.threshold[k].toFixed(2)}` : "no face");
+    if (k >= 0) words.push(curve.face[k] ? `${px2(curve.signal[k])} px, threshold ${px2(curve.threshold[k])}` : "no face");
     const over = (one) => one.onset <= time && time <= one.offset;
     for (const one of data.events.filter(over)) words.push(`${one.symbol} ${one.label}, ${one.share}`);
     for (const one of data.rejected.filter(over)) words.push(`turned away: ${one.reason}`);

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -22,9 +24,13 @@ from stream.overlay.labels import look_of
 from stream.records.about_session import sha256_of
 from stream.records.event_pictures import NAMES, EventPictures, draw_pictures
 from stream.records.motion_file import Motion
+from stream.records.output_file import check_name, write_output
 from stream.records.recorded_session import RecordedSession
 from stream.records.report_page import page
 from stream.sources import open_recording
+
+_OURS = re.compile(rb"<meta name=\"generator\" content=\"atme-live\">")
+"""How the head of each report begins."""
 
 Thumbnails = dict[str, str]
 """Name of the picture → its data URI."""
@@ -42,15 +48,11 @@ def write_report(
     if out is None:
         folder = session.path if session.path.is_dir() else session.path.parent
         out = folder / "report.html"
+    check_name(out, (".html", ".htm"))
     images = thumbnails(session, video) if pictures else [None] * len(session.micros)
     html = page(session, images, timeline(session))
-    part = out.with_name(f".{out.name}.part")
-    try:
-        part.write_text(html, encoding="utf-8")
-        part.replace(out)
-    except OSError as error:
-        raise AtmeError(f"{out}: cannot be written ({error.strerror}); name another --out file") from error
-    return out
+    # A lone half of a character, as names that are not UTF-8 have, is written as a question mark.
+    return write_output(out, html.encode("utf-8", "replace"), _OURS, private=any(images))
 
 
 def timeline(session: RecordedSession) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def timeline(session: RecordedSession) -> dict[str, Any]:
             "apex": round(event.apex, 4),
             "offset": round(event.offset, 4),
             "label": event.label,
-            "confidence": round(event.confidence, 3),
+            "confidence": _rounded(event.confidence, 3),
             "share": event.recognition.share,
             "symbol": look_of(event.label).symbol,
             "colour": look_of(event.label).colour,
@@ -103,13 +105,18 @@ def thumbnails(session: RecordedSession, video: Path | None = None) -> list[Thum
     return _from_recording(session, recording, needed=video is not None)
 
 
-def _curve(motion: Motion) -> dict[str, list[float]]:
+def _curve(motion: Motion) -> dict[str, list[float | None]]:
     return {
-        "time": [round(float(t), 4) for t in motion.time],
-        "signal": [round(float(s), 3) for s in motion.signal],
-        "threshold": [round(float(t), 3) for t in motion.threshold],
+        "time": [_rounded(t, 4) for t in motion.time],
+        "signal": [_rounded(s, 3) for s in motion.signal],
+        "threshold": [_rounded(t, 3) for t in motion.threshold],
         "face": [int(f) for f in motion.face],
     }
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """None where it is not finite, as a threshold is before the face is known: JSON has no word for it."""
+    return round(float(value), digits) if math.isfinite(value) else None
 
 
 def _saved(session: RecordedSession) -> list[Thumbnails | None]:

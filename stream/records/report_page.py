@@ -35,11 +35,12 @@ def page(
     session: RecordedSession, pictures: Sequence[dict[str, str] | None], timeline: dict[str, Any]
 ) -> str:
     """The whole page. The content security policy forbids every request, so it cannot phone anywhere."""
-    data = json.dumps(timeline, separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(timeline, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="generator" content="atme-live">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
@@ -217,14 +218,16 @@ def _spark(event: MicroExpression, motion: Motion | None) -> str:
     if last - first < 2:
         return ""
     width, height = 200.0, 70.0
-    top = 1.1 * max(float(motion.signal[first:last].max()), float(motion.threshold[first:last].max()), 0.1)
+    drawn = np.concatenate([motion.signal[first:last], motion.threshold[first:last]])
+    top = 1.1 * max(float(drawn[np.isfinite(drawn)].max(initial=0.1)), 0.1)
 
     def x(time: float) -> float:
         return float(width * (time - start) / (end - start))
 
     def path(values: Any) -> str:
         points = zip(motion.time[first:last], values[first:last], strict=True)
-        return "M" + "L".join(f"{x(t):.1f} {height * (1 - v / top):.1f}" for t, v in points)
+        known = [(t, v) for t, v in points if math.isfinite(v)]
+        return "M" + "L".join(f"{x(t):.1f} {height * (1 - v / top):.1f}" for t, v in known) if known else ""
 
     lines = "".join(
         f"<line x1='{x(t):.1f}' x2='{x(t):.1f}' y1='0' y2='{height:g}' class='{name}'/>"
@@ -265,7 +268,7 @@ def _frame_rows(motion: Motion | None, about: dict[str, Any]) -> list[tuple[str,
     if frames is not None:
         lost = "drops not known" if dropped is None else f"{dropped} dropped"
         rows.append(("frames", f"{frames} processed, {lost}"))
-    if motion is not None and len(motion) > 1:
+    if motion is not None and len(motion) > 1 and motion.time[-1] > motion.time[0]:
         steps = np.diff(motion.time)
         middle, late = np.percentile(steps, (50, 95))
         worst = int(steps.argmax())

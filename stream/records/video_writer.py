@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -83,7 +84,7 @@ def check_video_path(path: Path, coming: Path | None = None) -> Path:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise AtmeError(f"{path}: not a video's name; let it end in {', '.join(SUFFIXES)}")
-    if path.exists():
+    if os.path.lexists(path):  # a link that leads nowhere, too: FFmpeg would follow it
         raise AtmeError(f"{path}: exists, and a recording is never overwritten; name another file")
     if not path.parent.is_dir() and path.parent != coming:
         raise AtmeError(f"{path.parent}: no such folder; make it, or name another file")

@@ -1,0 +1,92 @@
+"""Lines that go to a file one by one; what the disk refuses is kept in memory and tried again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from contextlib import suppress
+from io import RawIOBase
+from threading import Lock
+
+KEPT_BYTES = 64 * 2**20
+"""Of refused lines; beyond that they are counted only. A day of events, or half an hour of 200 fps."""
+
+
+class LineFile:
+    """Writes to a raw file that it owns; from any thread."""
+
+    def __init__(self, file: RawIOBase, *, sync: bool = False) -> None:
+        """``sync``: each line is on the disk itself before ``write`` returns, not only out of the process."""
+        self.lines = 0
+        """In all, written or not."""
+        self._file = file
+        kind = _kind(file)
+        self._regular = stat.S_ISREG(kind)
+        self._sync = sync and self._regular  # pipes and devices cannot be synced
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._unsynced = 0
+        self._lost = 0
+        self._removed = False
+        self._lock = Lock()
+
+    @property
+    def missing(self) -> int:
+        """Lines that are not in the file, or in one that was removed."""
+        return self.lines if self._removed else len(self._waiting) + self._unsynced + self._lost
+
+    def write(self, line: bytes) -> None:
+        """Appends a line, given with its end. OSError where it, or one before it, could not be written."""
+        with self._lock:
+            self.lines += 1
+            if self._waiting_bytes + len(line) > KEPT_BYTES:
+                self._lost += 1
+            else:
+                self._waiting.append(line)
+                self._waiting_bytes += len(line)
+            self._put()
+
+    def repair(self, data: bytes) -> None:
+        """Writes what is no line of its own, at the start."""
+        self._file.write(data)
+
+    def retry(self) -> None:
+        """Tries what still waits once more. OSError where it could not be written."""
+        with self._lock:
+            self._put()
+
+    def close(self) -> None:
+        """Tries what still waits once more, and closes the file. OSError where it could not be written."""
+        if self._file.closed:
+            return
+        try:
+            self.retry()
+        finally:
+            with suppress(OSError):
+                self._file.close()
+
+    def _put(self) -> None:
+        while self._waiting:
+            line = self._waiting[0]
+            written = self._file.write(line) or 0
+            self._waiting_bytes -= written
+            if written < len(line):
+                self._waiting[0] = line[written:]  # the next attempt goes on in the middle, or says why not
+                continue
+            self._waiting.popleft()
+            self._unsynced += self._sync
+        if self._sync and self._unsynced:
+            os.fsync(self._file.fileno())
+            self._unsynced = 0
+        if self._regular and os.fstat(self._file.fileno()).st_nlink == 0:  # POSIX writes on into such a file
+            self._removed = True
+            raise FileNotFoundError(errno.ENOENT, "the file was removed")
+
+
+def _kind(file: RawIOBase) -> int:
+    try:
+        return os.fstat(file.fileno()).st_mode
+    except (OSError, ValueError):
+        return 0

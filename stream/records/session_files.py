@@ -1,0 +1,29 @@
+"""The names in a session folder."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+EVENTS, REJECTED, MARKS, GAPS = "events.jsonl", "rejected.jsonl", "marks.jsonl", "gaps.jsonl"
+MOTION, ABOUT, FACES = "motion.csv", "session.json", "faces"
+BATCH = "batch.json"
+"""Says which batch made the folder, and of which recording."""
+
+SESSION_FILES = frozenset({EVENTS, REJECTED, MARKS, GAPS, MOTION, ABOUT, FACES, BATCH})
+
+
+def comparable(name: str) -> str:
+    """The same for names that some file system takes for one: in case, or in how letters are composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def same_name(one: Path, other: Path) -> bool:
+    """Whether both would be one file, on some file system at least."""
+    return comparable(os.path.realpath(one)) == comparable(os.path.realpath(other))
+
+
+def is_session_file(name: str) -> bool:
+    """Whether a session folder uses this name itself, on file systems that ignore upper case too."""
+    return comparable(name) in SESSION_FILES
