@@ -30,10 +30,16 @@ def test_recordings_by_condition_and_the_same_events_at_two_rates():
     assert same_timelines(cases, (30.0, 200.0)) == [cases[0], cases[2]]
 
 
-def test_a_condition_that_some_recording_does_not_say_is_left_out():
-    cases = [outcome([micro(1, 1.4)], [], drift=1.0), outcome([micro(1, 1.4)], [])]
-    assert by("drift", cases) == {}
+def test_recordings_that_do_not_say_a_condition_are_left_out():
+    cases = [outcome([micro(1, 1.4)], [], drift=1.0, peak=0.0), outcome([micro(1, 1.4)], [])]
+    assert {value: result.truths for value, result in by("drift", cases).items()} == {1.0: 1}
+    assert by("peak", cases) == {}, "each movement has a peak of its own"
     assert same_timelines(cases, (30.0,)) == []
+
+
+def test_jpeg_stands_beside_rate_factors():
+    cases = [outcome([], [], crf=crf) for crf in (None, 24, 16)]
+    assert list(by("crf", cases)) == [16, 24, "JPEG"]
 
 
 def test_movements_by_what_goes_on_at_the_same_time():

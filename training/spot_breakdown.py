@@ -20,6 +20,7 @@ BESIDE = {
     "blink": "a blink in it",
     "gaze": "a gaze shift",
     "speech": "talk",
+    "mouth": "the mouth otherwise",
     "gesture": "head motion",
     "macro": "a macro-expression",
 }
@@ -39,19 +40,24 @@ def lasting(true: Movement, video: LongVideo) -> bool:
 def by(condition: str, outcomes: Sequence[Outcome], counts: Wanted | None = None) -> dict[Any, SpotScore]:
     """The score of every value of a condition: peak, fps, drift, face, crf (the compression).
 
-    Empty where some recording does not say it.
+    Recordings that do not say it are left out, as are those whose movements each have a peak of their own.
     """
-    values = [_value(outcome.video, condition) for outcome in outcomes]
-    if any(value is None for value in values):
-        return {}
-    parts: dict[Any, list[Outcome]] = {value: [] for value in sorted(set(values))}
-    for value, outcome in zip(values, outcomes, strict=True):
-        parts[value].append(outcome)
-    return {value: score(part, counts) for value, part in parts.items()}
+    parts: dict[Any, list[Outcome]] = {}
+    for outcome in outcomes:
+        if (value := _value(outcome.video, condition)) is not None:
+            parts.setdefault(value, []).append(outcome)
+    ordered = sorted(parts, key=lambda value: (isinstance(value, str), value))
+    return {value: score(parts[value], counts) for value in ordered}
 
 
 def _value(video: LongVideo, condition: str) -> Any:
-    return video.fps if condition == "fps" else video.conditions.get(condition)
+    """None where the recording does not say it."""
+    if condition == "fps":
+        return video.fps
+    value = video.conditions.get(condition)
+    if condition == "crf" and condition in video.conditions:
+        return value or "JPEG"
+    return (value or None) if condition == "peak" else value
 
 
 def same_timelines(outcomes: Sequence[Outcome], rates: Sequence[float]) -> list[Outcome]:

@@ -19,7 +19,7 @@ AXES = {
     "peak": "peak motion, pixels of a 256-px face",
     "fps": "frames a second",
     "drift": "slow drift of the head, pixels (gestures too above 0)",
-    "crf": "compression: H.264 constant rate factor",
+    "crf": "compression: H.264 constant rate factor, or JPEG",
 }
 COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#6fb3b8", "#c2527a", "#8559a5", "#c06a1f", "#999999"), strict=True))
 KINDS = {
@@ -29,6 +29,7 @@ KINDS = {
     "blink": "#777777",
     "gesture": "#b8a23b",
     "gaze": "#c2527a",
+    "mouth": "#5c7fc0",
 }
 
 
@@ -71,13 +72,15 @@ def plot_conditions(report: SpotReport, folder: Path) -> list[Path]:
         if not rows:
             continue
         figure, axes = _figure((5.2, 3.4))
-        values = list(rows)
+        figures = not any(isinstance(value, str) for value in rows)
+        places = list(rows) if figures else list(range(len(rows)))
         for name in SPOTTERS:
-            axes.plot(values, [rows[v][name].f1 for v in values], marker="o", color=COLOURS[name], label=name)
+            f1 = [row[name].f1 for row in rows.values()]
+            axes.plot(places, f1, marker="o", color=COLOURS[name], label=name)
         axes.set(xlabel=label, ylabel="F1 (IoU ≥ 0.5)", ylim=(0, 1.02))
         if condition in ("peak", "fps"):
             axes.set_xscale("log")
-        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.set_xticks(places, [f"{value:g}" if figures else str(value) for value in rows])
         axes.minorticks_off()
         axes.legend(frameon=False)
         made.append(_save(figure, folder / f"f1-{condition}.png"))
@@ -128,13 +131,12 @@ def typical(results: list[dict[str, Outcome]]) -> int:
 
 
 def _title(outcome: Outcome) -> str:
-    conditions = outcome.video.conditions
-    if not conditions:
-        return outcome.video.name
-    return (
-        f"{outcome.video.name}: {conditions['peak']:g} px, {outcome.video.fps:g} frames a second, "
-        f"drift {conditions['drift']:g} px"
-    )
+    conditions, said = outcome.video.conditions, [f"{outcome.video.fps:g} frames a second"]
+    if conditions.get("peak"):
+        said.insert(0, f"{conditions['peak']:g} px")
+    if "drift" in conditions:
+        said.append(f"drift {conditions['drift']:g} px")
+    return f"{outcome.video.name}: {', '.join(said)}"
 
 
 def _figure(size: tuple[float, float]) -> tuple[Any, Any]:

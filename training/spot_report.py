@@ -27,7 +27,7 @@ class SpotReport:
     f1: dict[str, Interval]
     """By spotter; a bootstrap over recordings."""
     conditions: dict[str, dict[Any, dict[str, SpotScore]]]
-    """Condition of a recording → value → spotter; those that all recordings say."""
+    """Condition of a recording → value → spotter; those that some recordings say."""
     sorts: dict[str, dict[str, dict[str, Part]]]
     """What true movements are told apart by → their sort → spotter."""
     rates: dict[float, SpotScore]

@@ -64,7 +64,8 @@ def _froc_table(report: SpotReport) -> Table:
 def _spotter_table(report: SpotReport) -> Table:
     """Each as it is set; its precision here, and in video with fewer micro-expressions."""
     rates = (f"at {rate:g}" for rate in PREVALENCES)
-    table = _table("spotter", "F1", "95 %", "recall", "alarms/min", "95 %", "prec.", *rates)
+    table = _table("spotter", "F1", "95 %", "recall", "alarms/min", "95 %", "precision", *rates)
+    table.collapse_padding = True  # or it is wider than 80 columns
     for name, result in report.scores.items():
         interval = report.f1[name]
         table.add_row(

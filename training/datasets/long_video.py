@@ -21,7 +21,7 @@ class Movement:
     """One annotated movement; times in seconds from the recording's start."""
 
     kind: str
-    """micro, or what a spotter should turn away: macro, blink, speech, gesture, gaze."""
+    """micro, macro, or what a spotter should reject: blink, speech, mouth, gesture, gaze."""
     onset: float
     apex: float
     offset: float
