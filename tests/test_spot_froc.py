@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from motion_curves import Bump, at_rate, samples
 from test_spot_score import event, intervals, micro, outcome
 
+from spotting.judge import Verdict
+from spotting.spotter import SpotterConfig
+from training.datasets.long_video import LongVideo
+from training.spot_evaluate import by_probability, spot
 from training.spot_froc import LEVELS, froc
 from training.spot_score import Outcome, score
+from training.spot_signal import Signal
 
 
 def scored(truth, found, minutes=1.0):
@@ -81,3 +87,20 @@ def test_the_report_restates_precision_at_every_level():
     assert at[0.25]["recall"] == 0.5
     assert at[0.25]["least_score"] == 0.5
     assert at[0.25]["precision_at_a_minute"] == {"1": round(0.5 / 0.75, 4), "0.3": round(0.15 / 0.4, 4)}
+
+
+def by_height(movement, seen):
+    """A judge that believes in what moves far."""
+    times = movement.apex - 0.1, movement.apex, movement.apex + 0.12
+    return Verdict(min(movement.peak / 4, 0.89), "speech", *times)
+
+
+def test_the_causal_curve_goes_through_the_point_that_the_spotter_is_set_to():
+    bumps = [Bump(2, 2.14, 2.3, 1.2), Bump(5, 5.14, 5.3, 2.6), Bump(8, 8.14, 8.3, 3.2)]
+    stream = samples(at_rate(60, 10.0), lambda t: sum(bump(t) for bump in bumps))
+    signal = Signal(tuple(stream), np.zeros(len(stream), np.float32))
+    found = spot(LongVideo("clip", (), 60.0), signal, by_height).found
+    scored = by_probability(signal, by_height)
+    assert [round(event.apex) for event in found] == [5, 8]
+    assert [round(event.apex) for _, event in scored] == [2, 5, 8]
+    assert tuple(event for value, event in scored if value >= SpotterConfig().likely) == found
