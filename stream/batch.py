@@ -20,6 +20,7 @@ from stream.records.about_session import sha256_of
 from stream.records.folder import SessionFolder, remove_session
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.records.session_files import ABOUT, EVENTS
+from stream.seen import Seen
 from stream.settings import Settings
 
 Report = Callable[[float], None]
@@ -49,6 +50,8 @@ class Outcome:
     macros: int = 0
     """Macro-expressions."""
     dropped: int = 0
+    seen: Seen | None = None
+    """What could be seen of it; None where that is not known."""
     error: str = ""
     """One line; only where ``state`` is failed."""
 
@@ -99,7 +102,8 @@ def _outcome(job: Job, state: Literal["done", "skipped"], session: RecordedSessi
     about = session.about or {}
     labels = Counter(event.label for event in session.micros)
     seconds, dropped = float(about.get("seconds", 0.0)), int(about.get("frames_dropped", 0))
-    return Outcome(job, state, seconds, labels, len(session.macros), dropped)
+    seen = Seen.read(about)
+    return Outcome(job, state, seconds, labels, len(session.macros), dropped, seen)
 
 
 def _finished(job: Job) -> RecordedSession | None:

@@ -17,8 +17,9 @@ from recognizer.recognition import CLASSES, UNCERTAIN
 from stream.batch import Job, Outcome
 from stream.batch_workers import Message
 from stream.event import MACRO
-from stream.overlay.labels import look_of
+from stream.overlay.labels import WARNING, look_of
 from stream.overlay.words import counted
+from stream.seen import Seen
 
 LABELS = (*CLASSES, UNCERTAIN)
 
@@ -66,17 +67,32 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
         table.add_column(f"[{look_of(label).colour}]{label}", str(labels[label]), justify="right")
     macros = sum(one.macros for one in outcomes)
     table.add_column(f"[{look_of(MACRO).colour}]macro", str(macros), justify="right")
-    table.add_column("dropped", str(sum(one.dropped for one in outcomes)), justify="right")
-    table.add_column("", f"{failed} failed" if failed else "")
+    table.add_column("face", justify="right", no_wrap=True)
+    table.add_column("fps", justify="right", no_wrap=True)
+    table.add_column("rejected", overflow="fold")
+    table.add_column("", f"{failed} failed" if failed else "", no_wrap=True)
     for one in outcomes:
         known = one.state != "failed"
-        counts = [*(one.labels[label] for label in LABELS), one.macros, one.dropped]
-        numbers = [f"{one.seconds / 60:.1f}", *map(str, counts)]
+        counts = [*(one.labels[label] for label in LABELS), one.macros]
+        numbers = [f"{one.seconds / 60:.1f}", *map(str, counts), *_seen(one.seen)]
         state = {"done": "", "skipped": "was there", "failed": "[red]failed"}[one.state]
         table.add_row(
             escape(printable(one.job.folder.name)), *(numbers if known else [""] * len(numbers)), state
         )
     return table
+
+
+def _seen(seen: Seen | None) -> list[str]:
+    """Share of frames with a usable face, rate (? where assumed), what was rejected most.
+
+    Bad ones are in warning colour.
+    """
+    if seen is None:
+        return ["", "", ""]
+    reason = max(seen.rejected, key=lambda name: (seen.rejected[name], name), default="")
+    rate = "" if seen.fps is None else f"{seen.fps:.1f}{'?' if seen.clock_assumed else ''}"
+    cells = [(f"{seen.usable:.0%}", seen.face_bad), (rate, seen.rate_bad), (escape(printable(reason)), False)]
+    return [f"[{WARNING}]{words}" if bad else words for words, bad in cells]
 
 
 def _say(outcome: Outcome, console: Console) -> None:
@@ -92,3 +108,7 @@ def _say(outcome: Outcome, console: Console) -> None:
     if outcome.state == "skipped":
         words += " (finished before, skipped)"
     console.print(printable(f"{outcome.job.folder}: {words}"), markup=False, highlight=False, soft_wrap=True)
+    if outcome.seen is not None:
+        line = printable(f"{outcome.job.folder}: {outcome.seen.line}")
+        style = WARNING if outcome.seen.bad else None
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)

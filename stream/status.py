@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from stream.seen import Seen
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,5 @@ class Status:
     paused: bool
     gaps: int = 0
     """Times that nothing was seen for longer than a micro-expression lasts."""
+    seen: Seen = field(default_factory=Seen)
+    """What could be seen so far: how long, with how much of a face, how fast, by which clock."""

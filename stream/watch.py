@@ -9,6 +9,7 @@ from collections import Counter, deque
 import numpy as np
 
 from spotting.motion import MotionSample
+from stream.seen import Tally, trouble
 from stream.settings import SessionConfig
 from stream.sources import FrameSource
 from stream.status import MotionPoint, Status
@@ -16,12 +17,6 @@ from stream.status import MotionPoint, Status
 CURVE_SECONDS = 10.0
 _RATE_SECONDS = 2.0
 _SILENCE_SECONDS = 1.0
-_DARK = 40.0
-"""Mean grey level of the face below which noise drowns sub-pixel motion."""
-_BRIGHT = 245.0
-"""Mean grey level of the face above which the skin is burnt out and shows nothing to follow."""
-_SMALL_FACE = 80.0
-"""Width of the face in image pixels below which a 1-px motion of a 256-px face is 0.3 px."""
 
 
 class Watch:
@@ -36,7 +31,7 @@ class Watch:
         self._arrivals: deque[tuple[float, float]] = deque()  # (wall, source) time of the last frames
         self._latencies: deque[float] = deque(maxlen=1000)
         self._rejected: Counter[str] = Counter()
-        self._frames = 0
+        self._tally = Tally()
         self._gaps = 0
         self._sample: MotionSample | None = None
         self._ready = False
@@ -46,7 +41,7 @@ class Watch:
         """A frame was processed."""
         now = time.monotonic()
         with self._lock:
-            self._frames += 1
+            self._tally.saw(sample)
             self._sample, self._ready = sample, ready
             self._curve.append(MotionPoint(sample.time, sample.signal, threshold))
             while sample.time - self._curve[0].time > CURVE_SECONDS:
@@ -91,7 +86,7 @@ class Watch:
                 measured_fps=self._rate(0),
                 time=moment,
                 progress=min(moment / source.duration, 1.0) if source.duration else None,
-                frames=self._frames,
+                frames=self._tally.frames,
                 dropped=dropped,
                 state=self._state(paused),
                 latency_p50_ms=None if p50 is None else float(p50),
@@ -101,6 +96,9 @@ class Watch:
                 rejected=dict(self._rejected),
                 paused=paused,
                 gaps=self._gaps,
+                seen=self._tally.seen(
+                    source.clock, source.clock_assumed, self._config.min_fps, self._rejected
+                ),
             )
 
     def _rate(self, clock: int) -> float:
@@ -121,14 +119,8 @@ class Watch:
         rate = self._rate(1)
         if len(self._arrivals) > 10 and rate < self._config.min_fps:
             return f"rate {rate:.0f} fps is too low for micro-expressions"
-        if not sample.face:
-            return "no face"
-        if sample.face_px < _SMALL_FACE:
-            return f"too far (face {sample.face_px:.0f} px)"
-        if sample.brightness < _DARK:
-            return "too dark"
-        if sample.brightness > _BRIGHT:
-            return "too bright"
+        if why := trouble(sample):
+            return f"{why} (face {sample.face_px:.0f} px)" if why == "too far" else why
         if not self._ready:
             return "learning the face"
         return "watching" if sample.faces < 2 else f"watching the nearest of {sample.faces} faces"

@@ -21,6 +21,7 @@ from stream.problems import Problems
 from stream.records.records import RecordOptions, Records
 from stream.session import Session
 from stream.sound import Sound
+from stream.status import Status
 
 
 def watch_session(
@@ -49,15 +50,17 @@ def watch_session(
     keep = keep or RecordOptions()
     seen: list[Expression] = []
     printed: tuple[str, ...] = ()
+    ended: list[Status] = []
     with ExitStack() as stack:
+        # The first to be registered is the last to be called, also where an error ends the session.
+        stack.callback(_say_what_was_seen, ended)
         log = stack.enter_context(EventLog(events)) if events else None
 
         def on_event(event: Expression) -> None:
             if log:
                 with suppress(AtmeError):  # a full disk: what is seen matters more; the log's problems say it
                     log.write(event)
-            if on_screen:
-                seen.append(event)
+            seen.append(event)
             if isinstance(event, MicroExpression):
                 tones.play(event.label)
                 if also:
@@ -85,12 +88,20 @@ def watch_session(
             status, stopped = session.status(), session.stopped
             if on_screen:
                 _say_what_happened(console, summarise(status, seen, show_macros), ascii_only)
+            else:
+                ended.append(status)
     last = [tones.problem] if tones.problem else []
     if not on_screen and status.dropped:
         last.append(f"{status.dropped} frames dropped")
     problems.say((*problems.known(), *last))
     problems.check(printed)
     return stopped
+
+
+def _say_what_was_seen(ended: list[Status]) -> None:
+    for status in ended:
+        with suppress(OSError):  # the terminal may have gone
+            print(f"atme: {status.source}: {status.seen.line}", file=sys.stderr)
 
 
 def _say_what_happened(console: Console, words: RenderableType, ascii_only: bool) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from recognizer.plain_text import printable
 from recognizer.recognition import UNCERTAIN
 from stream.event import MACRO, Expression, MicroExpression
-from stream.overlay.labels import LOOKS, look_of
+from stream.overlay.labels import LOOKS, WARNING, look_of
 from stream.overlay.words import clock, counted, milliseconds, rejections
 from stream.status import Status
 
@@ -34,10 +34,20 @@ def summarise(status: Status, events: Sequence[Expression], show_macros: bool = 
         f"{status.frames} frames, {status.dropped} dropped, to {clock(status.time)} of the source's time; "
         f"{rejections(status.rejected)}\n",
         f"latency p50 {milliseconds(status.latency_p50_ms)}, p95 {milliseconds(status.latency_p95_ms)}; "
-        f"{printable(status.provider)}",
+        f"{printable(status.provider)}\n",
+        seen_line(status),
     )
     listed = events if show_macros else micros
     return Group(_table(listed), lines) if listed else lines
+
+
+def seen_line(status: Status) -> Text:
+    """What could be seen; in the colour of warnings where that is bad."""
+    parts = [
+        Text(printable("! " * one.bad + one.words), style=f"bold {WARNING}" if one.bad else "none")
+        for one in status.seen.remarks()
+    ]
+    return Text.assemble("seen: ", Text("; ").join(parts))
 
 
 def _table(events: Sequence[Expression]) -> Table:

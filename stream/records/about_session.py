@@ -109,6 +109,7 @@ def at_end(
         "events": len(latencies_ms) + macros,
         "macro_expressions": macros,
         "rejected": status.rejected,
+        "seen": status.seen.to_dict(),
         "latency_ms": percentiles(latencies_ms),
         "warnings": list(session.warnings),
     }

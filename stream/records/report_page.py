@@ -20,6 +20,7 @@ from stream.overlay.words import clock
 from stream.records.about_session import percentiles
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession
+from stream.seen import Seen
 
 _HERE = Path(__file__).parent
 _CAPTIONS = {
@@ -102,9 +103,21 @@ def _summary(session: RecordedSession) -> str:
     return f"""<section aria-label="Summary">
 <p class="lead"><b>{words}</b> in {clock(session.duration)}{pace}.{lasted} {_turned_away(session)}</p>
 <div class="tiles">{tiles}</div>
+{_seen(session)}
 <p class="caution">A label names how the movement looks to the program. It is no measure of what a person
 feels: check each event against the video before you build on it.</p>
 </section>"""
+
+
+def _seen(session: RecordedSession) -> str:
+    """What could be seen; where that is bad, as a note that cannot be overlooked."""
+    seen = Seen.read(session.about)
+    if seen is None:
+        return ""
+    parts = "; ".join(
+        f"<b>{escape(one.words)}</b>" if one.bad else escape(one.words) for one in seen.remarks()
+    )
+    return f"<p class='{'note' if seen.bad else 'seen'}'>Seen: {parts}.</p>"
 
 
 def _turned_away(session: RecordedSession) -> str:
