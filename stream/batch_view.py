@@ -62,14 +62,13 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
     labels: Counter[str] = sum((one.labels for one in outcomes), Counter())
     failed = sum(one.state == "failed" for one in outcomes)
     table.add_column("recording", f"{len(outcomes)} in all", overflow="fold")
-    table.add_column("minutes", f"{sum(one.seconds for one in outcomes) / 60:.1f}", justify="right")
+    table.add_column("min", f"{sum(one.seconds for one in outcomes) / 60:.1f}", justify="right")
     for label in LABELS:
         table.add_column(f"[{look_of(label).colour}]{label}", str(labels[label]), justify="right")
     macros = sum(one.macros for one in outcomes)
     table.add_column(f"[{look_of(MACRO).colour}]macro", str(macros), justify="right")
     table.add_column("face", justify="right", no_wrap=True)
     table.add_column("fps", justify="right", no_wrap=True)
-    table.add_column("rejected", overflow="fold")
     table.add_column("", f"{failed} failed" if failed else "", no_wrap=True)
     for one in outcomes:
         known = one.state != "failed"
@@ -83,15 +82,11 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
 
 
 def _seen(seen: Seen | None) -> list[str]:
-    """Share of frames with a usable face, rate (? where assumed), what was rejected most.
-
-    Bad ones are in warning colour.
-    """
+    """Share of frames with a usable face, and rate (? where assumed); bad ones in warning colour."""
     if seen is None:
-        return ["", "", ""]
-    reason = max(seen.rejected, key=lambda name: (seen.rejected[name], name), default="")
+        return ["", ""]
     rate = "" if seen.fps is None else f"{seen.fps:.1f}{'?' if seen.clock_assumed else ''}"
-    cells = [(f"{seen.usable:.0%}", seen.face_bad), (rate, seen.rate_bad), (escape(printable(reason)), False)]
+    cells = [(f"{seen.usable:.0%}", seen.face_bad), (rate, seen.rate_bad)]
     return [f"[{WARNING}]{words}" if bad else words for words, bad in cells]
 
 
