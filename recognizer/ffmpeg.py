@@ -31,3 +31,8 @@ def open_video(path: Path, format: str | None = None) -> Any:
 def create_video(path: Path, options: dict[str, str] | None = None) -> Any:
     """A PyAV container to write to; the format by the path's ending. FFmpegError or OSError."""
     return av.open(f"file:{path}", "w", options=options or {})
+
+
+def reason(error: Exception) -> str:
+    """FFmpeg's or the system's own words for what went wrong, without numbers and names."""
+    return str(getattr(error, "strerror", None) or error or type(error).__name__).rstrip(".")

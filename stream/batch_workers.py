@@ -146,7 +146,5 @@ def _surely(job: Job, report: Any = lambda share: None) -> Outcome:
 
         cv2.setNumThreads(1)  # the machine's cores are taken by the other workers
         return run_job(job, report)
-    except OSError:
-        raise
     except Exception as error:
         return Outcome(job, "failed", error=f"{job.recording}: {type(error).__name__}: {error}")

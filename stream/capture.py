@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 from stream.ring import RingBuffer
 from stream.sources.base import FrameSource
@@ -43,13 +44,21 @@ class Capture:
         self._thread.start()
 
     def stop(self) -> None:
-        """End capturing without waiting for the source, from any thread; frames in the ring stay readable."""
+        """End capturing without waiting for the source, from any thread; frames in the ring stay readable.
+
+        The thread closes the source: a driver that hangs while it is closed holds up nobody else.
+        """
+        self._source.stop()
         self._set(stopped=True)
         self._ring.close()
-        self._source.close()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the thread has ended; False if it has not in ``timeout`` seconds."""
+        """Wait until the thread has ended and closed the source; False if it has not in ``timeout`` seconds.
+
+        After ``stop`` it may also be called where the thread was never started.
+        """
+        if self._thread.ident is None:
+            self._thread.start()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -83,7 +92,8 @@ class Capture:
             self._ring.fail(error)
         finally:
             self._ring.close()
-            self._source.close()
+            with suppress(Exception):  # every frame is out, so what fails in closing it costs nothing
+                self._source.close()
 
     def _wait_until_due(self, timestamp: float) -> bool:
         """Wait out a pause, and when pacing the time until the frame is due; False once stopped."""

@@ -47,6 +47,7 @@ class Markers:
         self._pylsl: Any = pylsl
         self._outlet: Any = None
         self._source: FrameSource | None = None
+        self.warnings: list[str] = []
 
     def begin(self, session: Observed) -> None:
         """Announces the stream, so that recorders find it before the first event. Live sources only."""
@@ -91,4 +92,8 @@ class Markers:
         if self._source is None or self._source.origin is None:  # nothing has been seen yet
             return
         age = time.monotonic() - (self._source.origin + moment)
-        self._outlet.push_sample([marker], self._pylsl.local_clock() - age)
+        try:
+            self._outlet.push_sample([marker], self._pylsl.local_clock() - age)
+        except Exception as error:  # whatever liblsl raises: a marker is no reason to end the session
+            if not self.warnings:
+                self.warnings.append(f"--lsl: some markers could not be sent ({error}); check liblsl")

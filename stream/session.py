@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Literal
 
 from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import PairFeatures
 from recognizer.recognizer import Recognizer
@@ -41,6 +42,10 @@ from stream.watch import Watch
 
 _QUEUE = 8
 """Candidates that may wait for the recognizer."""
+_STOP_S = 60.0
+"""Seconds without any progress after ``stop``, or after a worker failed, that show that the rest hang."""
+_CLOSE_S = 10.0
+"""Seconds that ``close`` waits for the workers."""
 _AHEAD = 2
 """Frames whose landmarks are found while the frame before them is measured; the ring keeps them whole."""
 
@@ -100,6 +105,8 @@ class Session:
         self._finished = False
         self._ended_early = ""
         self._stopping = threading.Event()
+        self._ending_since: float | None = None
+        self._worked = 0.0  # monotonic time at which a worker last finished something
         self._start_afresh = threading.Event()
 
     @classmethod
@@ -169,6 +176,7 @@ class Session:
         try:
             result = self._results.get(timeout=timeout)
         except queue.Empty:
+            self._check_for_hanging()
             return None
         if isinstance(result, Expression):
             return result
@@ -177,6 +185,18 @@ class Session:
         if result is not None:
             raise result
         return None
+
+    def _check_for_hanging(self) -> None:
+        since = self._ending_since
+        if since is None or time.monotonic() - max(since, self._worked) < _STOP_S:
+            return
+        hanging = ", ".join(thread.name for thread in self._threads if thread.is_alive())
+        self._finished = True
+        self._watch.finish()
+        raise AtmeError(
+            f"{self._source.name}: does not end, it hangs in {hanging or 'nothing that is known'}; "
+            "what was recognised before is kept"
+        )
 
     def __iter__(self) -> Iterator[MicroExpression]:
         """Micro-expressions until the source ends; the session is closed when the loop is left."""
@@ -217,18 +237,23 @@ class Session:
         if not self._finished:
             self._ended_early = self._ended_early or why
         self._stopping.set()
-        self._capture.stop()
+        self._end_capture()
 
     def close(self) -> None:
-        """Stops and waits for the threads."""
+        """Stops and waits for the threads, but not for one that hangs."""
         self.stop()
-        if self._started:
-            self._capture.join(2.0)
-            for thread in self._threads:
-                thread.join(10.0)
+        deadline = time.monotonic() + _CLOSE_S
+        self._capture.join(2.0)
+        for thread in self._threads if self._started else ():
+            thread.join(max(deadline - time.monotonic(), 0.0))
         self._finished = True
-        self._meter.close()
-        self._recognizer.close()
+        if not any(thread.is_alive() for thread in self._threads):  # else it may still be using them
+            self._meter.close()
+            self._recognizer.close()
+
+    def _end_capture(self) -> None:
+        self._ending_since = self._ending_since or time.monotonic()
+        self._capture.stop()
 
     def __enter__(self) -> Session:
         return self
@@ -238,7 +263,7 @@ class Session:
     ) -> None:
         self.close()
 
-    # ---- the landmarks thread
+    # ---- the landmarks thread. Each worker hands its end, None or an error, to the next, whatever happens.
 
     def _look(self) -> None:
         end: BaseException | None = None
@@ -249,6 +274,7 @@ class Session:
                 self._seen.put((frame, self._meter.look(frame.timestamp, frame.image)))
         except BaseException as error:
             end = error
+            self._end_capture()
         self._capture.stop()
         self._seen.put(end)
 
@@ -267,7 +293,7 @@ class Session:
                 self._count_rejections()
         except BaseException as error:
             end = error
-            self._capture.stop()
+            self._end_capture()
             while isinstance(seen, tuple):  # let the landmarks thread end
                 seen = self._seen.get()
         self._pairs.put(end)
@@ -284,6 +310,7 @@ class Session:
             self.observer.frame(frame, sample, self._spotter.threshold)
         self._hand_over(candidates, frame)
         self._count_rejections()
+        self._worked = time.monotonic()
 
     def _start_over(self, gap: Gap) -> None:
         """Time has passed unseen: what was under way is cut off, and the face is learnt anew."""
@@ -330,9 +357,10 @@ class Session:
         try:
             while isinstance(pair := self._pairs.get(), _Pair):
                 self._finish(pair)
+                self._worked = time.monotonic()
             self._results.put(pair)
         except BaseException as error:
-            self._capture.stop()
+            self._end_capture()
             self._results.put(error)
             while isinstance(self._pairs.get(), _Pair):  # let the spotting thread end
                 pass
@@ -343,9 +371,11 @@ class Session:
         if event is None:
             self._turn_away(Rejection(pair.candidate, "no face at onset"))
             return
-        if self.observer:
-            self.observer.event(event, pair.onset, pair.apex, features)
-        self._results.put(event)
+        try:
+            if self.observer:
+                self.observer.event(event, pair.onset, pair.apex, features)
+        finally:  # an observer that fails ends the session, after this event
+            self._results.put(event)
 
     def _features(self, pair: _Pair) -> PairFeatures | None:
         """None without a face; of a macro-expression they serve the observer's pictures only."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from recognizer.feature import PairFeatures
+from recognizer.ffmpeg import reason
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import Expression
@@ -17,12 +20,15 @@ from stream.records.video_writer import VideoWriter, check_video_path
 BACKLOG_BYTES = 256 * 2**20
 """Memory for frames that wait to be encoded: 4.6 s of 640×480 at 60 fps."""
 
+HANGING_S = 20.0
+"""Seconds in which not one frame is written: the disk hangs, and nobody waits for it any longer."""
+
 
 class VideoRecorder:
     """An observer that encodes in a thread of its own: ``begin`` before the first frame, ``close`` after.
 
     Live, a frame that finds the queue full is left out of the video and counted; a replay waits instead. A
-    disk that fails ends the video, not the session; ``warnings`` says so.
+    disk that fails or hangs ends the video, not the session; ``warnings`` says so.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +59,9 @@ class VideoRecorder:
             self.dropped += 1
             self.lost += self._failed.is_set()
             return
-        self._queue.put(Frame(frame.index, frame.timestamp, frame.image.copy()))
+        if not self._put(Frame(frame.index, frame.timestamp, frame.image.copy())):
+            self.dropped += 1
+            self.lost += 1
 
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
@@ -67,11 +75,12 @@ class VideoRecorder:
         """Nothing: the frames' own times hold it."""
 
     def close(self) -> None:
-        """Encodes what waits and completes the file."""
-        if self._writer is not None:
-            self._queue.put(None)
-            self._thread.join()
-            self._writer = None
+        """Encodes what waits and completes the file; waits only as long as that gets on."""
+        if self._writer is None:
+            return
+        self._put(None)
+        self._patiently(self._joined)
+        self._writer = None
 
     def summary(self) -> dict[str, str | int]:
         """For ``session.json``."""
@@ -85,27 +94,54 @@ class VideoRecorder:
         lost = max(self.lost, 1)  # the last frames may have failed with the end of the file
         return (f"{lost} of {self.written + self.dropped} frames ({self.path})",)
 
+    def _put(self, frame: Frame | None) -> bool:
+        """To the encoder; False where that hangs or has ended."""
+
+        def put() -> bool:
+            with suppress(queue.Full):
+                self._queue.put(frame, timeout=HANGING_S)
+                return True
+            return False
+
+        return self._patiently(put)
+
+    def _joined(self) -> bool:
+        self._thread.join(HANGING_S)
+        return not self._thread.is_alive()
+
+    def _patiently(self, step: Callable[[], bool]) -> bool:
+        """Repeats a step that takes ``HANGING_S`` at most until it is done; False where the encoder hangs."""
+        while self._thread.is_alive():
+            before = self.written + self.dropped
+            if step():
+                return True
+            if self.written + self.dropped == before:
+                self._fail(f"nothing was written for {HANGING_S:.0f} s")
+                return False
+        return False
+
     def _encode(self) -> None:
-        assert self._writer is not None
+        writer = self._writer
+        assert writer is not None
         while (frame := self._queue.get()) is not None:
             if self._failed.is_set():
                 self.dropped += 1
                 self.lost += 1
                 continue
             try:
-                self._writer.write(frame.timestamp, frame.image)
+                writer.write(frame.timestamp, frame.image)
                 self.written += 1
-            except OSError as error:
+            except Exception as error:  # FFmpeg has errors of many kinds, and each would end this thread
                 self.dropped += 1
                 self.lost += 1
-                self._fail(error)
+                self._fail(reason(error))
         try:
-            self._writer.close()
-        except OSError as error:
-            self._fail(error)
+            writer.close()
+        except Exception as error:
+            self._fail(reason(error))
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, why: str) -> None:
         self._failed.set()
-        message = f"{self.path}: the video ends here, it cannot be written ({error.strerror}); check the disk"
+        message = f"{self.path}: the video ends here, it cannot be written ({why}); check the disk"
         if message not in self.warnings:
             self.warnings.append(message)

@@ -71,7 +71,7 @@ class Records:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What could not be kept, one line each."""
-        parts = (self.folder, self._recorder)
+        parts = (self.folder, self._recorder, self._markers)
         return tuple(line for part in parts if part is not None for line in part.warnings)
 
     @property

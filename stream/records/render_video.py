@@ -8,9 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from av.error import FFmpegError
 
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError, locate
+from recognizer.ffmpeg import reason
 from recognizer.landmarks import Landmarker
 from spotting.candidate import Rejection
 from stream.event import Expression
@@ -65,9 +67,9 @@ def render_video(
                     video.write(frame.timestamp, canvas.compose(image, frame.timestamp))
                     if progress and source.duration:
                         progress(min(frame.timestamp / source.duration, 1.0))
-    except OSError as error:
+    except (OSError, FFmpegError) as error:
         raise AtmeError(
-            f"{out}: cannot be written ({error.strerror}); make room, name another file"
+            f"{out}: cannot be written ({reason(error)}); make room, name another file"
         ) from error
     finally:
         landmarker.close()

@@ -12,6 +12,7 @@ import cv2
 
 from recognizer import ffmpeg
 from recognizer.errors import AtmeError
+from recognizer.ffmpeg import reason
 from stream.frame import Image
 
 TICKS = 90_000
@@ -33,10 +34,7 @@ class VideoWriter:
         self._last = -1
         matroska = path.suffix.lower() == ".mkv"
         format = {"cluster_time_limit": "1000"} if matroska else {"movflags": "hybrid_fragmented"}
-        try:
-            self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
-        except (OSError, av.error.FFmpegError) as error:
-            raise AtmeError(f"{path}: cannot be written ({error.strerror}); name another file") from error
+        self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
         self._stream = self._container.add_stream(
             "libx264",
             rate=Fraction(fps or 30.0).limit_denominator(1001),
@@ -48,9 +46,13 @@ class VideoWriter:
         self._stream.codec_context.time_base = Fraction(1, TICKS)
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.gop_size = max(round(fps or 30.0), 1)  # a second: players seek to it
+        try:
+            self._container.start_encoding()
+        except (OSError, av.error.FFmpegError) as error:
+            raise AtmeError(f"{path}: cannot be written ({reason(error)}); name another file") from error
 
     def write(self, time: float, image: Image) -> None:
-        """``time`` in seconds, ``image`` BGR uint8. OSError as the disk raises it."""
+        """``time`` in seconds, ``image`` BGR uint8. OSError or FFmpegError where it cannot be written."""
         # OpenCV's conversion: FFmpeg's default one darkens the picture by two grey levels.
         even = cv2.cvtColor(image[: self._height, : self._width], cv2.COLOR_BGR2YUV_I420)
         picture = av.VideoFrame.from_ndarray(even, format="yuv420p")
@@ -60,13 +62,15 @@ class VideoWriter:
             self._container.mux(packet)
 
     def close(self) -> None:
-        """Completes the file. OSError as the disk raises it."""
+        """Completes the file. OSError or FFmpegError where it cannot be written."""
         try:
             if self._last >= 0:
                 for packet in self._stream.encode(None):
                     self._container.mux(packet)
         finally:
             self._container.close()
+        if self._last < 0:
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> VideoWriter:
         return self

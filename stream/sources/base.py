@@ -22,8 +22,8 @@ class FrameSource(ABC):
     """Delivers frames one by one until it ends.
 
     A source says how to take the next picture (``_take``) and how to let go of what it holds (``_release``);
-    numbering, time order and closing are the same for all and live here. One thread reads; ``close`` may
-    come from any thread, also while that one waits inside ``read``: it never waits for it.
+    numbering, time order and closing are the same for all and live here. One thread reads; ``stop`` and
+    ``close`` may come from any thread, also while that one waits inside ``read``: they never wait for it.
     """
 
     def __init__(
@@ -86,6 +86,10 @@ class FrameSource(ABC):
         self._count += 1
         self._last_timestamp = timestamp
         return frame
+
+    def stop(self) -> None:
+        """No more frames: ``read`` returns None from now on. Touches nothing that could hang or fail."""
+        self._closed.set()
 
     def close(self) -> None:
         """Let go of the device, file or connection, as soon as the reading thread is out of it."""

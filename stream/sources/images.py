@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from recognizer.errors import AtmeError
+from recognizer.ffmpeg import reason
 from stream.frame import Image
 from stream.sources.base import FrameSource
+from stream.sources.picture_numbers import number_pictures
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 IMAGE_FPS = 100.0
@@ -18,37 +19,39 @@ IMAGE_FPS = 100.0
 
 
 class ImageFolder(FrameSource):
-    """Pictures of one folder in natural order (img2 before img10), ``index / fps`` seconds apart."""
+    """Pictures of one folder by the numbers in their names (img2 before img10), ``place / fps`` seconds in.
 
-    def __init__(self, folder: Path, fps: float = IMAGE_FPS, *, assumed: bool = True) -> None:
-        """``assumed``: nobody has said that this is the rate of these very pictures.
+    A picture that the numbering leaves out leaves its time out too.
+    """
 
-        Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0.
-        """
+    def __init__(self, folder: Path, fps: float = IMAGE_FPS) -> None:
+        """Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0."""
         if fps <= 0:
             raise AtmeError(f"{folder}: a rate of {fps:g} fps is impossible; give a number above 0")
-        paths = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+        try:
+            paths = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != "."]
+        except OSError as error:
+            raise AtmeError(f"{folder}: cannot be read ({reason(error)}); check its permissions") from error
         if not paths:
             raise AtmeError(f"{folder}: no pictures in this folder; expected {', '.join(sorted(SUFFIXES))}")
-        self._paths = sorted(paths, key=_natural_order)
+        numbered = number_pictures(paths)
+        self._pictures = numbered.pictures
         self._next = 0
-        height, width = _load(self._paths[0]).shape[:2]
+        height, width = _load(self._pictures[0][1]).shape[:2]
         super().__init__(
             name=f"{folder.resolve().name}/",
             live=False,
             size=(width, height),
             nominal_fps=fps,
-            duration=len(paths) / fps,
+            duration=(self._pictures[-1][0] + 1) / fps,
         )
-        self.clock = f"the rate given, {fps:g} fps"
-        self.clock_assumed = assumed
-        if assumed:
-            self.clock = f"an assumed {fps:g} fps, for pictures have no clock; --fps gives the true rate"
+        if numbered.remark:
+            self._warn(numbered.remark)
 
     def _take(self) -> tuple[float | None, Image] | None:
-        if self._next == len(self._paths):
+        if self._next == len(self._pictures):
             return None
-        path, index = self._paths[self._next], self._next
+        place, path = self._pictures[self._next]
         self._next += 1
         image = _load(path)
         height, width = image.shape[:2]
@@ -58,22 +61,21 @@ class ImageFolder(FrameSource):
                 "one folder must hold one size"
             )
         assert self.nominal_fps is not None
-        return index / self.nominal_fps, image
+        return place / self.nominal_fps, image
 
     def _release(self) -> None:
         """Nothing stays open between pictures."""
 
 
-def _natural_order(path: Path) -> tuple[list[int | str], str]:
-    # split() with a group yields text and digits in turn, so like always meets like in the comparison.
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [int(part) if part.isdecimal() else part for part in parts], path.name
-
-
 def _load(path: Path) -> Image:
     # Not cv2.imread: it cannot open names outside the code page on Windows.
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except OSError as error:
+        raise AtmeError(f"{path}: cannot be read ({reason(error)}); check its permissions") from error
+    except cv2.error:  # more pixels than it accepts, for one
+        image = None
     if image is None:
         raise AtmeError(f"{path}: cannot be read as a picture; replace it or take it out of the folder")
     return np.ascontiguousarray(image, np.uint8)

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import av
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import FORMATS
+from recognizer.ffmpeg import FORMATS, reason
 from stream.frame import Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
 from stream.sources.display import to_image
-from stream.sources.video import VideoFile, reason
+from stream.sources.video import VideoFile
 
 OPEN_TIMEOUT = 10.0
 """Seconds to wait for the first data: a stream joined midway starts at its next key frame."""

@@ -14,6 +14,7 @@ from av.stream import Disposition
 
 from recognizer import ffmpeg
 from recognizer.errors import AtmeError
+from recognizer.ffmpeg import reason
 from stream.frame import Image
 from stream.sources.base import FrameSource
 from stream.sources.display import is_believable, to_image
@@ -180,11 +181,6 @@ def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -
         container.close()
         raise AtmeError(f"{path}: no video in this file; give a recording or a folder of pictures")
     return VideoFile(container, path.name, fps, slow_motion)
-
-
-def reason(error: Exception) -> str:
-    """FFmpeg's own words for what went wrong, without numbers and names."""
-    return str(getattr(error, "strerror", None) or error).rstrip(".")
 
 
 def _videos(container: Any) -> list[Any]:
