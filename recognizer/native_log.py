@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recognizer.errors import AtmeError
+from recognizer.plain_text import LOOK_ALIKES, printable
 
 STDERR = 2
 REPLAYED_BYTES = 8192
@@ -22,9 +23,10 @@ _terminals: list[int] = []
 
 def say(line: str) -> None:
     """Prints a line on the real stderr, also while ``native_log`` holds it; nothing where it has gone."""
+    line = printable(line)
     with suppress(OSError):
         if _terminals:
-            os.write(_terminals[0], f"{line}\n".encode("utf-8", "backslashreplace"))
+            os.write(_terminals[0], f"{line}\n".encode(sys.stderr.encoding or "utf-8", LOOK_ALIKES))
         else:
             print(line, file=sys.stderr, flush=True)
 

@@ -24,8 +24,11 @@ class ImageFolder(FrameSource):
     A picture that the numbering leaves out leaves its time out too.
     """
 
-    def __init__(self, folder: Path, fps: float = IMAGE_FPS) -> None:
-        """Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0."""
+    def __init__(self, folder: Path, fps: float = IMAGE_FPS, *, assumed: bool = True) -> None:
+        """``assumed``: nobody has said that this is the rate of these very pictures.
+
+        Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0.
+        """
         if fps <= 0:
             raise AtmeError(f"{folder}: a rate of {fps:g} fps is impossible; give a number above 0")
         try:
@@ -45,6 +48,10 @@ class ImageFolder(FrameSource):
             nominal_fps=fps,
             duration=(self._pictures[-1][0] + 1) / fps,
         )
+        self.clock = f"the rate given, {fps:g} fps"
+        self.clock_assumed = assumed
+        if assumed:
+            self.clock = f"an assumed {fps:g} fps, for pictures have no clock; --fps gives the true rate"
         if numbered.remark:
             self._warn(numbered.remark)
 
