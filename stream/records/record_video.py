@@ -41,6 +41,7 @@ class VideoRecorder:
         """Frames that came after the disk had failed; they count as dropped too."""
         self._writer: VideoWriter | None = None
         self._failed = threading.Event()
+        self._left = False  # true once nobody waits for the encoder any more
 
     def begin(self, size: tuple[int, int], fps: float | None, *, live: bool) -> None:
         """``size`` is width, height of the frames to come. AtmeError where the file cannot be opened."""
@@ -78,7 +79,7 @@ class VideoRecorder:
         """Encodes what waits and completes the file; waits only as long as that gets on."""
         if self._writer is None:
             return
-        self._put(None)
+        self._left = not self._put(None)
         self._patiently(self._joined)
         self._writer = None
 
@@ -123,7 +124,7 @@ class VideoRecorder:
     def _encode(self) -> None:
         writer = self._writer
         assert writer is not None
-        while (frame := self._queue.get()) is not None:
+        while (frame := self._queue.get()) is not None and not self._left:
             if self._failed.is_set():
                 self.dropped += 1
                 self.lost += 1

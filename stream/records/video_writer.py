@@ -34,6 +34,10 @@ class VideoWriter:
         self._last = -1
         matroska = path.suffix.lower() == ".mkv"
         format = {"cluster_time_limit": "1000"} if matroska else {"movflags": "hybrid_fragmented"}
+        try:
+            open(path, "xb").close()  # FFmpeg opens it with the first frame: too late to say that it cannot
+        except OSError as error:
+            raise AtmeError(f"{path}: cannot be written ({reason(error)}); name another file") from error
         self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
         self._stream = self._container.add_stream(
             "libx264",
@@ -46,10 +50,6 @@ class VideoWriter:
         self._stream.codec_context.time_base = Fraction(1, TICKS)
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.gop_size = max(round(fps or 30.0), 1)  # a second: players seek to it
-        try:
-            self._container.start_encoding()
-        except (OSError, av.error.FFmpegError) as error:
-            raise AtmeError(f"{path}: cannot be written ({reason(error)}); name another file") from error
 
     def write(self, time: float, image: Image) -> None:
         """``time`` in seconds, ``image`` BGR uint8. OSError or FFmpegError where it cannot be written."""
@@ -69,8 +69,8 @@ class VideoWriter:
                     self._container.mux(packet)
         finally:
             self._container.close()
-        if self._last < 0:
-            self.path.unlink(missing_ok=True)
+            if self._last < 0:
+                self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> VideoWriter:
         return self
