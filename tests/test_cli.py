@@ -16,6 +16,8 @@ from terminal import needs_terminal
 
 from recognizer import CLASSES, UNCERTAIN
 from recognizer.backend import DEFAULT_WEIGHTS
+from spotting.sensitivity import OPERATING_POINTS
+from stream.cli import SensitivityName, app
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = (*CLASSES, UNCERTAIN)
@@ -36,6 +38,10 @@ def atme(*words: object, cwd: Path, expected: int = 0, **options) -> subprocess.
     return done
 
 
+def test_it_knows_the_names_of_the_sensitivities():
+    assert [name.value for name in SensitivityName] == list(OPERATING_POINTS)
+
+
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
     """The one line of ours; native libraries may have written theirs."""
     assert "Traceback" not in done.stderr
@@ -51,6 +57,17 @@ def pair(portrait, moved, tmp_path_factory):
     cv2.imwrite(str(folder / "onset.png"), portrait.image)
     cv2.imwrite(str(folder / "apex.png"), moved((12, 0.009, 0.009), (6, 0.0045, 0.0045)))
     return folder / "onset.png", folder / "apex.png"
+
+
+@pytest.mark.parametrize(("word", "expected"), [((), "normal"), (("--sensitivity", "quiet"), "quiet")])
+def test_the_session_runs_at_the_sensitivity_that_was_asked_for(
+    word, expected, short_clip, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    app(["replay", str(short_clip), "--speed", "max", "--out", "s", *word], standalone_mode=False)
+    settings = json.loads((tmp_path / "s" / "session.json").read_text(encoding="utf-8"))["settings"]
+    assert settings["spotter"]["sensitivity"] == expected
+    assert settings["spotter"]["min_motion"] == OPERATING_POINTS[expected].min_motion
 
 
 # --- recognize
