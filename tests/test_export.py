@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
-from overlay_session import EVENTS, make_event
+from overlay_session import EVENTS, make_event, make_macro
 from parselmouth.praat import call
 from speach import elan
 
@@ -36,6 +38,13 @@ def session(tmp_path) -> RecordedSession:
     blink = Rejection(make_event(5.0).candidate, "blink")
     about = {"source": {"name": "Prüfung <1>.mp4"}, "started": "2025-03-04T05:06:07.891+00:00"}
     return RecordedSession(tmp_path, events, (blink,), (Mark(8.0, "a & b"),), about=about)
+
+
+@pytest.fixture
+def both(session) -> RecordedSession:
+    """The same with a macro-expression between the second and the third event."""
+    first, second, *others = session.events
+    return replace(session, events=(first, second, make_macro(4.0), *others))
 
 
 def written(session: RecordedSession, name: str) -> Path:
@@ -161,6 +170,54 @@ def test_megc(session):
     assert table.dtype.names == ("vid", "pred_onset", "pred_offset", "type")
     assert list(table["pred_onset"][:2]) == [31, 40], "frames count from 1"
     assert set(table["type"]) == {"me"}
+
+
+# --- macro-expressions
+
+
+def test_csv_has_both_kinds(both):
+    rows = list(csv.DictReader(written(both, "csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["kind"] for row in rows] == ["micro", "micro", "macro", "micro", "micro"]
+    macro = rows[2]
+    assert (macro["onset"], macro["offset"], macro["duration_ms"]) == ("4.0", "5.2", "1200.0")
+    assert {macro[name] for name in ("label", "confidence", "p_negative", "p_positive", "p_surprise")} == {""}
+
+
+def test_elan_and_praat_have_a_tier_of_macro_expressions(both):
+    document = elan.read_eaf(export(both, "elan"))
+    (tier,) = (tier for tier in document.tiers() if tier.ID == "macro-expression")
+    assert [(a.from_ts.sec, a.to_ts.sec, a.text) for a in tier.annotations] == [(4.0, 5.2, "left_brow")]
+    grid = parselmouth.read(str(export(both, "praat")))
+    names = [call(grid, "Get tier name", k) for k in range(1, call(grid, "Get number of tiers") + 1)]
+    assert names.count("macro-expression") == 1
+    assert call(grid, "Get label of point", names.index("apex") + 1, 3) == "macro-expression"
+
+
+def test_boris_has_a_behaviour_for_macro_expressions(both):
+    project = json.loads(written(both, "boris").read_text(encoding="utf-8"))
+    (behaviour,) = (one for one in project["behaviors_conf"].values() if one["code"] == "macro-expression")
+    assert behaviour["type"] == "State event"
+    (observation,) = project["observations"].values()
+    rows = [(time, code) for time, _, code, *_ in observation["events"] if 4 <= time < 6]
+    assert rows == [(4.0, "macro-expression"), (4.16, "apex"), (5.2, "macro-expression")]
+
+
+@pytest.mark.parametrize("name", ["vtt", "srt"])
+def test_subtitles_name_macro_expressions(both, name):
+    path = written(both, name)
+    captions = webvtt.read(str(path)) if name == "vtt" else webvtt.from_srt(str(path))
+    assert (captions[2].text, captions[2].end) == ("macro-expression", "00:00:05.200")
+
+
+def test_the_challenges_file_has_both_types(both):
+    lines = written(both, "megc").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[-1] for line in lines] == ["type", "me", "me", "mae", "me", "me"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_that_begins_with_a_macro_expression_is_replaced_by_the_next(both, name):
+    first = replace(both, events=both.macros)
+    assert export(first, name) == export(both, name)
 
 
 @pytest.mark.parametrize("name", FORMATS)

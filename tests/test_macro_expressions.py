@@ -14,6 +14,7 @@ from stream import MacroExpression, MicroExpression, Session
 from stream.lines import run_lines
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import read_session
+from stream.records.report import thumbnails
 from stream.settings import RecognizerConfig, Settings
 from stream.sound import Sound
 from stream.watch_session import watch_session
@@ -83,6 +84,14 @@ def test_its_face_is_kept_without_what_a_network_looked_at(folder):
     assert {f"0001-{name}.png" for name in ("onset", "apex", "flow", "attention", "puzzle")} <= names
     assert {f"0002-{name}.png" for name in ("onset", "apex", "flow", "puzzle")} <= names
     assert "0002-attention.png" not in names
+
+
+def test_the_report_shows_its_saved_face(folder):
+    micro, macro = thumbnails(read_session(folder))[:2]
+    assert micro is not None
+    assert macro is not None
+    assert micro.keys() - macro.keys() == {"attention"}
+    assert micro["onset"] != macro["onset"]
 
 
 # --- on the command line

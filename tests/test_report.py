@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from overlay_session import EVENTS, make_event
+from overlay_session import EVENTS, make_event, make_macro
 
 from recognizer.errors import AtmeError
 from stream.event_log import EventLog
 from stream.records.recorded_session import RecordedSession, read_session
-from stream.records.report import thumbnails, write_report
+from stream.records.report import thumbnails, timeline, write_report
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -147,6 +147,22 @@ def test_a_damaged_folder_still_makes_a_report_and_says_so(sample_folder, tmp_pa
     (copy / cut).write_bytes(data[: len(data) * 2 // 3])
     html = write_report(read_session(copy)).read_text(encoding="utf-8")
     assert "class='note'" in html
+
+
+def test_macro_expressions_are_told_apart_and_have_no_label(tmp_path):
+    session = RecordedSession(tmp_path, (make_event(1.0), make_macro(4.0), make_event(7.0, *EVENTS[1])))
+    html = write_report(session).read_text(encoding="utf-8")
+    assert "<b>2 micro-expressions</b>" in html
+    assert "Longer, and so without a label: 1 macro-expression." in html
+    cards = html.split('<article class="card"')[1:]
+    assert ["macro-expression" in card for card in cards] == [False, True, False]
+    assert ["<table class='shares'>" in card for card in cards] == [True, False, True]
+    assert [card.count('data-event="') for card in cards] == [1, 1, 1]
+    assert [event["label"] for event in timeline(session)["events"]] == [
+        "negative",
+        "macro-expression",
+        "surprise",
+    ]
 
 
 def test_names_cannot_break_out_of_the_page(tmp_path):

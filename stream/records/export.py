@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from recognizer.errors import AtmeError
+from stream.event import Expression
 from stream.records.output_file import check_name, default_name, write_output
 from stream.records.player_time import in_player_time
 from stream.records.recorded_session import RecordedSession
@@ -45,7 +46,7 @@ FORMATS = {
         Format("elan", ".eaf", "ELAN", rb'(?s)AUTHOR="atme-live"(?!.*NAME="URN")', True),
         Format("praat", ".TextGrid", "Praat", rb'"micro-expression"', True),
         Format("vtt", ".vtt", "browsers and video players", rb"\AWEBVTT\n\nNOTE atme-live", True),
-        Format("srt", ".srt", "video players", rb"\A1\n[\d:,]+ --> [\d:,]+\n.+ %\n", True),
+        Format("srt", ".srt", "video players", rb"\A1\n[\d:,]+ --> [\d:,]+\n(.+ %|macro-expression)\n", True),
         Format("boris", ".boris", "BORIS (a project file)", rb"labelled by atme-live", True),
         Format("megc", ".megc.csv", "the spotting evaluation of MEGC", rb"\Avid,pred_onset,pred_offset"),
     )
@@ -71,9 +72,9 @@ def export(session: RecordedSession, name: str, out: Path | None = None) -> Path
     return write_output(out, content, re.compile(format.known_by))
 
 
-def label_intervals(session: RecordedSession) -> list[Interval]:
-    """Onset to offset and label of each event, in order and without overlap."""
-    return apart([(event.onset, event.offset, event.label) for event in session.micros])
+def named_intervals(events: Sequence[Expression]) -> list[Interval]:
+    """Onset to offset and name of each event, in order and without overlap."""
+    return apart([(event.onset, event.offset, event.name) for event in events])
 
 
 def apart(intervals: list[Interval], least: float = 0.001) -> list[Interval]:

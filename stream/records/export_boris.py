@@ -1,4 +1,4 @@
-"""A BORIS project with one observation: labels as state events, apexes as point events.
+"""A BORIS project with one observation: labels and macro-expressions as state events, apexes as point events.
 
 Project format 7.0, which BORIS 7 and later open (https://www.boris.unito.it). A state event is written as a
 pair, its start and its stop; the confidence is its comment.
@@ -10,8 +10,9 @@ import json
 from typing import Any
 
 from recognizer.recognition import CLASSES, UNCERTAIN
+from stream.event import MACRO, MicroExpression
 from stream.overlay.labels import look_of
-from stream.records.export import label_intervals
+from stream.records.export import named_intervals
 from stream.records.foreign_text import plain_text
 from stream.records.recorded_session import RecordedSession
 
@@ -20,9 +21,13 @@ SUBJECT = ""
 """BORIS's "no focal subject"."""
 
 
+_DESCRIPTIONS = {APEX: "peak of the movement", MACRO: "longer than a micro-expression, without a label"}
+
+
 def content(session: RecordedSession) -> bytes:
     """Open it with File → Open project; the recording, where it is known, is the observation's player 1."""
-    labels = [*CLASSES, UNCERTAIN, *sorted({e.label for e in session.micros} - {*CLASSES, UNCERTAIN})]
+    known = (*CLASSES, UNCERTAIN, MACRO)
+    codes = [*known, *sorted({event.name for event in session.events} - {*known})]
     started = (session.about or {}).get("started") or "1970-01-01T00:00:00"
     project: dict[str, Any] = {
         "time_format": "hh:mm:ss",
@@ -32,8 +37,8 @@ def content(session: RecordedSession) -> bytes:
         "project_format_version": "7.0",
         "subjects_conf": {},
         "behaviors_conf": {
-            **{str(k): _behaviour(label, "State event", k) for k, label in enumerate(labels)},
-            str(len(labels)): _behaviour(APEX, "Point event", len(labels)),
+            **{str(k): _behaviour(code, "State event", k) for k, code in enumerate(codes)},
+            str(len(codes)): _behaviour(APEX, "Point event", len(codes)),
         },
         "observations": {session.name: _observation(session, started[:19])},
         "behavioral_categories": [],
@@ -58,7 +63,7 @@ def _behaviour(code: str, kind: str, number: int) -> dict[str, Any]:
         "type": kind,
         "key": str(number + 1),
         "code": code,
-        "description": "peak of the movement" if code == APEX else f"micro-expression, {code}",
+        "description": _DESCRIPTIONS.get(code, f"micro-expression, {code}"),
         "color": look_of(code).colour,
         "category": "",
         "modifiers": {},
@@ -75,7 +80,7 @@ def _observation(session: RecordedSession, date: str) -> dict[str, Any]:
         "file": {str(k): [name] if name and k == 1 else [] for k in range(1, 9)} if name else [],
         "type": "MEDIA" if name else "LIVE",
         "date": date,
-        "description": f"{len(session.micros)} events of {session.path.name}",
+        "description": f"{len(session.events)} events of {session.path.name}",
         "time offset": 0.0,
         "events": _events(session),
         "observation time interval": [0, 0],
@@ -99,9 +104,10 @@ def _observation(session: RecordedSession, date: str) -> dict[str, Any]:
 def _events(session: RecordedSession) -> list[list[Any]]:
     """[time, subject, code, modifier, comment], in order of time."""
     rows: list[list[Any]] = []
-    for (start, end, label), event in zip(label_intervals(session), session.micros, strict=True):
-        comment = f"{event.recognition.share}, {event.candidate.region}"
-        rows.append([round(start, 3), SUBJECT, label, "", comment])
-        rows.append([round(max(event.apex, start), 3), SUBJECT, APEX, "", label])
-        rows.append([round(end, 3), SUBJECT, label, "", ""])
+    for events in (session.micros, session.macros):
+        for (start, end, name), event in zip(named_intervals(events), events, strict=True):
+            share = f"{event.recognition.share}, " if isinstance(event, MicroExpression) else ""
+            rows.append([round(start, 3), SUBJECT, name, "", share + event.candidate.region])
+            rows.append([round(max(event.apex, start), 3), SUBJECT, APEX, "", name])
+            rows.append([round(end, 3), SUBJECT, name, "", ""])
     return sorted(rows, key=lambda row: row[0])

@@ -7,29 +7,34 @@ import io
 import math
 
 from recognizer.recognition import CLASSES
+from stream.event import MicroExpression
 from stream.records.foreign_text import cell_text
 from stream.records.recorded_session import RecordedSession
 
 COLUMNS = (
     *("event", "onset", "apex", "offset", "duration_ms", "onset_frame", "apex_frame", "offset_frame"),
-    *("label", "confidence"),
+    *("kind", "label", "confidence"),
     *(f"p_{name}" for name in CLASSES),
     *("score", "peak", "region", "decided", "latency_ms"),
 )
 
 
 def content(session: RecordedSession) -> bytes:
-    """Times in seconds, ``peak`` in pixels of a 256-px face; an unknown number is an empty cell."""
+    """Times in seconds, ``peak`` in pixels of a 256-px face.
+
+    A number that is not known is an empty cell, and so is all of a macro-expression that comes with a label.
+    """
     file = io.StringIO(newline="")
     rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
     rows.writeheader()
-    for number, event in enumerate(session.micros, start=1):
+    for number, event in enumerate(session.events, start=1):
         cells = {
             **event.to_dict(),
             "event": number,
             "duration_ms": round(1000 * event.candidate.duration, 3),
-            **{f"p_{name}": share for name, share in event.probabilities.items()},
         }
+        if isinstance(event, MicroExpression):
+            cells |= {f"p_{name}": share for name, share in event.probabilities.items()}
         rows.writerow({name: _cell(cell) for name, cell in cells.items()})
     return file.getvalue().encode()
 

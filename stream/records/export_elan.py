@@ -1,4 +1,4 @@
-"""An ELAN document: a tier for labels, phases, confidence, regions, rejected movements and marks.
+"""An ELAN document: a tier for labels, phases, confidence, regions, macro-expressions, rejections and marks.
 
 Written by pympi (Lubbers & Torreira, https://github.com/dopefishh/pympi). ELAN counts in whole milliseconds.
 """
@@ -9,7 +9,7 @@ import mimetypes
 
 from pympi.Elan import Eaf, to_string
 
-from stream.records.export import Interval, apart, label_intervals
+from stream.records.export import Interval, apart, named_intervals
 from stream.records.foreign_text import plain_text
 from stream.records.recorded_session import RecordedSession
 
@@ -34,8 +34,8 @@ def content(session: RecordedSession) -> bytes:
 
 def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
     """Tier → its annotations, in seconds."""
-    spans = label_intervals(session)
     events = session.micros
+    spans = named_intervals(events)
     found = {
         "micro-expression": spans,
         "phase": _phases(session),
@@ -43,6 +43,8 @@ def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
             (a, b, event.recognition.share) for (a, b, _), event in zip(spans, events, strict=True)
         ],
         "region": [(a, b, e.candidate.region) for (a, b, _), e in zip(spans, events, strict=True)],
+        # They have no label: what moved most says more than their name.
+        "macro-expression": apart([(e.onset, e.offset, e.candidate.region) for e in session.macros]),
         "rejected": apart([(r.movement.onset, r.movement.offset, r.reason) for r in session.rejections]),
         "mark": apart([(mark.time, mark.time + 0.1, mark.text or "mark") for mark in session.marks]),
     }

@@ -28,9 +28,9 @@ def content(session: RecordedSession) -> bytes:
             tier.add_interval(start, stop, text)
     apexes = grid.add_tier("apex", tier_type="TextTier")
     last = -1.0
-    for event in sorted(session.micros, key=lambda event: event.apex):
+    for event in sorted(session.events, key=lambda event: event.apex):
         last = max(event.apex, last + 0.001)  # a tier holds one point at a time
-        apexes.add_point(last, plain_text(event.label))
+        apexes.add_point(last, plain_text(event.name))
     with tempfile.TemporaryDirectory(prefix="atme-") as folder:  # pympi writes to a path only
         path = Path(folder) / "events.TextGrid"
         grid.to_file(str(path))

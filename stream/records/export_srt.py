@@ -12,8 +12,8 @@ _NO_TAGS = str.maketrans("<>{}", "‹›()")
 def content(session: RecordedSession) -> bytes:
     """Times are rounded to milliseconds. Players take ``<`` and ``{`` for tags, and nothing quotes them."""
     blocks = []
-    for number, event in enumerate(session.micros, start=1):
+    for number, event in enumerate(session.events, start=1):
         span = f"{clock(event.onset, ',')} --> {clock(event.offset, ',')}"
-        text = plain_text(event.recognition.in_words).translate(_NO_TAGS)
+        text = plain_text(event.in_words).translate(_NO_TAGS)
         blocks.append(f"{number}\n{span}\n{text}\n")
     return "\n".join(blocks).encode()

@@ -14,8 +14,8 @@ from stream.records.recorded_session import RecordedSession
 def content(session: RecordedSession) -> bytes:
     """Cues may overlap; times are rounded to milliseconds."""
     blocks = ["WEBVTT", "NOTE atme-live"]
-    for number, event in enumerate(session.micros, start=1):
-        text = escape(plain_text(event.recognition.in_words), quote=False)
+    for number, event in enumerate(session.events, start=1):
+        text = escape(plain_text(event.in_words), quote=False)
         blocks.append(f"{number}\n{clock(event.onset)} --> {clock(event.offset)}\n{text}")
     return ("\n\n".join(blocks) + "\n").encode()
 

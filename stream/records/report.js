@@ -16,9 +16,9 @@
     return sorted.length ? sorted[Math.floor(share * (sorted.length - 1))] : 0;
   }
 
-  function loudest() { // the tallest event must fit, whatever the percentile says
+  function loudest() { // the tallest micro-expression must fit, whatever the percentile says
     let top = 0;
-    for (const event of data.events)
+    for (const event of data.events.filter((one) => one.kind === "micro"))
       for (let k = at(event.onset); k < curve.time.length && curve.time[k] <= event.offset; k++)
         top = Math.max(top, curve.signal[k]);
     return top;
@@ -278,7 +278,7 @@
     const k = Math.min(at(time), curve.time.length - 1);
     if (k >= 0) words.push(curve.face[k] ? `${px2(curve.signal[k])} px, threshold ${px2(curve.threshold[k])}` : "no face");
     const over = (one) => one.onset <= time && time <= one.offset;
-    for (const one of data.events.filter(over)) words.push(`${one.symbol} ${one.label}, ${one.share}`);
+    for (const one of data.events.filter(over)) words.push(`${one.symbol} ${one.label}${one.share && ", "}${one.share}`);
     for (const one of data.rejected.filter(over)) words.push(`turned away: ${one.reason}`);
     for (const one of data.gaps.filter(over)) words.push(`nothing seen: ${one.reason}`);
     tip.textContent = words.join("  ·  ");

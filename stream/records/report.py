@@ -49,7 +49,7 @@ def write_report(
         folder = session.path if session.path.is_dir() else session.path.parent
         out = folder / "report.html"
     check_name(out, (".html", ".htm"))
-    images = thumbnails(session, video) if pictures else [None] * len(session.micros)
+    images = thumbnails(session, video) if pictures else [None] * len(session.events)
     html = page(session, images, timeline(session))
     # A lone half of a character, as names that are not UTF-8 have, is written as a question mark.
     return write_output(out, html.encode("utf-8", "replace"), _OURS, private=any(images))
@@ -62,13 +62,13 @@ def timeline(session: RecordedSession) -> dict[str, Any]:
             "onset": round(event.onset, 4),
             "apex": round(event.apex, 4),
             "offset": round(event.offset, 4),
-            "label": event.label,
-            "confidence": _rounded(event.confidence, 3),
-            "share": event.recognition.share,
-            "symbol": look_of(event.label).symbol,
-            "colour": look_of(event.label).colour,
+            "kind": event.candidate.kind,
+            "label": event.name,
+            "share": event.recognition.share if isinstance(event, MicroExpression) else "",
+            "symbol": look_of(event.name).symbol,
+            "colour": look_of(event.name).colour,
         }
-        for event in session.micros
+        for event in session.events
     ]
     rejected = [
         {
@@ -100,8 +100,8 @@ def thumbnails(session: RecordedSession, video: Path | None = None) -> list[Thum
     if video is None and session.faces is not None:
         return _saved(session)
     recording = video or session.recording
-    if recording is None or not session.micros:
-        return [None] * len(session.micros)
+    if recording is None or not session.events:
+        return [None] * len(session.events)
     return _from_recording(session, recording, needed=video is not None)
 
 
@@ -122,9 +122,7 @@ def _rounded(value: float, digits: int) -> float | None:
 def _saved(session: RecordedSession) -> list[Thumbnails | None]:
     assert session.faces is not None
     found: list[Thumbnails | None] = []
-    for event, number in zip(session.events, _written_order(session.events), strict=True):
-        if not isinstance(event, MicroExpression):
-            continue
+    for number in _written_order(session.events):
         paths = {name: session.faces / f"{number:04d}-{name}.png" for name in NAMES}
         pictures = {name: cv2.imread(str(path)) for name, path in paths.items() if path.is_file()}
         found.append({name: _uri(p) for name, p in pictures.items() if p is not None} or None)
@@ -141,17 +139,18 @@ def _written_order(events: tuple[Expression, ...]) -> list[int]:
 
 
 def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) -> list[Thumbnails | None]:
-    wanted = {e.candidate.onset_frame for e in session.micros}
-    wanted |= {e.candidate.apex_frame for e in session.micros}
+    wanted = {e.candidate.onset_frame for e in session.events}
+    wanted |= {e.candidate.apex_frame for e in session.events}
     frames = _frames(recording, wanted)
     if needed and not wanted <= frames.keys():
         raise AtmeError(f"{recording}: ends before the last event; give the recording that was replayed")
     extractor, attention = FeatureExtractor(), _attention(session)
     found: list[Thumbnails | None] = []
     try:
-        for event in session.micros:
+        for event in session.events:
             pair = [frames.get(k) for k in (event.candidate.onset_frame, event.candidate.apex_frame)]
-            found.append(_pictures(extractor, attention, pair[0], pair[1]))
+            looked = attention if isinstance(event, MicroExpression) else None
+            found.append(_pictures(extractor, looked, pair[0], pair[1]))
     finally:
         extractor.close()
     return found

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from recognizer.recognition import CLASSES
-from stream.event import MicroExpression
+from stream.event import MACRO, Expression, MicroExpression
 from stream.overlay.labels import LOOKS, look_of
-from stream.overlay.words import clock
+from stream.overlay.words import clock, counted
 from stream.records.about_session import percentiles
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession
@@ -84,6 +84,9 @@ def _header(session: RecordedSession) -> str:
 def _summary(session: RecordedSession) -> str:
     found = Counter(event.label for event in session.micros)
     names = [*CLASSES, *(name for name in found if name not in CLASSES)]
+    macros = len(session.macros)
+    if macros:
+        names, found = [*names, MACRO], found + Counter({MACRO: macros})
     tiles = "".join(
         f"<div class='tile' style='--label:{look_of(name).colour}'><b>{found[name]}</b>"
         f"<span><i class='sign'>{look_of(name).symbol}</i> {escape(name)}</span></div>"
@@ -100,6 +103,8 @@ def _summary(session: RecordedSession) -> str:
         lasted = f" They lasted {spread}."
         if count == 1:
             lasted = f" It lasted {times[0]:.0f} ms."
+    if macros:
+        lasted += f" Longer, and so without a label: {counted(macros, MACRO)}."
     return f"""<section aria-label="Summary">
 <p class="lead"><b>{words}</b> in {clock(session.duration)}{pace}.{lasted} {_turned_away(session)}</p>
 <div class="tiles">{tiles}</div>
@@ -137,8 +142,8 @@ def _timeline(session: RecordedSession) -> str:
         hint = ""
     keys = "".join(
         f"<span class='key'><i class='sign' style='color:{look.colour}'>{look.symbol}</i> {name}</span>"
-        for name, look in LOOKS.items()
-        if name in CLASSES or any(event.label == name for event in session.micros)
+        for name, look in [*LOOKS.items(), (MACRO, look_of(MACRO))]
+        if name in CLASSES or any(event.name == name for event in session.events)
     )
     return f"""<section class="wide" aria-label="Timeline">
 <div class="bar"><h2>Timeline</h2>
@@ -164,7 +169,7 @@ it here. Motion in pixels of a face 256 px wide.</p>
 
 
 def _events(session: RecordedSession, pictures: Sequence[dict[str, str] | None]) -> str:
-    if not session.micros:
+    if not session.events:
         return "<section><h2>Events</h2><p>No micro-expression was found.</p></section>"
     shown = any(pictures)
     hint = (
@@ -179,23 +184,18 @@ def _events(session: RecordedSession, pictures: Sequence[dict[str, str] | None])
     )
     cards = "".join(
         _card(number, event, images, session.motion)
-        for number, (event, images) in enumerate(zip(session.micros, pictures, strict=True), start=1)
+        for number, (event, images) in enumerate(zip(session.events, pictures, strict=True), start=1)
     )
     return f"<section><h2>Events</h2>{hint}<div class='cards'>{cards}</div></section>"
 
 
-def _card(number: int, event: MicroExpression, images: dict[str, str] | None, motion: Motion | None) -> str:
-    look, movement = look_of(event.label), event.candidate
+def _card(number: int, event: Expression, images: dict[str, str] | None, motion: Motion | None) -> str:
+    look, movement = look_of(event.name), event.candidate
     figures = "".join(
         f"<figure class='{name}'><img alt='{name}' src='{images[name]}'><figcaption>{caption}</figcaption>"
         "</figure>"
         for name, caption in _CAPTIONS.items()
         if images and name in images
-    )
-    bars = "".join(
-        f"<tr><th>{escape(name)}</th><td><span class='share' style='--label:{look_of(name).colour};"
-        f"--share:{100 * share:.1f}%'></span></td><td class='number'>{100 * share:.0f} %</td></tr>"
-        for name, share in event.probabilities.items()
     )
     delay = 1000 * (movement.decided - movement.apex)
     facts = [
@@ -211,18 +211,31 @@ def _card(number: int, event: MicroExpression, images: dict[str, str] | None, mo
         ("over threshold", f"{_number(movement.score)} ×", f"decided {delay:+.0f} ms"),
     ]
     rows = "".join(f"<tr><th>{a}</th><td>{b}</td><td class='quiet'>{c}</td></tr>" for a, b, c in facts)
+    share = event.recognition.share if isinstance(event, MicroExpression) else ""
     return f"""<article class="card" id="event-{number}" style="--label:{look.colour}">
-<h3><span class="sign">{look.symbol}</span> {escape(event.label)}
-<span class="sure">{escape(event.recognition.share)}</span>
+<h3><span class="sign">{look.symbol}</span> {escape(event.name)}
+<span class="sure">{escape(share)}</span>
 <button type="button" class="find" data-event="{number - 1}"
  title="Show in the timeline">{clock(event.onset)}</button></h3>
 <div class="pictures">{figures}</div>
-<div class="columns"><table class="shares">{bars}</table>{_spark(event, motion)}
+<div class="columns">{_shares(event)}{_spark(event, motion)}
 <table class="facts">{rows}</table></div>
 </article>"""
 
 
-def _spark(event: MicroExpression, motion: Motion | None) -> str:
+def _shares(event: Expression) -> str:
+    """A bar a class; a macro-expression has none."""
+    if not isinstance(event, MicroExpression):
+        return "<p class='hint'>Too long for a micro-expression: spotted, not labelled.</p>"
+    bars = "".join(
+        f"<tr><th>{escape(name)}</th><td><span class='share' style='--label:{look_of(name).colour};"
+        f"--share:{100 * share:.1f}%'></span></td><td class='number'>{100 * share:.0f} %</td></tr>"
+        for name, share in event.probabilities.items()
+    )
+    return f"<table class='shares'>{bars}</table>"
+
+
+def _spark(event: Expression, motion: Motion | None) -> str:
     """The motion curve around one event, 200×70, with onset, apex and offset."""
     if motion is None or not len(motion):
         return ""
