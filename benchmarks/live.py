@@ -106,6 +106,7 @@ class _Lags:
 
 def _run(rate: int, seconds: float) -> dict[str, Any]:
     from spotting.motion import MotionMeter
+    from stream.event import MicroExpression
     from stream.session import Session
 
     frames = load_frames()
@@ -118,7 +119,7 @@ def _run(rate: int, seconds: float) -> dict[str, Any]:
         began = time.process_time()
         while session.running:
             event = session.poll(0.5)
-            if event is not None and event.onset > WARM_UP_S:
+            if isinstance(event, MicroExpression) and event.onset > WARM_UP_S:
                 labels.append((event.latency_ms, 1000 * (event.candidate.decided - event.apex)))
         cpu = time.process_time() - began
         status = session.status()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from stream import Session
-from stream.event import MicroExpression
+from stream.event import Expression
 from stream.overlay.extras import Extras
 from stream.overlay.onlooker import Onlooker
 from stream.overlay.screen import screen
@@ -22,7 +22,7 @@ def main() -> None:
     clip = ROOT / ".demo" / "demo.mp4"
     if not clip.is_file():
         render_demo(clip)
-    events: list[MicroExpression] = []
+    events: list[Expression] = []
     onlooker = Onlooker()
     with Session.replay(clip, speed="realtime") as session:
         session.observer = onlooker

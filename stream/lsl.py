@@ -4,6 +4,8 @@ The stream is called ``atme-live``, type ``Markers``, one string channel, irregu
 three markers, ``negative onset``, ``negative apex`` and ``negative offset`` (or ``positive …``, ``surprise
 …``, ``uncertain …``), the user's marks give ``mark`` (or their text), a gap ``gap start`` and ``gap end``.
 
+Macro-expressions have no label and are not sent.
+
 Each marker carries the time of what it names, not that of its sending, which comes 0.1 to 0.5 s later. A
 frame's time t on the source's clock is ``origin + t`` on the machine's monotonic clock; how long ago that
 was is taken off ``pylsl.local_clock()``. For a network stream a frame's time is its arrival, and for a camera

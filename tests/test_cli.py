@@ -61,7 +61,7 @@ def pair(portrait, moved, tmp_path_factory):
 
 @pytest.mark.parametrize(("word", "expected"), [((), "normal"), (("--sensitivity", "quiet"), "quiet")])
 def test_the_session_runs_at_the_sensitivity_that_was_asked_for(
-    word, expected, short_clip, tmp_path, monkeypatch
+    word, expected, short_clip, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     app(["replay", str(short_clip), "--speed", "max", "--out", "s", *word], standalone_mode=False)

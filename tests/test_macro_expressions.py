@@ -131,7 +131,7 @@ def test_json_lines_are_the_event_log(replay, tmp_path, capsys):
     assert {json.loads(line)["kind"] for line in lines.splitlines()} == {"micro", "macro"}
 
 
-def test_neither_sound_nor_the_demo_takes_note_of_it(replay, monkeypatch):
+def test_neither_sound_nor_the_demo_takes_note_of_it(replay, monkeypatch, capsys):
     sounded, told = [], []
     monkeypatch.setattr(Sound, "play", lambda self, label: sounded.append(label))
     watch_session(replay, also=told.append)

@@ -154,7 +154,7 @@ def test_macro_expressions_are_told_apart_and_have_no_label(tmp_path):
     html = write_report(session).read_text(encoding="utf-8")
     assert "<b>2 micro-expressions</b>" in html
     assert "Longer, and so without a label: 1 macro-expression." in html
-    cards = html.split('<article class="card"')[1:]
+    cards = [part.split("</article>")[0] for part in html.split('<article class="card"')[1:]]
     assert ["macro-expression" in card for card in cards] == [False, True, False]
     assert ["<table class='shares'>" in card for card in cards] == [True, False, True]
     assert [card.count('data-event="') for card in cards] == [1, 1, 1]

@@ -55,13 +55,13 @@ def truth(clip: Path, labelled: bool = True) -> list[dict]:
 
 
 def drain(session: Session, into: list[MicroExpression] | None = None) -> list[MicroExpression]:
-    """Every event until the end, in ``into`` too if an error comes first; fails rather than hang."""
+    """The micro-expressions until the end, in ``into`` too if an error comes first; never hangs."""
     deadline = time.monotonic() + PATIENCE_S
     found = [] if into is None else into
     while session.running:
         assert time.monotonic() < deadline, "the session does not end"
         event = session.poll(0.2)
-        if event is not None:
+        if isinstance(event, MicroExpression):
             found.append(event)
     return found
 
