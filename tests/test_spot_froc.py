@@ -89,7 +89,7 @@ def test_the_report_restates_precision_at_every_level():
     assert at[0.25]["precision_at_a_minute"] == {"1": round(0.5 / 0.75, 4), "0.3": round(0.15 / 0.4, 4)}
 
 
-def by_height(movement, seen):
+def by_height(movement, *seen):
     """A judge that believes in what moves far."""
     times = movement.apex - 0.1, movement.apex, movement.apex + 0.12
     return Verdict(min(movement.peak / 4, 0.89), "speech", *times)

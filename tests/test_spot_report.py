@@ -11,10 +11,12 @@ from rich.console import Console
 from test_spot_score import event, micro, outcome
 
 from training.datasets.long_video import Movement
-from training.spot_evaluate import CAUSAL, SPOTTERS
+from training.spot_evaluate import CAUSAL, OTHER_POINTS, SPOTTERS
 from training.spot_plots import plot_conditions, plot_froc
 from training.spot_report import make_report, to_json
 from training.spot_tables import show
+
+ALL = (*SPOTTERS, *OTHER_POINTS)
 
 
 def seen(crf, **conditions):
@@ -32,7 +34,7 @@ def printed(report) -> str:
 
 @pytest.fixture(scope="module")
 def report():
-    return make_report([dict.fromkeys(SPOTTERS, seen(crf, peak=0.0)) for crf in (None, 24)], None)
+    return make_report([dict.fromkeys(ALL, seen(crf, peak=0.0)) for crf in (None, 24)], None)
 
 
 def test_the_curve_stands_first_and_every_table_fits_80_columns(report):
@@ -53,7 +55,7 @@ def test_json_has_the_curve_the_intervals_and_the_breakdowns(report):
     assert at[0.1]["recall"] == 0.5
     assert at[0.5]["precision_at_a_minute"]["1"] == 0.5
     causal = result["spotters"][CAUSAL]
-    assert causal["f1"] == 0.5
+    assert causal["f1"] == result["spotters"]["causal, keen"]["f1"] == 0.5
     assert causal["f1_interval"] == [0.5, 0.5], "both recordings are alike"
     assert causal["false_alarms_interval"][0] < 0.5 < causal["false_alarms_interval"][1]
     assert set(result["by"]) == {"fps", "crf"}
@@ -65,6 +67,14 @@ def test_json_has_the_curve_the_intervals_and_the_breakdowns(report):
 def test_plots_are_drawn_with_and_without_figures_to_draw(report, tmp_path):
     assert plot_froc(report, tmp_path).stat().st_size > 5000
     assert {path.name for path in plot_conditions(report, tmp_path)} == {"f1-fps.png", "f1-crf.png"}
-    nothing = make_report([dict.fromkeys(SPOTTERS, outcome([], []))], None)
+    nothing = make_report([dict.fromkeys(ALL, outcome([], []))], None)
     assert "false alarms" in printed(nothing)
     assert plot_froc(nothing, tmp_path).is_file()
+
+
+def test_many_false_alarms_fit_too():
+    found = [event(k, k + 0.3) for k in range(60)]
+    case = outcome([micro(100, 100.4)], found, minutes=3.0)
+    assert not any(
+        "…" in line for line in printed(make_report([dict.fromkeys(ALL, case)], None)).splitlines()
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate, Kind
 from spotting.judge import Judge
+from spotting.sensitivity import Sensitivity
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
 from training.spot_baselines.course import Scored
@@ -24,6 +25,8 @@ from training.spot_signal import Signal, signal_of
 CAUSAL, RULED = "causal", "by rules"
 FLOW_RULE, MDMD, WHOLE, DIFFERENCE = "MEGC2022 rule", "MDMD", "whole video", "frame difference"
 SPOTTERS = (CAUSAL, RULED, FLOW_RULE, MDMD, WHOLE, DIFFERENCE)
+OTHER_POINTS: dict[str, Sensitivity] = {f"{CAUSAL}, quiet": "quiet", f"{CAUSAL}, keen": "keen"}
+"""The causal spotter at its other operating points; as ``CAUSAL`` it is at the normal one."""
 _EVERYTHING = 0.25
 """The thresholds of the MEGC2022 rule times this, for its FROC curve."""
 
@@ -61,9 +64,11 @@ def movement(row: dict[str, Any]) -> Movement:
     return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 
-def spot(video: LongVideo, signal: Signal, judge: Judge | None) -> Outcome:
-    """The live program's spotter on a measured signal; without a judge, by rules."""
-    spotter = Spotter(judge=judge)
+def spot(
+    video: LongVideo, signal: Signal, judge: Judge | None, sensitivity: Sensitivity = "normal"
+) -> Outcome:
+    """The live program's spotter on a measured signal; without a judge, by rules and their own settings."""
+    spotter = Spotter(SpotterConfig(sensitivity=sensitivity) if judge else None, judge)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
     return Outcome(
@@ -72,7 +77,7 @@ def spot(video: LongVideo, signal: Signal, judge: Judge | None) -> Outcome:
 
 
 def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> Iterator[dict[str, Outcome]]:
-    """For each recording, what every spotter of ``SPOTTERS`` makes of it."""
+    """For each recording, what every spotter of ``SPOTTERS`` and ``OTHER_POINTS`` makes of it."""
     k = half_length(videos)
     for video in videos:
         signal = signal_of(video, cache_folder)
@@ -81,6 +86,7 @@ def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> I
         by_mdmd = mdmd(signal)
         yield {
             CAUSAL: replace(causal, scored=by_probability(signal, judge)),
+            **{name: spot(video, signal, judge, point) for name, point in OTHER_POINTS.items()},
             RULED: replace(ruled, scored=tuple((event.score, event) for event in ruled.found)),
             FLOW_RULE: _outcome(video, signal, flow_rule(signal), flow_rule(signal, _EVERYTHING)),
             MDMD: _outcome(video, signal, by_mdmd, by_mdmd),

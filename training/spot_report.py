@@ -9,7 +9,7 @@ from typing import Any
 
 from training.resampling import Interval, bounds, drawn
 from training.spot_breakdown import COMPARED, CONDITIONS, SORTS, Part, by, by_sort, lasting, same_timelines
-from training.spot_evaluate import CAUSAL, SPOTTERS
+from training.spot_evaluate import CAUSAL, OTHER_POINTS, SPOTTERS
 from training.spot_froc import Froc, froc
 from training.spot_label import Gated, Labelled, gated
 from training.spot_score import Outcome, SpotScore, f1_counts, f1_of, score
@@ -23,7 +23,7 @@ class SpotReport:
     frocs: dict[str, Froc]
     """By spotter: recall against false alarms a minute."""
     scores: dict[str, SpotScore]
-    """By spotter, as it is set."""
+    """By spotter, as it is set; the causal one at its other operating points too."""
     f1: dict[str, Interval]
     """By spotter; a bootstrap over recordings."""
     conditions: dict[str, dict[Any, dict[str, SpotScore]]]
@@ -49,12 +49,13 @@ class SpotReport:
 
 def make_report(results: Sequence[dict[str, Outcome]], labelled: Labelled | None) -> SpotReport:
     """Pools the outcomes of all recordings."""
-    lists = {name: [result[name] for result in results] for name in SPOTTERS}
-    scores = {name: score(lists[name]) for name in SPOTTERS}
+    names = (CAUSAL, *OTHER_POINTS, *SPOTTERS[1:])
+    lists = {name: [result[name] for result in results] for name in names}
+    scores = {name: score(lists[name]) for name in names}
     return SpotReport(
         frocs={name: froc(lists[name]) for name in SPOTTERS},
         scores=scores,
-        f1={name: _f1_interval(lists[name]) for name in SPOTTERS},
+        f1={name: _f1_interval(lists[name]) for name in names},
         conditions={
             condition: rows
             for condition in CONDITIONS

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.spot_breakdown import Part, wilson
-from training.spot_evaluate import CAUSAL, RULED
+from training.spot_evaluate import CAUSAL, OTHER_POINTS, RULED
 from training.spot_froc import LEVELS
 from training.spot_report import SpotReport
 from training.spot_score import PREVALENCES, SpotScore, precision_at, quantiles
@@ -64,7 +64,7 @@ def _froc_table(report: SpotReport) -> Table:
 def _spotter_table(report: SpotReport) -> Table:
     """Each as it is set; its precision here, and in video with fewer micro-expressions."""
     rates = (f"at {rate:g}" for rate in PREVALENCES)
-    table = _table("spotter", "F1", "95 %", "recall", "alarms/min", "95 %", "precision", *rates)
+    table = _table("spotter", "F1", "95 %", "recall", "alarms/min", "95 %", "prec.", *rates)
     table.collapse_padding = True  # or it is wider than 80 columns
     for name, result in report.scores.items():
         interval = report.f1[name]
@@ -97,7 +97,8 @@ def _times_table(scores: dict[str, SpotScore]) -> Table:
     table = _table("ms: median / 90 %", "onset", "apex", "offset", "decision after the apex")
     for name, result in scores.items():
         delays = _spread(hit.delay_ms for hit in result.hits)
-        table.add_row(name, *_errors(result), delays if name in (CAUSAL, RULED) else "the video's end")
+        causal = name in (CAUSAL, *OTHER_POINTS, RULED)
+        table.add_row(name, *_errors(result), delays if causal else "the video's end")
     return table
 
 
@@ -167,7 +168,8 @@ def _errors(found: SpotScore | Part) -> list[str]:
 
 
 def _interval(low: float, high: float) -> str:
-    return f"{low:.2f}–{high:.2f}".replace("0.", ".")
+    digits = 2 if high < 10 else 1
+    return "–".join(f"{end:.{digits}f}".removeprefix("0") for end in (low, high))
 
 
 def _figure(value: float | None, digits: int = 3) -> str:
