@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from recognizer.backend import DEFAULT_WEIGHTS, session_options
 from recognizer.feature import Feature, normalise
+from recognizer.onnx_runtime import onnxruntime
 
 Map = npt.NDArray[np.float32]
 """(7, 7) float32 in 0–1, rows from the forehead down: by how much each place of the face counts."""

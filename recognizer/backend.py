@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from platformdirs import user_cache_dir
 
 from recognizer.errors import AtmeError
 from recognizer.feature import normalise
 from recognizer.gpu import gpu_count
 from recognizer.model_info import KEY, ModelInfo
+from recognizer.onnx_runtime import onnxruntime
 
 FEATURE_SHAPE = (3, 28, 28)
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "default.onnx"

@@ -1,6 +1,6 @@
 """Finds the 68 face landmarks in a picture: MediaPipe's face mesh, mapped to dlib's order.
 
-The only module that knows MediaPipe; another detector replaces it here and nowhere else. MediaPipe's own
+The only module that asks MediaPipe; another detector replaces it here and nowhere else. MediaPipe's own
 FaceMesh costs half as much again: it hands every frame through a graph of thirty nodes and two threads and
 copies it whole. Here its two networks run alone, on the calling thread, the mesh on a crop of the face.
 """
@@ -8,7 +8,6 @@ copies it whole. Here its two networks run alone, on the calling thread, the mes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
+from recognizer.mediapipe_core import mediapipe_core
 
 Image = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float32]
@@ -234,25 +234,10 @@ class _Graph:
     """A MediaPipe graph that takes one picture at a time and runs on the thread that calls it."""
 
     def __init__(self, config: str) -> None:
-        # Imported here: it takes most of a second, and --help must not wait for it. What is imported and
-        # not used registers the messages that stand in the graphs.
-        import mediapipe
-        from google.protobuf import text_format
-        from mediapipe.calculators.core import split_vector_calculator_pb2  # noqa: F401
-        from mediapipe.calculators.tensor import (
-            inference_calculator_pb2,  # noqa: F401
-            tensor_converter_calculator_pb2,  # noqa: F401
-            tensors_to_floats_calculator_pb2,  # noqa: F401
-        )
-        from mediapipe.framework import calculator_pb2
-        from mediapipe.framework.formats import detection_pb2  # noqa: F401
-        from mediapipe.python import _framework_bindings as native
-        from mediapipe.python import packet_creator, packet_getter
-
-        native.resource_util.set_resource_dir(str(Path(mediapipe.__file__).parent.parent))
-        self._native, self._creator, self._getter = native, packet_creator, packet_getter
-        graph = text_format.Parse(config, calculator_pb2.CalculatorGraphConfig())
-        self._graph = native.calculator_graph.CalculatorGraph(graph_config=graph)
+        core = mediapipe_core()  # not at the import of this module: --help must not wait for it
+        self._native, self._creator, self._getter = core.native, core.creator, core.getter
+        graph = core.text_format.Parse(config, core.configs.CalculatorGraphConfig())
+        self._graph = core.native.calculator_graph.CalculatorGraph(graph_config=graph)
         self._out: dict[str, Any] = {}
         for name in graph.output_stream:
             self._graph.observe_output_stream(name, self._out.__setitem__, False)

@@ -77,9 +77,8 @@ class Judge:
 
     def __init__(self, weights: Path = DEFAULT_JUDGE) -> None:
         """AtmeError where ``weights`` is no judge that this version can show its evidence to."""
-        import onnxruntime
-
         from recognizer.backend import session_options
+        from recognizer.onnx_runtime import onnxruntime
 
         if not weights.is_file():
             raise AtmeError(f"{weights}: no such file; train a judge with atme-train spot-fit")

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from recognizer.errors import AtmeError
 from recognizer.model_info import KEY, ModelInfo
+from recognizer.onnx_runtime import onnxruntime
 
 OPSET = 17
 TOLERANCE = 1e-4
