@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from recognizer.errors import AtmeError
 from recognizer.native_log import native_log
+from recognizer.ray_cluster import ray_cluster
 from stream.batch import Job, Outcome, run_job
 
 Message = tuple[int, float | Outcome]
@@ -75,19 +75,12 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Message]:
 
 
 def run_on_ray(jobs: Sequence[Job]) -> Iterator[Message]:
-    """On the cluster that ``RAY_ADDRESS`` names, or a local one; each recording takes one core.
+    """On the cluster that ``RAY_ADDRESS`` names; each recording takes one core.
 
     Recordings and the folder for the sessions must lie where every machine of the cluster finds them under
-    the same path. Ray repeats the recordings of a machine that goes away. AtmeError without the ray package.
+    the same path. Ray repeats the recordings of a machine that goes away. AtmeError without a cluster.
     """
-    try:
-        import ray
-    except ImportError:
-        raise AtmeError("--executor ray: the ray package is missing; pip install 'atme-live[ray]'") from None
-    started = not ray.is_initialized()
-    if started:
-        ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
-    try:
+    with ray_cluster() as ray:
         remote = ray.remote(num_cpus=1, max_retries=3)(_surely)
         waiting: dict[Any, int] = {remote.remote(job): index for index, job in enumerate(jobs)}
         while waiting:
@@ -99,9 +92,6 @@ def run_on_ray(jobs: Sequence[Job]) -> Iterator[Message]:
                 line = str(error).strip().splitlines()[0]
                 outcome = Outcome(jobs[index], "failed", error=f"{jobs[index].recording}: {line}")
             yield index, outcome
-    finally:
-        if started:
-            ray.shutdown()
 
 
 def _new_worker() -> tuple[BaseProcess, Connection]:

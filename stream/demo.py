@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
+from platformdirs import user_cache_dir
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +33,7 @@ def demo_clip() -> Path:
 
     Rendering belongs to the offline package, which live code does not import: it runs as a command.
     """
-    path = Path(typer.get_app_dir("atme-live")) / "demo.mp4"
+    path = Path(user_cache_dir("atme-live")) / "demo.mp4"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "training.cli", "synthesize-clip", str(path)]

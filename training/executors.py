@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from recognizer.errors import AtmeError
+from recognizer.ray_cluster import ray_cluster
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,31 +54,21 @@ def local(
 def on_ray(
     function: Callable[[Item], Result], items: Sequence[Item], gpus: float = 0.0
 ) -> Iterator[tuple[int, Result]]:
-    """On the Ray cluster that ``RAY_ADDRESS`` names, or a local one; each item takes one core and ``gpus``.
+    """On the Ray cluster that ``RAY_ADDRESS`` names; each item takes one core and ``gpus``.
 
-    Ray repeats the items of a worker that dies. AtmeError without the ray package.
+    Ray repeats the items of a worker that dies. AtmeError without a cluster.
     """
-    try:
-        import ray
-    except ImportError:
-        raise AtmeError("--executor ray: the ray package is missing; pip install 'atme-live[ray]'") from None
 
     def remotely(item: Item) -> Result:
         one_thread()
         return function(item)
 
-    started = not ray.is_initialized()
-    if started:
-        ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
-    try:
+    with ray_cluster() as ray:
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(remotely)
         waiting: dict[Any, int] = {remote.remote(item): index for index, item in enumerate(items)}
         while waiting:
             (done, *_), _ = ray.wait(list(waiting), num_returns=1)
             yield waiting.pop(done), ray.get(done)
-    finally:
-        if started:
-            ray.shutdown()
 
 
 def one_thread() -> None:
