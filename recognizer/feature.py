@@ -51,6 +51,11 @@ class FeatureExtractor:
         self._landmarker = Landmarker(tracking=False)
         self._engine = FlowEngine()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of this machine; may grow."""
+        return (self._engine.problem,) if self._engine.problem else ()
+
     def extract(self, onset: npt.NDArray[np.uint8], apex: npt.NDArray[np.uint8]) -> PairFeatures:
         """Features of two BGR uint8 pictures of one size.
 

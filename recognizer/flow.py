@@ -1,13 +1,16 @@
 """TV-L1 optical flow between onset and apex, and the strain of the skin (paper §3.2.3).
 
-Without a GPU the flow is ``recognizer.tvl1_cpu``'s, with one ``recognizer.tvl1``'s; both follow OpenCV's.
+On the processor the flow is ``recognizer.tvl1_cpu``'s, on a GPU ``recognizer.tvl1``'s; both follow OpenCV's.
+Which of them is found out by computing one: a GPU that the driver reports may be of no use to this torch.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -18,9 +21,10 @@ from recognizer.errors import AtmeError
 from recognizer.face import Gray
 from recognizer.gpu import gpu_count
 
+log = logging.getLogger(__name__)
+
 Field = npt.NDArray[np.float32]
 """(H, W, 2) float32: u (right) and v (down) in pixels."""
-
 
 MARGIN = 8
 """Pixels by which pictures are mirrored outwards before the flow and the flow is cut after it: TV-L1 knows no
@@ -36,9 +40,19 @@ class FlowEngine:
     """
 
     def __init__(self) -> None:
-        self.device = "cuda" if gpu_count() else "cpu"
-        if self.device == "cpu":
-            _loading()
+        self._trial = _trial()
+        self._failed = ""
+
+    @property
+    def device(self) -> str:
+        """What the flow is computed on, ``cuda`` or ``cpu``; waits until that is known."""
+        found = self._trial.result().device
+        return "cpu" if self._failed else found
+
+    @property
+    def problem(self) -> str:
+        """Why a GPU that is there is not used, in one line; empty otherwise, and while it is not known."""
+        return self._failed or (self._trial.result().problem if self._trial.done() else "")
 
     def flows(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
         """One field a pair of (H, W) pictures: uint8, or float with grey values 0–255.
@@ -49,42 +63,81 @@ class FlowEngine:
         """
         check(pairs)
         wide = [(_widen(first), _widen(second)) for first, second in pairs]
-        fields = self._on_gpu(wide) if self.device == "cuda" and wide else self._on_cpu(wide)
+        fields = self._wherever_it_goes(wide) if wide else []
         return [np.ascontiguousarray(field[MARGIN:-MARGIN, MARGIN:-MARGIN]) for field in fields]
 
-    def _on_cpu(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
-        _loading().join()
-        from recognizer.tvl1_cpu import tvl1
+    def _wherever_it_goes(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
+        if self.device == "cuda":
+            try:
+                return _on_gpu(pairs)
+            except RuntimeError as error:  # its memory is full, or it has gone
+                self._failed = _unused(error)
+        return _on_cpu(pairs)
 
-        threads = min(len(pairs), cv2.getNumThreads())
-        if threads < 2:
-            return [tvl1(*pair) for pair in pairs]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(tvl1, *zip(*pairs, strict=True)))
 
-    def _on_gpu(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
-        import torch
+@dataclass(frozen=True)
+class _Ability:
+    """What this machine can compute flow on."""
 
-        from recognizer.tvl1 import tvl1
-
-        stack = torch.from_numpy(np.stack([np.stack(pair) for pair in pairs])).to("cuda")
-        fields = tvl1(stack[:, 0], stack[:, 1]).permute(0, 2, 3, 1).cpu().numpy()
-        return list(fields)
+    device: str
+    problem: str = ""
 
 
 @cache
-def _loading() -> threading.Thread:
-    """Loads (once after an installation: compiles) the flow while the program does something else."""
+def _trial() -> Future[_Ability]:
+    """Computes a flow once (after an installation: compiles it) while the program does something else."""
+    outcome: Future[_Ability] = Future()
 
-    def load() -> None:
-        from recognizer.tvl1_cpu import tvl1
+    def work() -> None:
+        try:
+            outcome.set_result(_ability())
+        except BaseException as error:
+            outcome.set_exception(error)
 
-        nothing = np.zeros((SMALLEST, SMALLEST), np.uint8)
-        tvl1(nothing, nothing)
+    threading.Thread(target=work, name="flow-loading").start()
+    return outcome
 
-    thread = threading.Thread(target=load, name="flow-loading")
-    thread.start()
-    return thread
+
+def _ability() -> _Ability:
+    nothing = np.zeros((SMALLEST, SMALLEST), np.uint8)
+    problem = ""
+    if gpu_count():
+        try:
+            _on_gpu([(nothing, nothing)])
+        except Exception as error:  # a torch without CUDA has an AssertionError, an old driver a RuntimeError
+            problem = _unused(error)
+        else:
+            return _Ability("cuda")
+    _on_cpu([(nothing, nothing)])
+    return _Ability("cpu", problem)
+
+
+def _unused(error: Exception) -> str:
+    """Says why the GPU is not used."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = f"the optical flow is computed on the processor: torch cannot use the GPU ({reason})"
+    log.warning(line)
+    return line
+
+
+def _on_cpu(pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
+    from recognizer.tvl1_cpu import tvl1
+
+    threads = min(len(pairs), cv2.getNumThreads())
+    if threads < 2:
+        return [tvl1(*pair) for pair in pairs]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(tvl1, *zip(*pairs, strict=True)))
+
+
+def _on_gpu(pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
+    import torch
+
+    from recognizer.tvl1 import tvl1
+
+    stack = torch.from_numpy(np.stack([np.stack(pair) for pair in pairs])).to("cuda")
+    fields = tvl1(stack[:, 0], stack[:, 1]).permute(0, 2, 3, 1).cpu().numpy()
+    return list(fields)
 
 
 def check(pairs: Sequence[tuple[Gray, Gray]]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+import numpy as np
+
 from recognizer.errors import AtmeError
 from recognizer.gpu import gpu_count
 
@@ -22,6 +24,8 @@ _PACKAGES = (
     "onnxruntime-gpu",
     "onnxruntime",
 )
+
+_DEVICES = {"cpu": "the processor", "cuda": "the GPU"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ def examine() -> Iterator[Finding]:
     yield Finding("Python", good, platform.python_version() + ("" if good else ": use 3.10, 3.11 or 3.12"))
     yield _packages()
     yield _guarded("Face landmarks", _landmarks)
+    yield _guarded("Judge", _judge)
+    yield _guarded("Optical flow", _flow)
     yield _guarded("Recognizer", _recognizer)
     count = gpu_count()
     yield Finding(
@@ -80,15 +86,41 @@ def _packages() -> Finding:
 def _landmarks() -> Finding:
     from recognizer.landmarks import Landmarker
 
-    Landmarker().close()
-    return Finding("Face landmarks", True, "MediaPipe FaceMesh loads")
+    landmarker = Landmarker()
+    landmarker.detect(np.zeros((240, 320, 3), np.uint8))
+    landmarker.close()
+    return Finding("Face landmarks", True, "MediaPipe's networks load, the face detector runs")
+
+
+def _flow() -> Finding:
+    from recognizer.self_test import run_flow
+
+    engine = run_flow()
+    if engine.problem:
+        return Finding("Optical flow", False, engine.problem, needed=False)
+    return Finding("Optical flow", True, f"runs on {_DEVICES[engine.device]}")
 
 
 def _recognizer() -> Finding:
-    from recognizer.backend import Backend
+    from recognizer.self_test import run_network
 
-    backend = Backend()
+    backend = run_network()
     return Finding("Recognizer", True, f"weights {backend.info.name}, runs on {backend.provider}")
+
+
+def _judge() -> Finding:
+    from spotting.candidate import Candidate
+    from spotting.judge import Judge
+    from spotting.motion import NO_FACE, STILL, MotionSample
+
+    still = [
+        MotionSample(k, k / 50, True, NO_FACE, 0.0, "", 0.1, 0.3, 0.0, False, 200.0, 100.0, STILL)
+        for k in range(101)
+    ]
+    verdict = Judge()(Candidate(1.0, 1.1, 1.2, 50, 55, 60, 1.0, 1.0, "mouth", 2.0), still)
+    if not 0 <= verdict.probability <= 1:
+        raise AtmeError("spotting/weights/judge.onnx: no probability comes out; install the program again")
+    return Finding("Judge", True, "runs")
 
 
 def _cameras() -> Finding:

@@ -7,7 +7,6 @@ for event in Session.replay("clip.mp4"):
 
 from __future__ import annotations
 
-import gc
 import queue
 import threading
 import time
@@ -162,8 +161,6 @@ class Session:
         """Starts the threads; done by itself at the first ``poll`` or iteration."""
         if not self._started:
             self._started = True
-            # The garbage collector need not look through all the libraries again while frames come.
-            gc.freeze()
             self._capture.start()
             for thread in self._threads:
                 thread.start()
@@ -216,8 +213,8 @@ class Session:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the source wants the user to know; may grow while it runs."""
-        return self._source.warnings
+        """What the user should know of the source and the machine; may grow while it runs."""
+        return (*self._source.warnings, *self._recognizer.extractor.warnings)
 
     def pause(self) -> None:
         """Live: frames are let go until ``resume``. Recording: reading waits."""

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from flow_pairs import Field, Image, distance, filmed_pairs, opencv, portrait_pair
 
+from recognizer import flow as engines
 from recognizer.errors import AtmeError
 from recognizer.feature import to_feature
 from recognizer.flow import MARGIN, FlowEngine, strain
+from stream import Session
 
 on_cpu = pytest.mark.skipif(FlowEngine().device != "cpu", reason="a GPU computes the flow here")
 
@@ -157,3 +159,57 @@ def test_strain_of_a_rotation_is_nothing_and_of_a_stretch_its_rate() -> None:
     y, x = np.mgrid[:20, :30].astype(np.float32)
     assert np.abs(strain(np.dstack([-0.1 * y, 0.1 * x]))).max() < 1e-6
     np.testing.assert_allclose(strain(np.dstack([0.1 * x, 0 * y])), 0.1, rtol=1e-4)
+
+
+# --- a GPU that is of no use
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch):
+    """A machine whose driver reports a GPU; its torch can do nothing with one."""
+    monkeypatch.setattr(engines, "gpu_count", lambda: 1)
+    engines._trial.cache_clear()
+    yield
+    engines._trial.cache_clear()
+
+
+@on_cpu
+def test_a_gpu_that_torch_cannot_use_is_said_and_the_processor_computes(driver, caplog) -> None:
+    engine = FlowEngine()
+    found = engine.flows(PAIRS[:1])
+    assert engine.device == "cpu"
+    assert engine.problem.startswith(
+        "the optical flow is computed on the processor: torch cannot use the GPU"
+    )
+    assert [record.message for record in caplog.records] == [engine.problem]
+    np.testing.assert_array_equal(found[0], FlowEngine().flows(PAIRS[:1])[0])
+    assert len(caplog.records) == 1, "it is tried once"
+
+
+@on_cpu
+def test_a_gpu_that_fails_later_does_not_cost_the_session(driver, monkeypatch, caplog) -> None:
+    on_gpu = iter([lambda pairs: [np.zeros((16, 16, 2), np.float32)]])
+
+    def once(pairs):
+        try:
+            return next(on_gpu)(pairs)
+        except StopIteration:
+            raise RuntimeError("CUDA out of memory. Tried to allocate\nmore") from None
+
+    monkeypatch.setattr(engines, "_on_gpu", once)
+    engine = FlowEngine()
+    assert engine.device == "cuda"
+    assert engine.problem == ""
+    found = engine.flows(PAIRS[:1])
+    assert engine.device == "cpu"
+    assert engine.problem.endswith("torch cannot use the GPU (CUDA out of memory. Tried to allocate)")
+    monkeypatch.setattr(engines, "gpu_count", lambda: 0)
+    engines._trial.cache_clear()
+    np.testing.assert_array_equal(found[0], FlowEngine().flows(PAIRS[:1])[0])
+
+
+@on_cpu
+def test_a_session_tells_of_a_gpu_that_is_not_used(driver, short_clip, settings) -> None:
+    session = Session.replay(short_clip, settings)
+    assert len(list(session)) == 1
+    assert any("torch cannot use the GPU" in warning for warning in session.warnings)
