@@ -1,6 +1,6 @@
 # make demo   install, then watch a face with three known micro-expressions being read
 # make test   install, then check style, types and every test
-# make bench  install, then measure: ratios to peers and floors, into bench/
+# make bench  install, then measure: ratios to peers and floors, into bench/; BENCH='--quick --only pair' for a part
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,9 @@ lint: install
 
 test: lint
 	@$(BIN)/python -m pytest
+
+bench: install
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 # The pictures of the overlay and the report in the README, from real replays.
 picture: install

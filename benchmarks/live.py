@@ -11,6 +11,7 @@ process to the first processed frame.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ from rich.table import Table
 
 from benchmarks.looped import Looped, load_frames
 from benchmarks.row import Row
+from stream.own_module import own_module
 
 RATES = (30, 60, 120, 200)
 WARM_UP_S = 2.0
@@ -64,7 +66,7 @@ def start_up(times: int = 3) -> dict[str, float]:
 
 def _in_a_process(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.live", "--child", *arguments],
+        own_module("benchmarks.live", "--child", *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
@@ -116,6 +118,7 @@ def _run(rate: int, seconds: float) -> dict[str, Any]:
     with Session(source) as session:
         lags = _Lags(source)
         session.observer = lags
+        gc.freeze()  # as the command does
         began = time.process_time()
         while session.running:
             event = session.poll(0.5)

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from recognizer.errors import AtmeError
 from recognizer.model import DualAtme
 from training import feature_archive
 from training.engine import Recipe, TrainingSet, initial_state, multiplies_bfloat16, normalise, train
@@ -95,11 +96,13 @@ def processor_seconds(archive: FeatureArchive, rows: np.ndarray, rounds: int) ->
         archive.entire[rows], archive.puzzled[rows], archive.label[rows], len(rows), 0, initial_state(0)
     )
     plain, mine = [], []
-    for _ in range(rounds):
+    for round_ in range(1 + rounds):
         one_thread()
-        plain.append([_seconds(lambda n=n: plain_fold(archive, rows, n)) for n in (SHORT, LONG)])
-        mine.append([_seconds(lambda n=n: train([data], Recipe(epochs=n), half=half)) for n in (SHORT, LONG)])
-    return _whole_fold(plain), _whole_fold(mine)
+        # The first round warms up and is not counted: what it compiles and loads would outweigh some epochs.
+        lengths = (SHORT, LONG) if round_ else (1,)
+        plain.append([_seconds(lambda n=n: plain_fold(archive, rows, n)) for n in lengths])
+        mine.append([_seconds(lambda n=n: train([data], Recipe(epochs=n), half=half)) for n in lengths])
+    return whole_fold(plain[1:]), whole_fold(mine[1:])
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -108,8 +111,14 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def _whole_fold(rounds: list[list[float]]) -> float:
+def whole_fold(rounds: list[list[float]]) -> float:
+    """Seconds of a fold of ``EPOCHS``, from rounds of (``SHORT``, ``LONG``) epochs: the least of each.
+
+    AtmeError where fewer epochs took as long: then the figure would say nothing, or be negative.
+    """
     short, long = np.min(rounds, axis=0)
+    if long <= short:
+        raise AtmeError(f"{LONG} epochs took no longer than {SHORT}; measure again on an idle machine")
     epoch = (long - short) / (LONG - SHORT)
     return float(short + (EPOCHS - SHORT) * epoch)
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from recognizer.errors import AtmeError
 from stream.demo import demo_clip
+from stream.own_module import own_module
 from stream.records.recorded_session import RecordedSession, read_session
 
 EVERY_S = 5.0
@@ -79,17 +80,7 @@ def soak(clip: Path, minutes: float, out: Path) -> dict[str, Any]:
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", str(clip), *encode, str(stream)], check=True)
     send = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(stream), "-c", "copy"]
     send += ["-f", "mpegts", "-progress", str(out / "sent.txt"), f"{url}?listen"]
-    live = [
-        sys.executable,
-        "-m",
-        "stream.cli",
-        "live",
-        "--source",
-        url,
-        "--out",
-        str(out / "session"),
-        "--json",
-    ]
+    live = own_module("stream.cli", "live", "--source", url, "--out", str(out / "session"), "--json")
     with ExitStack() as stack:
         words = stack.enter_context(open(out / "stderr.txt", "w"))
         lines = stack.enter_context(open(out / "stdout.jsonl", "w"))

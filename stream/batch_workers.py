@@ -6,6 +6,7 @@ Both yield messages as they come: a job's number with the share that is done (0â
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -118,6 +119,8 @@ def _work(connection: Connection) -> None:
             told = 0.0
             with suppress(OSError):  # nobody listens any more: the next receive ends this life
                 connection.send(_surely(job, report))
+            if not gc.get_freeze_count():  # once, all libraries are there: they are not looked through again
+                gc.freeze()
 
 
 def _received(connection: Connection) -> Job | None:

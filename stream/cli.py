@@ -289,18 +289,16 @@ def bench(
     out: Annotated[Path, typer.Option(help="Folder for the tables and plots.")] = Path("bench"),
 ) -> None:
     """Measure this machine: every figure as a ratio to a peer or a floor of the same run."""
-    import os
     import subprocess
-    import sys
 
-    root = Path(__file__).resolve().parents[1]
-    if not (root / "benchmarks").is_dir():
+    from stream.own_module import own_module
+
+    if not (Path(__file__).resolve().parents[1] / "benchmarks").is_dir():
         raise AtmeError("the benchmarks are not installed with the program; run make bench in its repository")
-    command = [sys.executable, "-m", "benchmarks", "--out", str(out), *(["--quick"] if quick else [])]
-    command += [word for name in only or [] for word in ("--only", name)]
+    words = ["--out", str(out), *(["--quick"] if quick else [])]
+    words += [word for name in only or [] for word in ("--only", name)]
     # A process of its own: the live program never imports what trains or measures.
-    path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False)
+    done = subprocess.run(own_module("benchmarks", *words), check=False)
     raise typer.Exit(done.returncode)
 
 

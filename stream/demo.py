@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from platformdirs import user_cache_dir
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from recognizer.errors import AtmeError
 from stream.event import MicroExpression
+from stream.own_module import own_module
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,26 @@ class Truth:
 
 
 def demo_clip() -> Path:
-    """The demo clip of this user's cache; rendered there first where it is missing.
+    """The demo clip of this user's cache; rendered there first where it is missing or damaged.
 
     Rendering belongs to the offline package, which live code does not import: it runs as a command.
     """
     path = Path(user_cache_dir("atme-live")) / "demo.mp4"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "training.cli", "synthesize-clip", str(path)]
+    seal = path.with_suffix(".sha256")
+    if not seal.is_file() or seal.read_bytes() != _digest(path):
+        command = own_module("training.cli", "synthesize-clip", str(path))
         if subprocess.run(command, check=False).returncode != 0:
             raise AtmeError(f"{path}: the demo clip could not be rendered; see the line above")
+        seal.write_bytes(_digest(path))
     return path
+
+
+def _digest(clip: Path) -> bytes:
+    """Of a clip and its truth; empty where one of them is missing."""
+    try:
+        return sha256(clip.read_bytes() + clip.with_suffix(".truth.jsonl").read_bytes()).hexdigest().encode()
+    except OSError:
+        return b""
 
 
 def read_truth(clip: Path) -> list[Truth]:

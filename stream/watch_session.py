@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
@@ -70,6 +71,7 @@ def watch_session(
         tones = stack.enter_context(closing(Sound(sound)))
         records = stack.enter_context(Records(keep))
         session = stack.enter_context(open_session())
+        _spare_the_collector()
         records.begin(session, recording)
         # Where the screen is, a line on stderr would tear it.
         problems = Problems(session, records, log, at_once=not (on_screen and stderr_is_terminal()))
@@ -102,6 +104,12 @@ def _say_what_was_seen(ended: list[Status]) -> None:
     for status in ended:
         with suppress(OSError):  # the terminal may have gone
             print(f"atme: {status.source}: {status.seen.line}", file=sys.stderr)
+
+
+def _spare_the_collector() -> None:
+    """Once everything is loaded, it need not look through all the libraries again while frames come."""
+    if not gc.get_freeze_count():
+        gc.freeze()
 
 
 def _say_what_happened(console: Console, words: RenderableType, ascii_only: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as bench
+from benchmarks.loso_speed import whole_fold
 from benchmarks.row import Row, markdown, plot
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,3 +59,17 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "name another --out" in done.stderr
+
+
+def test_a_fold_never_takes_less_than_no_time() -> None:
+    assert whole_fold([[2.0, 7.0], [3.0, 8.0]]) == pytest.approx(2 + 58)
+    with pytest.raises(bench.AtmeError, match="took no longer than 2; measure again"):
+        whole_fold([[5.0, 2.0]])
+
+
+def test_every_target_of_make_that_is_named_has_a_rule() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"`?make ([a-z]+)", text + (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {"demo", "test", "bench"} <= named
+    for target in named:
+        assert re.search(rf"^{target}:", text, re.MULTILINE), f"make {target}"

@@ -44,7 +44,7 @@ def files(folder: Path) -> list[str]:
 
 def run(command: list[str], environment: dict[str, str], **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=120, **options
+        command, env=environment, capture_output=True, text=True, check=False, timeout=300, **options
     )
 
 
