@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from overlay_session import make_event, make_macro
 
 from stream import MacroExpression, MicroExpression, Session
+from stream.batch import Job, Outcome
+from stream.batch_view import summary
 from stream.lines import run_lines
+from stream.observer import Observers
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import read_session
+from stream.records.render_video import render_video
 from stream.records.report import thumbnails
 from stream.settings import RecognizerConfig, Settings
 from stream.sound import Sound
@@ -21,6 +29,22 @@ from stream.watch_session import watch_session
 from training.clip import render_clip
 from training.clip_script import Action, ClipScript
 from training.motion_model import Activation
+
+
+class Heard(Observers):
+    """Keeps what it is told of events, and the reasons of rejections."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.events: list = []
+        self.reasons: list[str] = []
+
+    def event(self, event, onset, apex, features) -> None:
+        self.events.append((event, (onset, apex, features)))
+
+    def rejection(self, rejection) -> None:
+        self.reasons.append(rejection.reason)
+
 
 SMILE = Activation(12, 0.0085, 0.0085)
 MICRO = Action("positive", (SMILE,), onset=1.2, apex=1.35, offset=1.52)
@@ -94,7 +118,37 @@ def test_the_report_shows_its_saved_face(folder):
     assert micro["onset"] != macro["onset"]
 
 
+def test_it_outlives_its_frames_and_a_micro_expression_does_not(replay, monkeypatch):
+    """What is kept of the past may be shorter than a macro-expression."""
+    heard = Heard()
+    with replay() as session:
+        session.observer = heard
+        session._ring.get = lambda index: {}[index]
+        assert [type(event) for event in session.expressions()] == [type(event) for event, _ in heard.events]
+    assert {type(event) for event, _ in heard.events} == {MacroExpression}
+    assert {pictures for _, pictures in heard.events} == {(None, None, None)}
+    assert "frames gone" in heard.reasons
+
+
+@pytest.mark.parametrize("show", [False, True])
+def test_the_annotated_video_shows_it_when_asked_for(folder, tmp_path, show):
+    session = read_session(folder)
+    out = render_video(session.recording, session, tmp_path / "out.mp4", show_macros=show)
+    apex = session.macros[0].candidate.apex_frame
+    with av.open(str(out)) as container:
+        frame = next(islice(container.decode(video=0), apex, None)).to_ndarray(format="bgr24")
+    green = np.array((0x73, 0x9E, 0x00))  # of macro-expressions, blue first
+    assert (np.abs(frame[4:40, 2:10].mean(axis=(0, 1)) - green).max() < 25) == show
+
+
 # --- on the command line
+
+
+def test_the_batch_table_counts_it_apart(tmp_path):
+    job = Job(Path("kinds.mp4"), tmp_path / "kinds", Settings())
+    outcomes = [Outcome(job, "done", 60.0, Counter(negative=7), macros=34)] * 2
+    (column,) = (one for one in summary(outcomes).columns if "macro" in str(one.header))
+    assert (list(column.cells), column.footer) == (["34", "34"], "68")
 
 
 @dataclass

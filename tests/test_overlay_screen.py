@@ -223,7 +223,14 @@ def test_help_explains_every_key_and_sign():
     text = "\n".join(picture)
     for key, _, meaning in KEYS:
         assert re.search(rf"^   {key}  {re.escape(meaning)}", text, re.MULTILINE), meaning
-    for sign in ("▲ positive", "├─▼─┤", "╌╌╌ turned away", "┃ your mark", "┄┄┄ threshold"):
+    for sign in (
+        "▲ positive",
+        "■ macro-expression",
+        "├─▼─┤",
+        "╌╌╌ turned away",
+        "┃ your mark",
+        "┄┄┄ threshold",
+    ):
         assert sign in text
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from stream.event import MACRO
 from stream.overlay.curve import THRESHOLD
 from stream.overlay.extras import Extras
-from stream.overlay.labels import LOOKS, QUIET, WARNING
+from stream.overlay.labels import LOOKS, QUIET, WARNING, look_of
 
 KEYS = (
     # key, word in the footer, what it does
@@ -52,8 +53,8 @@ def help_lines(width: int, height: int, sound: bool) -> list[Text]:
             lines.append(Text.assemble("  ", (f" {key} ", "reverse"), f" {meaning}"))
     lines.append(Text(" signs", style="bold"))
     labels = Text(" ")
-    for name, look in LOOKS.items():
-        labels.append(f" {look.symbol} {name} ", f"bold {look.colour}")
+    for name in (*LOOKS, MACRO):
+        labels.append(f" {look_of(name).symbol} {name} ", f"bold {look_of(name).colour}")
     lines.append(labels)
     lines.append(
         Text.assemble("  ├─▼─┤ onset, apex, offset   ", ("╌╌╌ turned away", QUIET), "   ┃ your mark")
