@@ -225,7 +225,7 @@ def test_help_explains_every_key_and_sign():
         assert re.search(rf"^   {key}  {re.escape(meaning)}", text, re.MULTILINE), meaning
     for sign in (
         "▲ positive",
-        "■ macro-expression",
+        "■ macro",
         "├─▼─┤",
         "╌╌╌ turned away",
         "┃ your mark",

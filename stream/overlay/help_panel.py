@@ -53,8 +53,8 @@ def help_lines(width: int, height: int, sound: bool) -> list[Text]:
             lines.append(Text.assemble("  ", (f" {key} ", "reverse"), f" {meaning}"))
     lines.append(Text(" signs", style="bold"))
     labels = Text(" ")
-    for name in (*LOOKS, MACRO):
-        labels.append(f" {look_of(name).symbol} {name} ", f"bold {look_of(name).colour}")
+    for name, look in (*LOOKS.items(), ("macro", look_of(MACRO))):
+        labels.append(f" {look.symbol} {name} ", f"bold {look.colour}")
     lines.append(labels)
     lines.append(
         Text.assemble("  ├─▼─┤ onset, apex, offset   ", ("╌╌╌ turned away", QUIET), "   ┃ your mark")
