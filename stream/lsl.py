@@ -8,8 +8,9 @@ Macro-expressions have no label and are not sent.
 
 Each marker carries the time of what it names, not that of its sending, which comes 0.1 to 0.5 s later. A
 frame's time t on the source's clock is ``origin + t`` on the machine's monotonic clock; how long ago that
-was is taken off ``pylsl.local_clock()``. For a network stream a frame's time is its arrival, and for a camera
-the moment that the driver handed it over: what the camera and the wire took before cannot be known here.
+was is taken off ``pylsl.local_clock()``. A frame of a network stream is timed by the stream's own clock, tied
+to arrival, and one of a camera by its driver, or by the moment at which that handed it over: what camera and
+wire took before cannot be known here.
 
 Kothe et al., The Lab Streaming Layer for synchronized multimodal recording, doi 10.1101/2024.02.13.580071.
 """

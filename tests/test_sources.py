@@ -25,7 +25,7 @@ import stream.sources.camera as camera_module
 from recognizer.errors import AtmeError
 from stream.frame import Frame, Image
 from stream.sources import CameraConfig, FrameSource, open_camera, open_recording, open_source, open_url
-from stream.sources.camera import camera_names, find_camera
+from stream.sources.camera import BufferClock, camera_names, find_camera
 from stream.sources.stream_url import without_secrets
 
 WIDTH, HEIGHT = 64, 48
@@ -404,6 +404,33 @@ def test_camera_that_gives_something_else(clips: Path) -> None:
         assert source.warnings[0] == "asked for 640x480, got 64x48"
         assert source.warnings[1].startswith("asked for 60 fps, got ")
         assert source.warnings[2].startswith("asked for MJPG, got ")
+
+
+def test_a_camera_is_timed_by_its_driver_where_that_makes_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_module.sys, "platform", "linux")
+    good = BufferClock()
+    assert [good.stamp(1000 * t, t + wait) for t, wait in ((5.0, 0.01), (5.03, 0.2), (5.06, 0.0))] == [
+        5.0,
+        5.03,
+        5.06,
+    ]
+    assert good.stamp(5060.0, 5.1) == 5.1  # the same again: only this one is not believed
+    assert good.stamp(5130.0, 5.14) == 5.13
+    assert good.trusted
+    for nonsense in (0.0, -1.0, float("nan"), 1.7e12, 3900.0):  # nothing, an error, the wall clock, too old
+        clock = BufferClock()
+        assert [clock.stamp(nonsense, 5.0 + k) for k in range(3)] == [5.0, 6.0, 7.0]
+        assert not clock.trusted
+        assert clock.stamp(7990.0, 8.0) == 8.0
+    monkeypatch.setattr(camera_module.sys, "platform", "darwin")
+    assert BufferClock().stamp(4990.0, 5.0) == 5.0
+
+
+def test_a_camera_without_a_driver_clock_says_so(clips: Path) -> None:
+    with as_camera(clips) as source:
+        for _ in range(4):
+            source.read()
+        assert source.clock == "when the camera handed frames over"
 
 
 def test_cameras_are_found_by_name(tmp_path: Path) -> None:

@@ -34,8 +34,39 @@ class CameraConfig:
     """Pixel format: four letters, or empty for the camera's own choice. Raw formats are slow over USB."""
 
 
+LATEST_S = 1.0
+"""Seconds that a picture may wait in the driver before its time is no longer believed."""
+_DISTRUST = 3
+"""So many times in a row that make no sense, and the driver is not asked again."""
+
+
+class BufferClock:
+    """The driver's own time of a picture where it makes sense, else the moment that it was handed over.
+
+    Video4Linux stamps each buffer on the monotonic clock when the camera begins to send the picture; other
+    systems, and some drivers, give nothing, or a time that counts from elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.trusted = sys.platform == "linux"
+        self._doubts = 0
+        self._last = -np.inf
+
+    def stamp(self, driver_ms: float, handed_over: float) -> float:
+        """Monotonic seconds. ``driver_ms``: what OpenCV says of the buffer; ``handed_over``: seconds."""
+        if not self.trusted:
+            return handed_over
+        stamp = driver_ms / 1000
+        if self._last < stamp and 0 <= handed_over - stamp <= LATEST_S:
+            self._doubts, self._last = 0, stamp
+            return stamp
+        self._doubts += 1
+        self.trusted = self._doubts < _DISTRUST
+        return handed_over
+
+
 class Camera(FrameSource):
-    """Frames stamped with monotonic seconds right after the driver hands them over, before decoding."""
+    """Frames stamped with monotonic seconds by the driver, or else right after it hands them over."""
 
     def __init__(self, config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> None:
         """Raises AtmeError for a camera that is missing, may not be used, or delivers no picture."""
@@ -65,6 +96,7 @@ class Camera(FrameSource):
             nominal_fps=fps if fps > 0 else None,
         )
         self._stall_timeout = stall_timeout
+        self._buffer_clock = BufferClock()
         self._compare(config, fps)
 
     def _take(self) -> tuple[float, Image] | None:
@@ -72,7 +104,10 @@ class Camera(FrameSource):
             raise AtmeError(
                 f"{self.name}: the camera stalled, no frame for {self._stall_timeout:g} s; check its cable"
             )
-        timestamp = time.monotonic()
+        driver_ms = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
+        timestamp = self._buffer_clock.stamp(driver_ms, time.monotonic())
+        by = "the camera's driver" if self._buffer_clock.trusted else "when the camera handed frames over"
+        self.clock = by
         delivers, image = self._capture.retrieve()
         if not delivers:
             raise AtmeError(f"{self.name}: sent a picture that cannot be decoded; try another fourcc")

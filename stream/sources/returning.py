@@ -33,6 +33,7 @@ class Returning(FrameSource):
             nominal_fps=inner.nominal_fps,
             duration=inner.duration,
         )
+        self.clock, self.clock_assumed = inner.clock, inner.clock_assumed
 
     @property
     def warnings(self) -> tuple[str, ...]:

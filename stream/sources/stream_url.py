@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import av
 from recognizer.errors import AtmeError
 from recognizer.ffmpeg import FORMATS, reason
 from stream.frame import Image
+from stream.sources.arrival_clock import ArrivalClock
 from stream.sources.base import STALL_TIMEOUT, FrameSource
 from stream.sources.display import to_image
-from stream.sources.video import VideoFile
+from stream.sources.video import VideoFile, shown_stream, videos_in
 
 OPEN_TIMEOUT = 10.0
 """Seconds to wait for the first data: a stream joined midway starts at its next key frame."""
@@ -44,22 +46,32 @@ PROTOCOLS = {
 _FORMATS = f"{FORMATS},hls,dash,rtsp"
 
 
+_OPENING_S = 0.5
+"""At most so long the opening burst of a stream is waited out."""
+_SETTLED = 5
+"""Packets in a row that come no faster than they were sent: the burst is over."""
+_SAME_S = 0.002
+
+
 class StreamUrl(FrameSource):
-    """A live stream: timestamps are monotonic seconds, taken when the frame's data arrived."""
+    """A live stream: monotonic seconds by the stream's own clock, tied to when its frames arrive."""
 
     def __init__(self, container: Any, name: str, stall_timeout: float) -> None:
         """Takes over an opened PyAV container. Raises AtmeError where no frame arrives in time."""
         self._container = container
         self._stall_timeout = stall_timeout
         self._begun = False
-        stream = container.streams.video[0]
+        stream = shown_stream(container)
         stream.thread_type = "SLICE"  # frame threads would hold back a frame each
         self._stream = stream
         self._packets: Iterator[Any] = container.demux()
         self._ready: deque[tuple[float, Image]] = deque()
         rate = stream.average_rate or stream.guessed_rate
+        self._waiting: deque[tuple[Any, float]] = deque()
         super().__init__(name=name, live=True, size=(0, 0), nominal_fps=float(rate) if rate else None)
+        self.clock = "the stream's own clock, tied to arrival"
         try:
+            self._times = ArrivalClock(self._wait_out_the_opening())
             first = self._take()
             if first is None:
                 raise AtmeError(f"{name}: the stream ended before its first frame; check the sender")
@@ -73,11 +85,7 @@ class StreamUrl(FrameSource):
     def _take(self) -> tuple[float, Image] | None:
         waiting_since = time.monotonic()
         while not self._ready:
-            try:
-                packet = next(self._packets, None)
-            except av.error.FFmpegError as error:
-                self._break_off(error)
-            arrived = time.monotonic()
+            packet, arrived = self._waiting.popleft() if self._waiting else self._receive()
             if packet is None:
                 return None
             if packet.stream is self._stream:
@@ -86,6 +94,32 @@ class StreamUrl(FrameSource):
             if not self._ready and arrived - waiting_since > self._stall_timeout:
                 self._stall()
         return self._ready.popleft()
+
+    def _receive(self) -> tuple[Any, float]:
+        """The next packet and when it arrived; None for the packet at the end."""
+        try:
+            packet = next(self._packets, None)
+        except av.error.FFmpegError as error:
+            self._break_off(error)
+        return packet, time.monotonic()
+
+    def _wait_out_the_opening(self) -> float | None:
+        """Our clock less the stream's, from the first packets; None where they carry no times.
+
+        What a sender or FFmpeg holds ready for a new reader comes all at once, later than it was taken: the
+        packets that arrive earliest by their own times tell.
+        """
+        least, settled, began = math.inf, 0, time.monotonic()
+        while settled < _SETTLED and time.monotonic() - began < _OPENING_S:
+            packet, arrived = self._receive()
+            self._waiting.append((packet, arrived))
+            if packet is None:
+                break
+            if packet.stream is self._stream and packet.pts is not None:
+                offset = arrived - float(packet.pts * packet.time_base)
+                settled = settled + 1 if offset > least - _SAME_S else 0
+                least = min(least, offset)
+        return least if math.isfinite(least) else None
 
     def _decode(self, packet: Any, arrived: float) -> None:
         try:
@@ -97,7 +131,9 @@ class StreamUrl(FrameSource):
             if frame.is_corrupt:  # patched up by the decoder: it would be seen as a movement
                 self._left_out()
             else:
-                self._ready.append((arrived, to_image(frame)))
+                own = None if frame.pts is None else float(frame.pts * frame.time_base)
+                image = to_image(frame, self._stream.sample_aspect_ratio)
+                self._ready.append((self._times.stamp(own, arrived), image))
                 self._begun = True
 
     def _left_out(self) -> None:
@@ -116,6 +152,7 @@ class StreamUrl(FrameSource):
 
     def _release(self) -> None:
         self._ready.clear()
+        self._waiting.clear()
         self._container.close()
 
 
@@ -146,7 +183,7 @@ def _connect(url: str, name: str, timeout: tuple[float, float], options: dict[st
         raise AtmeError(f"{name}: nothing arrived in {timeout[0]:g} s; check the address") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise AtmeError(f"{name}: cannot be opened ({reason(error)}); check the address") from error
-    if not container.streams.video:
+    if not videos_in(container):
         container.close()
         raise AtmeError(f"{name}: sends no video; check the address")
     return container

@@ -44,8 +44,8 @@ class VideoFile(FrameSource):
         times slower than life.
         """
         self._container = container
-        videos = _videos(container)
-        stream = _shown(container, videos)
+        videos = videos_in(container)
+        stream = shown_stream(container)
         stream.thread_type = "AUTO"
         self._aspect = stream.sample_aspect_ratio
         self._ahead: deque[Any] = deque()
@@ -177,20 +177,21 @@ def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -
         ) from error
     except (av.error.FFmpegError, OSError) as error:
         raise AtmeError(f"{path}: no video that can be read, or one cut off ({reason(error)})") from error
-    if not _videos(container):
+    if not videos_in(container):
         container.close()
         raise AtmeError(f"{path}: no video in this file; give a recording or a folder of pictures")
     return VideoFile(container, path.name, fps, slow_motion)
 
 
-def _videos(container: Any) -> list[Any]:
+def videos_in(container: Any) -> list[Any]:
     """The streams of moving pictures: the cover of a song, or a preview, is none."""
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     return [stream for stream in container.streams.video if not stream.disposition & still]
 
 
-def _shown(container: Any, videos: list[Any]) -> Any:
-    """The one that players show: the first that is marked as default, else FFmpeg's best."""
+def shown_stream(container: Any) -> Any:
+    """The video that players show: the first that is marked as default, else FFmpeg's best."""
+    videos = videos_in(container)
     marked = [stream for stream in videos if stream.disposition & Disposition.default]
     best = container.streams.best("video")
     return marked[0] if marked else best if best in videos else videos[0]

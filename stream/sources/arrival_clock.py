@@ -1,0 +1,56 @@
+"""When the frames of a live stream were sent, on this machine's clock.
+
+A network delivers in bursts: four frames that were taken 50 ms apart arrive at 0, 160, 190 and 200 ms. Their
+distances stand in the stream's own timestamps; only when the whole of it happened is told by the arrivals.
+"""
+
+from __future__ import annotations
+
+SMALL_S = 0.05
+"""No frame arrives before it was taken: a stamp that lies ahead of its arrival by no more than this is drawn
+back at once, as far as time still advances."""
+SMALL_RATE = 0.9
+EARLY_RATE = 0.1
+"""Where it is more, by this part of a frame: the distances matter more."""
+LATE_RATE = 0.001
+"""Frames that arrive late are mostly held up; only by this part of the time that passes are they taken for a
+sender whose clock runs slower than ours."""
+FARTHEST_AHEAD_S, FARTHEST_BEHIND_S = 1.0, 10.0
+"""Where stamps lie further from the arrivals than this, the stream's clock was set anew."""
+
+
+class ArrivalClock:
+    """Stamps frames in the order in which they are shown. Not safe to share between threads."""
+
+    def __init__(self, offset: float | None = None) -> None:
+        """``offset``: our clock less the stream's, where it is known; None: the first frame is on time."""
+        self._offset = offset
+        self._before: float | None = None  # the offset before the stream's clock was set anew
+        self._last: float | None = None
+        """Timestamp of the frame before, on the stream's clock."""
+
+    def stamp(self, time: float | None, arrived: float) -> float:
+        """Monotonic seconds of the frame. ``time``: its timestamp in seconds, None where it has none."""
+        if time is None:
+            return arrived
+        step = 0.0 if self._last is None else time - self._last
+        if self._offset is None or step < 0 or not self._fits(time + self._offset, arrived):
+            self._set_anew(time, arrived)
+        else:
+            ahead = time + self._offset - arrived
+            back = EARLY_RATE if ahead > SMALL_S else SMALL_RATE
+            self._offset -= min(max(ahead, -LATE_RATE * step), back * step)
+        self._last = time
+        assert self._offset is not None
+        return time + self._offset
+
+    def _set_anew(self, time: float, arrived: float) -> None:
+        before, self._before = self._before, self._offset
+        if before is not None and self._fits(time + before, arrived):
+            self._offset = before  # a single timestamp was wrong
+        else:
+            self._offset = arrived - time
+
+    @staticmethod
+    def _fits(stamp: float, arrived: float) -> bool:
+        return -FARTHEST_BEHIND_S <= stamp - arrived <= FARTHEST_AHEAD_S
