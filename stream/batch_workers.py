@@ -107,9 +107,12 @@ def _work(connection: Connection) -> None:
     """A worker's life: jobs in, messages out, until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     told = 0.0
+    owner = multiprocessing.parent_process()
 
     def report(share: float) -> None:
         nonlocal told
+        if owner is not None and not owner.is_alive():
+            raise BrokenPipeError  # killed: whoever starts the batch again finds no one at work
         if share >= told + _STEP:
             told = share
             connection.send(share)

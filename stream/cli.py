@@ -153,8 +153,10 @@ def replay(
     weights: WeightsOption = None,
 ) -> None:
     """Run recordings through the same pipeline; nothing is dropped, the result repeats exactly."""
+    from stream.records.folder import check_new
     from stream.records.records import RecordOptions
     from stream.session import Session
+    from stream.session_names import session_names
     from stream.watch_session import watch_session
 
     settings = _with_clock(_settings(config, weights, sensitivity), fps, slow_motion)
@@ -168,8 +170,11 @@ def replay(
     several = len(files) > 1
     if several and (record or render):
         raise AtmeError("--record and --render name one video; replay one recording at a time")
-    for path in files:
-        folder = out / path.stem if out and several else out
+    folders = [out / name for name in session_names(files)] if out and several else [out] * len(files)
+    for folder in folders:
+        if folder is not None:
+            check_new(folder)  # before the first minute of work, not after it
+    for path, folder in zip(files, folders, strict=True):
         keep = RecordOptions(folder, save_faces, record, render, show_macros=show_macro)
         opener = partial(Session.replay, path, settings, speed=speed.value)
         if watch_session(
@@ -271,12 +276,14 @@ def _batch(
     from rich.console import Console
 
     from stream.batch import plan
+    from stream.batch_folder import locked
     from stream.batch_view import summary, watch_batch
     from stream.batch_workers import run_here, run_on_ray
 
     planned = plan(files, out, settings, save_faces)
-    messages = run_on_ray(planned) if executor is Executor.ray else run_here(planned, jobs)
-    outcomes = watch_batch(planned, messages)
+    with locked(out):
+        messages = run_on_ray(planned) if executor is Executor.ray else run_here(planned, jobs)
+        outcomes = watch_batch(planned, messages)
     Console().print(summary(outcomes))
     if any(one.state == "failed" for one in outcomes):
         raise typer.Exit(2)

@@ -148,9 +148,10 @@ def _check_log(path: Path) -> bool:
 
 
 def _is_event(line: bytes) -> bool:
-    """Whether this is a line that holds a label, or the beginning of one that was cut off."""
+    """Whether this is a line of an event log, or the beginning of one that was cut off."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return line.startswith(b'{"') and not line.endswith(b"\n")
-    return isinstance(found, dict) and "label" in found
+    # A rejection has a reason, and a macro-expression no label.
+    return isinstance(found, dict) and "reason" not in found and bool({"label", "onset"} & found.keys())

@@ -17,6 +17,7 @@ import numpy as np
 from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.write_file import write_file
 from spotting.judge import DEFAULT_JUDGE
+from stream.records.fingerprint import fingerprint
 from stream.settings import Settings
 from stream.sources import FrameSource
 from stream.status import Status
@@ -71,6 +72,7 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
         "source": {
             "name": source.name,
             "recording": None if recording is None else str(recording.resolve()),
+            "fingerprint": None if recording is None else fingerprint(recording),
             "live": source.live,
             "width": source.size[0],
             "height": source.size[1],

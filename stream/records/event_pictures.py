@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from recognizer.attention import Map
+from recognizer.errors import AtmeError
 from recognizer.face import Box, FaceGeometry, Gray
 from recognizer.feature import PairFeatures
 from recognizer.flow import Field
+from stream.records.received_file import MIB, read_received
 
 Picture = npt.NDArray[np.uint8]
 """BGR or grey uint8."""
 
 SIDE = 256
 """Width of a face picture, pixels."""
+_LARGEST = 4 * MIB
 NAMES = ("onset", "apex", "flow", "attention", "puzzle")
 
 
@@ -46,6 +50,17 @@ def draw_pictures(
         None if attention is None else attention_picture(attention, features.faces[0]),
         np.hstack([_enlarge(picture) for picture in features.puzzles]),
     )
+
+
+def read_picture(path: Path) -> Picture:
+    """A picture that ``--save-faces`` has written. AtmeError for anything else, before it takes memory."""
+    data = read_received(path, _LARGEST)
+    width, height = (int.from_bytes(data[k : k + 4], "big") for k in (16, 20))
+    fits = data.startswith(b"\x89PNG\r\n\x1a\n") and 0 < width <= 4 * SIDE and 0 < height <= 4 * SIDE
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if fits else None
+    if picture is None:
+        raise AtmeError(f"{path}: no picture of a session, or damaged; take it away, or use --no-pictures")
+    return np.asarray(picture, np.uint8)
 
 
 def flow_picture(flow: Field, face: Gray) -> Picture:

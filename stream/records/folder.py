@@ -12,6 +12,7 @@ faces/           pictures of each event, only where they were asked for
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -242,18 +243,7 @@ class SessionFolder:
         )
 
 
-def remove_session(path: Path) -> None:
-    """Removes a session folder with what a session has written; what else lies in it stays, and so does it.
-
-    Nothing where there is none. AtmeError where files cannot be removed.
-    """
-    if not (path / EVENTS).is_file():
-        return
-    ours = [path / name for name in (EVENTS, REJECTED, MARKS, GAPS, MOTION, ABOUT)]
-    try:
-        for file in [*ours, *(path / FACES).glob("*.png"), *path.glob(".*.part")]:
-            file.unlink(missing_ok=True)
-        if (path / FACES).is_dir():
-            (path / FACES).rmdir()
-    except OSError as error:
-        raise AtmeError(f"{path}: cannot be cleared ({error.strerror}); name another --out folder") from error
+def check_new(path: Path) -> None:
+    """AtmeError where a session folder cannot be made, for something is there."""
+    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+        raise AtmeError(f"{path}: not empty, and recordings are never mixed; name a new folder")

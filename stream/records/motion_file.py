@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.errors import AtmeError
 from recognizer.write_file import open_new
 from spotting.motion import REGIONS, MotionSample
 from stream.line_file import LineFile
+from stream.records.received_file import MIB, lines_of, open_received
 
 Numbers = npt.NDArray[np.float64]
 
@@ -23,6 +24,9 @@ COLUMNS = (
     *REGION_COLUMNS,
     *("eye_opening", "head", "face_px", "brightness"),
 )
+_READ = ("frame", "timestamp", "success", "signal", "threshold")
+LARGEST = 2048 * MIB
+"""Bytes: a day at 120 fps."""
 
 
 @dataclass(frozen=True)
@@ -80,24 +84,37 @@ class MotionFile:
 
 
 def read_motion(path: Path) -> tuple[Motion, int]:
-    """The curve, and how many rows could not be read (the last, after a crash). OSError as files raise it."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    whole, _, half = text.rpartition("\n")
-    rows = list(csv.DictReader(io.StringIO(whole)))
-    good, bad = [], int(bool(half))
-    for row in rows:
-        try:
-            good.append(
-                (
-                    int(row["frame"]),
-                    float(row["timestamp"]),
-                    int(row["success"]),
-                    float(row["signal"]),
-                    float(row["threshold"]),
-                )
-            )
-        except (KeyError, TypeError, ValueError):
-            bad += 1
-    table = np.array(good, np.float64).reshape(-1, 5)
+    """The curve, and how many rows could not be read (the last, after a crash).
+
+    FileNotFoundError where it is missing; AtmeError as ``open_received``, and for rows no session writes.
+    """
+    numbers, bad = array("d"), 0
+    with open_received(path, LARGEST) as file:
+        places: list[int] | None = None
+        for number, line in lines_of(file, path):
+            cells = line.decode("utf-8", "replace").strip().split(",")
+            if places is None:
+                if not set(_READ) <= set(cells):
+                    bad += 1  # damaged: without its head, a curve cannot be read
+                    break
+                places = [cells.index(name) for name in _READ]
+            elif not line.endswith(b"\n") or len(cells) <= max(places):
+                bad += 1
+            else:
+                row = _row([cells[place] for place in places])
+                if row is None:
+                    raise AtmeError(f"{path}: row {number} holds what no session measures; delete the row")
+                numbers.extend(row)
+    table = np.frombuffer(numbers, np.float64).reshape(-1, len(_READ))
     motion = Motion(table[:, 0].astype(np.int64), table[:, 1], table[:, 2] > 0, table[:, 3], table[:, 4])
     return motion, bad
+
+
+def _row(cells: list[str]) -> list[float] | None:
+    """None for what is no number, or beyond all bounds; the threshold is infinite until a face is known."""
+    try:
+        frame, time, face, signal, threshold = map(float, cells)
+    except ValueError:
+        return None
+    good = 0 <= frame < 2**53 and abs(time) < 1e8 and abs(face) < 2 and abs(signal) < 1e6
+    return [frame, time, face, signal, threshold] if good and threshold >= 0 else None

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+import os
+import stat
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 from recognizer.errors import AtmeError
-from recognizer.recognition import Recognition
-from spotting.candidate import Candidate, Kind, Rejection
+from spotting.candidate import Rejection
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.gap import Gap
+from stream.records.event_lines import Mark, event_from, gap_from, mark_from, read_lines, rejection_from
 from stream.records.motion_file import Motion, read_motion
+from stream.records.read_about import read_about
 from stream.records.session_files import ABOUT, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
-
-_Record = TypeVar("_Record")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A moment that the user marked; seconds on the source's clock."""
-
-    time: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -59,16 +50,23 @@ class RecordedSession:
     @property
     def name(self) -> str:
         """Of the recording, without its ending; of a live session the folder's."""
-        recorded = self.about.get("source", {}).get("recording") if self.about else None
-        if recorded or self.path.is_file():
-            return Path(recorded or self.path).stem
+        if self._recording or self.path.is_file():
+            return Path(self._recording or self.path).stem
         return self.path.resolve().name
 
     @property
     def recording(self) -> Path | None:
         """The file or folder of pictures that was replayed, where it still is."""
-        named = self.about.get("source", {}).get("recording") if self.about else None
-        return Path(named) if named and Path(named).exists() else None
+        named = self._recording
+        try:
+            there = bool(named) and (Path(named).is_file() or Path(named).is_dir())
+        except (OSError, ValueError):  # a name that no file can have
+            there = False
+        return Path(named) if there else None
+
+    @property
+    def _recording(self) -> str:
+        return ((self.about or {}).get("source") or {}).get("recording") or ""
 
     @property
     def duration(self) -> float:
@@ -87,41 +85,27 @@ def read_session(path: Path) -> RecordedSession:
     """
     path = Path(path)
     if path.is_file():
-        notes: list[str] = []
-        events = _lines(path, event_from, notes)
-        if not events and path.stat().st_size:
+        found = read_lines(path, event_from, linked=True, strict=False)
+        if not found.records and (found.note or found.wrong):
             raise AtmeError(f"{path}: not one line in it is an event; give a session folder or events.jsonl")
-        return RecordedSession(path, _in_order(events), notes=tuple(notes))
+        if found.wrong:
+            raise AtmeError(f"{path}: {found.wrong}; correct it, or delete the line")
+        return RecordedSession(path, _in_order(found.records), notes=(found.note,) if found.note else ())
     if not path.is_dir():
         raise AtmeError(f"{path}: no such folder or file; give a session folder or events.jsonl")
-    if not (path / EVENTS).is_file():
+    if not os.path.lexists(path / EVENTS):
         raise AtmeError(f"{path}: no {EVENTS} in it; give a folder that --out has made")
     return _read_folder(path)
-
-
-def event_from(line: dict[str, Any]) -> Expression:
-    """One line of ``events.jsonl`` as the event it was. KeyError, TypeError, ValueError where it is none."""
-    candidate = _candidate(line)
-    latency = float("nan") if line["latency_ms"] is None else line["latency_ms"] + 0
-    if candidate.kind == "macro":
-        return MacroExpression(candidate, latency)
-    recognition = {f.name: line[f.name] for f in fields(Recognition)}
-    event = MicroExpression(candidate, latency, Recognition(**recognition))
-    float(event.confidence), dict(event.probabilities), dict(event.recognition.stage_ms)
-    return event
 
 
 def _read_folder(path: Path) -> RecordedSession:
     notes: list[str] = []
     about, motion = None, None
     try:
-        about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
-        if not isinstance(about, dict):
-            raise ValueError("not an object")
+        about = read_about(path / ABOUT)
         if about.get("ended") is None:
             notes.append("the session was cut off, or is still running: its counters are not known")
     except (OSError, ValueError) as error:
-        about = None
         notes.append(f"{ABOUT} cannot be read ({_why(error)}): settings and source are not known")
     try:
         motion, bad = read_motion(path / MOTION)
@@ -129,58 +113,28 @@ def _read_folder(path: Path) -> RecordedSession:
             notes.append(f"{MOTION}: {bad} row{'s' * (bad > 1)} left out that cannot be read")
     except OSError as error:
         notes.append(f"{MOTION} cannot be read ({_why(error)}): there is no motion curve")
+    events, rejections = read_lines(path / EVENTS, event_from), read_lines(path / REJECTED, rejection_from)
+    marks, gaps = read_lines(path / MARKS, mark_from), read_lines(path / GAPS, gap_from)
+    notes += filter(None, (events.note, rejections.note, marks.note, gaps.note))
     return RecordedSession(
         path,
-        _in_order(_lines(path / EVENTS, event_from, notes)),
-        _lines(path / REJECTED, _rejection, notes),
-        _lines(path / MARKS, lambda line: Mark(float(line["time"]), str(line["text"])), notes),
-        _lines(path / GAPS, _gap, notes),
+        _in_order(events.records),
+        rejections.records,
+        marks.records,
+        gaps.records,
         motion,
         about,
-        path / FACES if (path / FACES).is_dir() else None,
+        _faces(path / FACES),
         tuple(notes),
     )
 
 
-def _lines(path: Path, build: Callable[[dict[str, Any]], _Record], notes: list[str]) -> tuple[_Record, ...]:
-    if not path.is_file():
-        return ()
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise AtmeError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    records, bad = [], []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(build(json.loads(line)))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            bad.append(number)
-    if bad:
-        which = ", ".join(map(str, bad[:5])) + (", …" if len(bad) > 5 else "")
-        notes.append(f"{path.name}: line {which} left out, damaged or cut off")
-    return tuple(records)
-
-
-def _candidate(line: dict[str, Any]) -> Candidate:
-    # What was added later has a default, and older lines lack it.
-    values = {f.name: line[f.name] for f in fields(Candidate) if f.default is MISSING or f.name in line}
-    if values.get("kind", "micro") not in get_args(Kind):
-        raise ValueError(f"unknown kind {values['kind']!r}")
-    for name, value in values.items():
-        if name not in {"region", "kind"} and not (name == "probability" and value is None):
-            # null stands for a number that was not finite; times and frames always are.
-            values[name] = float("nan") if value is None and name in {"score", "peak"} else value + 0
-    return Candidate(**values)
-
-
-def _rejection(line: dict[str, Any]) -> Rejection:
-    return Rejection(_candidate(line), str(line["reason"]))
-
-
-def _gap(line: dict[str, Any]) -> Gap:
-    return Gap(float(line["start"]), float(line["end"]), str(line["reason"]))
+def _faces(folder: Path) -> Path | None:
+    if not os.path.lexists(folder):
+        return None
+    if not stat.S_ISDIR(folder.lstat().st_mode):
+        raise AtmeError(f"{folder}: a link, or no folder; take it away")
+    return folder
 
 
 def _in_order(events: tuple[Expression, ...]) -> tuple[Expression, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import fields
@@ -22,15 +23,19 @@ from stream.event import Expression, MicroExpression
 from stream.frame import Image
 from stream.overlay.labels import look_of
 from stream.records.about_session import sha256_of
-from stream.records.event_pictures import NAMES, EventPictures, draw_pictures
+from stream.records.event_pictures import NAMES, EventPictures, draw_pictures, read_picture
+from stream.records.fingerprint import fingerprint
 from stream.records.motion_file import Motion
 from stream.records.output_file import check_name, write_output
+from stream.records.received_file import MIB
 from stream.records.recorded_session import RecordedSession
 from stream.records.report_page import page
 from stream.sources import open_recording
 
 _OURS = re.compile(rb"<meta name=\"generator\" content=\"atme-live\">")
 """How the head of each report begins."""
+
+_LARGEST_WEIGHTS = 64 * MIB
 
 Thumbnails = dict[str, str]
 """Name of the picture → its data URI."""
@@ -99,10 +104,17 @@ def thumbnails(session: RecordedSession, video: Path | None = None) -> list[Thum
     """Pictures of each event, None where there are none."""
     if video is None and session.faces is not None:
         return _saved(session)
-    recording = video or session.recording
+    recording = video or _replayed(session)
     if recording is None or not session.events:
         return [None] * len(session.events)
     return _from_recording(session, recording, needed=video is not None)
+
+
+def _replayed(session: RecordedSession) -> Path | None:
+    """The recording that the session names, if it is the very one: a received folder may name any file."""
+    known = ((session.about or {}).get("source") or {}).get("fingerprint")
+    recording = session.recording
+    return recording if recording and known and fingerprint(recording) == known else None
 
 
 def _curve(motion: Motion) -> dict[str, list[float | None]]:
@@ -124,8 +136,8 @@ def _saved(session: RecordedSession) -> list[Thumbnails | None]:
     found: list[Thumbnails | None] = []
     for number in _written_order(session.events):
         paths = {name: session.faces / f"{number:04d}-{name}.png" for name in NAMES}
-        pictures = {name: cv2.imread(str(path)) for name, path in paths.items() if path.is_file()}
-        found.append({name: _uri(p) for name, p in pictures.items() if p is not None} or None)
+        pictures = {name: read_picture(path) for name, path in paths.items() if os.path.lexists(path)}
+        found.append({name: _uri(picture) for name, picture in pictures.items()} or None)
     return found
 
 
@@ -174,8 +186,10 @@ def _attention(session: RecordedSession) -> Attention | None:
     about = session.about or {}
     named = ((about.get("settings") or {}).get("recognizer") or {}).get("weights")
     weights = Path(named or DEFAULT_WEIGHTS)
+    if not weights.is_file() or weights.stat().st_size > _LARGEST_WEIGHTS:
+        return None
     same = sha256_of(weights) == (about.get("weights") or {}).get("sha256")
-    return Attention(weights) if same and weights.is_file() else None
+    return Attention(weights) if same else None
 
 
 def _frames(recording: Path, wanted: Iterable[int]) -> dict[int, Image]:

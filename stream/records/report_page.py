@@ -343,7 +343,10 @@ def _time_rows(session: RecordedSession, about: dict[str, Any]) -> list[tuple[st
     video = about.get("video")
     if video:
         rows.append(
-            ("video", f"{video['file']}: {video['frames']} frames, {video['frames_dropped']} left out")
+            (
+                "video",
+                f"{video.get('file')}: {video.get('frames')} frames, {video.get('frames_dropped')} left out",
+            )
         )
     return rows
 

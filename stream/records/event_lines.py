@@ -1,0 +1,166 @@
+"""A line of a session's files as the event, rejection, mark or gap that it was; nothing else is let in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_args
+
+from recognizer.errors import AtmeError
+from recognizer.recognition import Recognition
+from spotting.candidate import Candidate, Kind, Rejection
+from stream.event import Expression, MacroExpression, MicroExpression
+from stream.gap import Gap
+from stream.records.received_file import MIB, lines_of, open_received, parse
+
+LARGEST = 64 * MIB
+"""Bytes: a day with an event each second."""
+FARTHEST = 1e8
+"""Seconds, three years; times beyond it are none."""
+_TEXT, _REMARK = 1000, 100_000
+"""Letters: of a name, and of what somebody wrote at a mark."""
+
+_Record = TypeVar("_Record")
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment that the user marked; seconds on the source's clock."""
+
+    time: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Lines(Generic[_Record]):
+    """What was read from a file."""
+
+    records: tuple[_Record, ...]
+    note: str = ""
+    """Which lines were left out, as damaged or cut off."""
+    wrong: str = ""
+    """The first line that is whole but no record, and why."""
+
+
+def read_lines(
+    path: Path, build: Callable[[Line], _Record], *, linked: bool = False, strict: bool = True
+) -> Lines[_Record]:
+    """All records of a file, none where it is missing. What a crash leaves behind is left out and noted.
+
+    AtmeError for a line that is whole but no record (unless not ``strict``), and as ``open_received``.
+    """
+    records: list[_Record] = []
+    bad: list[int] = []
+    more, wrong = 0, ""
+    try:
+        file = open_received(path, LARGEST, linked=linked)
+    except FileNotFoundError:
+        return Lines(())
+    with file:
+        for number, data in lines_of(file, path):
+            try:
+                records.append(build(parse(data)))
+            except (KeyError, TypeError, AttributeError, OverflowError, Wrong) as error:
+                wrong = wrong or f"line {number} is no record of a session ({_why(error)})"
+                if strict:
+                    raise AtmeError(
+                        f"{path}: {wrong}; it was changed or damaged: correct it, or delete it"
+                    ) from None
+            except ValueError:
+                if len(bad) < 5:
+                    bad.append(number)
+                else:
+                    more += 1
+    which = ", ".join(map(str, bad)) + (", …" if more else "")
+    note = f"{path.name}: line {which} left out, damaged or cut off" if bad else ""
+    return Lines(tuple(records), note, wrong)
+
+
+class Wrong(Exception):
+    """A value that no session writes."""
+
+
+def event_from(line: Line) -> Expression:
+    """One line of ``events.jsonl``. KeyError, TypeError, AttributeError or Wrong where it is none."""
+    candidate = _candidate(line)
+    latency = _number_or_nan(line, "latency_ms")
+    if candidate.offset < candidate.onset:
+        raise Wrong("offset before onset")
+    if candidate.kind == "macro":
+        return MacroExpression(candidate, latency)
+    known = {f.name: line[f.name] for f in fields(Recognition) if f.name in line or not _optional(f)}
+    _text(known, "label")
+    for name in ("confidence", "evidence"):
+        if name in known:
+            _number(known, name, -1e-3, 1.001)
+    for name, most in (("probabilities", 1.001), ("stage_ms", 1e9)):
+        table = known.get(name, {})
+        if not isinstance(table, dict) or len(table) > 100:
+            raise Wrong(f"{name}: no table of a few numbers")
+        for key in table:
+            _text({"name": key}, "name")
+            _number(table, key, -1e-3, most)
+    return MicroExpression(candidate, latency, Recognition(**known))
+
+
+def rejection_from(line: Line) -> Rejection:
+    """One line of ``rejected.jsonl``; errors as ``event_from``."""
+    return Rejection(_candidate(line), _text(line, "reason"))
+
+
+def mark_from(line: Line) -> Mark:
+    """One line of ``marks.jsonl``; errors as ``event_from``."""
+    return Mark(float(_number(line, "time")), _text(line, "text", _REMARK))
+
+
+def gap_from(line: Line) -> Gap:
+    """One line of ``gaps.jsonl``; errors as ``event_from``."""
+    return Gap(float(_number(line, "start")), float(_number(line, "end")), _text(line, "reason"))
+
+
+def _candidate(line: Line) -> Candidate:
+    # What was added later has a default, and older lines lack it.
+    values = {f.name: line[f.name] for f in fields(Candidate) if f.name in line or not _optional(f)}
+    if values.get("kind", "micro") not in get_args(Kind):
+        raise Wrong("unknown kind")
+    for name in ("onset", "apex", "offset", "decided"):
+        _number(values, name)
+    for name in ("onset_frame", "apex_frame", "offset_frame"):
+        if not isinstance(_number(values, name, 0, 2**53), int):
+            raise Wrong(f"{name}: no whole number")
+    for name in ("score", "peak"):  # null stands for a number that was not finite; times and frames are
+        values[name] = _number_or_nan(values, name)
+    if values.get("probability") is not None:
+        _number(values, "probability", -1e-3, 1.001)
+    _text(values, "region")
+    return Candidate(**values)
+
+
+def _optional(field: Any) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
+
+
+def _number(line: Line, name: str, least: float = -FARTHEST, most: float = FARTHEST) -> float:
+    value = line[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise Wrong(f"{name}: no number that can be")
+    return value
+
+
+def _number_or_nan(line: Line, name: str) -> float:
+    return float("nan") if line[name] is None else _number(line, name, -1e9, 1e9)
+
+
+def _text(line: Line, name: str, most: int = _TEXT) -> str:
+    value = line[name]
+    if not isinstance(value, str) or len(value) > most:
+        raise Wrong(f"{name}: no short text")
+    return value
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, Wrong):
+        return str(error)
+    return f"{error} is missing" if isinstance(error, KeyError) else "not the right kind of value"

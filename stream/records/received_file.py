@@ -1,0 +1,84 @@
+"""Files of a session folder, as they may come from anyone: no link is followed, and nothing is endless."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from recognizer.errors import AtmeError
+
+MIB = 1 << 20
+LONGEST_LINE = MIB
+"""Bytes; hardly a line of any of our files has more than two thousand."""
+
+
+def open_received(path: Path, most: int, *, linked: bool = False) -> BinaryIO:
+    """Opens for reading. ``most``: bytes. ``linked``: a link is followed, for a file that the user has named.
+
+    FileNotFoundError where nothing has this name. AtmeError for a link, what is no file, one that is too
+    large, and one that cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not linked:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        file = os.fdopen(os.open(path, flags), "rb")
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise AtmeError(f"{path}: a link that leads nowhere") from None
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise AtmeError(
+                f"{path}: a link, and none is followed in a session folder; take it away"
+            ) from None
+        raise AtmeError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    status = os.fstat(file.fileno())
+    words = ""
+    if not stat.S_ISREG(status.st_mode):
+        words = "no file but a folder, pipe or device; take it away"
+    elif status.st_size > most:
+        words = f"{status.st_size / MIB:.0f} MiB, and a session's has at most {most / MIB:.0f}; take it away"
+    if words:
+        file.close()
+        raise AtmeError(f"{path}: {words}")
+    return file
+
+
+def read_received(path: Path, most: int) -> bytes:
+    """The content; errors as ``open_received``."""
+    with open_received(path, most) as file:
+        return file.read(most)
+
+
+def lines_of(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number, from 1, and content of each line that is not empty; AtmeError for one without end."""
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE:
+            raise AtmeError(f"{path}: line {number} has no end; no session writes such lines")
+        if line.strip():
+            yield number, line
+
+
+def parse(data: bytes) -> Any:
+    """JSON. ValueError where it is cut off or none; TypeError where no session can have written it.
+
+    That is: nested without end, numbers of thousands of digits, NaN.
+    """
+    try:
+        return json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse)
+    except json.JSONDecodeError:
+        raise
+    except (RecursionError, ValueError) as error:
+        raise TypeError(str(error)) from None
+
+
+def _refuse(name: str) -> None:
+    raise TypeError(f"{name} is not JSON")
