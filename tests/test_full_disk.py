@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,12 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from overlay_session import make_event
+from overlay_session import make_event, make_extras, make_status
+from rich.console import Console
 from test_cli import atme
 
 from recognizer.errors import AtmeError
 from stream.event_log import EventLog
 from stream.line_file import LineFile
+from stream.overlay.screen import screen
 from stream.records.recorded_session import read_session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,6 +194,14 @@ def test_a_folder_removed_while_it_is_written(short_clip, weights, tmp_path):
     assert f"not written: 1 of 1 events ({Path('s') / 'events.jsonl'}); 145 of 145 lines" in last
     assert not (tmp_path / "s").exists(), "nobody makes anew what somebody has removed"
     assert (tmp_path / "film.mp4").stat().st_size > 0
+
+
+def test_the_overlay_shows_it_as_long_as_it_is_so():
+    lost = "2 of 5 events (s/events.jsonl)"
+    for unwritten, shown in ((lost, True), ("", False)):
+        console = Console(width=120, file=io.StringIO())
+        console.print(screen(make_status(paused=True), (), 120, 30, make_extras(unwritten=unwritten)))
+        assert (f"! not on the disk: {lost}" in console.file.getvalue()) == shown
 
 
 @posix

@@ -25,6 +25,8 @@ from test_cli import atme, complaint
 from recognizer.errors import AtmeError
 from recognizer.write_file import write_file
 from stream.event_log import EventLog
+from stream.overlay.onlooker import Onlooker
+from stream.overlay.snapshot import save_snapshot
 from stream.records.export import FORMATS, export
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import Mark, RecordedSession, read_session
@@ -248,3 +250,29 @@ def test_events_are_never_appended_to_something_else(short_clip, tmp_path, sampl
         with pytest.raises(AtmeError, match="name another --events file"):
             EventLog(session / name)
         assert (session / name).read_bytes() == data
+
+
+# --- videos
+
+
+@posix
+def test_no_video_is_written_over_anything(short_clip, tmp_path):
+    film = Path(shutil.copy(short_clip, tmp_path / "film.mp4"))
+    before = film.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    for option in ("--record", "--render"):
+        for name in ("film.mp4", "link.mp4"):
+            done = atme("replay", film, option, name, cwd=tmp_path, expected=2)
+            assert f"{name}: exists, and a recording is never overwritten" in complaint(done)
+    done = atme("replay", film, "--record", "one.mp4", "--render", "One.mp4", cwd=tmp_path, expected=2)
+    assert "--record and --render name one file; give them two" in complaint(done)
+    assert film.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "link.mp4"]
+
+
+@posix
+def test_a_snapshot_follows_no_link(tmp_path):
+    (tmp_path / "snapshot-1.500s-screen.svg").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="a link, folder or device has this name"):
+        save_snapshot(tmp_path, 1.5, Onlooker(), "drawn", 20, 2)
+    assert not (tmp_path / "precious").exists()

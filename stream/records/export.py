@@ -68,7 +68,10 @@ def export(session: RecordedSession, name: str, out: Path | None = None) -> Path
     if out.suffix == ".jsonl":
         raise AtmeError(f"{out}: .jsonl is for the events themselves; let the name end in {format.suffix}")
     check_name(out, (format.suffix, Path(format.suffix).suffix))
-    content = format.content(in_player_time(session) if format.beside_video else session)
+    try:
+        content = format.content(in_player_time(session) if format.beside_video else session)
+    except OSError as error:
+        raise AtmeError(f"{out}: cannot be made ({error.strerror}); make room for temporary files") from error
     return write_output(out, content, re.compile(format.known_by))
 
 

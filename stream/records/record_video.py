@@ -36,9 +36,11 @@ class VideoRecorder:
         self.path = check_video_path(path)
         self.warnings: list[str] = []
         self.written = 0
-        self.dropped = 0
-        self.lost = 0
-        """Frames that came after the disk had failed; they count as dropped too."""
+        self._offered = 0
+        self._skipped = 0
+        """Frames that found the queue full."""
+        self._done = 0
+        """Frames that the encoder has taken, written or not: it grows as long as that gets on."""
         self._writer: VideoWriter | None = None
         self._failed = threading.Event()
         self._left = False  # true once nobody waits for the encoder any more
@@ -56,13 +58,13 @@ class VideoRecorder:
         """Takes a copy of the picture; waits for nothing while live."""
         if self._writer is None:
             return
-        if self._failed.is_set() or (self._live and self._queue.full()):
-            self.dropped += 1
-            self.lost += self._failed.is_set()
+        self._offered += 1
+        if self._failed.is_set():
             return
-        if not self._put(Frame(frame.index, frame.timestamp, frame.image.copy())):
-            self.dropped += 1
-            self.lost += 1
+        if self._live and self._queue.full():
+            self._skipped += 1
+            return
+        self._put(Frame(frame.index, frame.timestamp, frame.image.copy()))
 
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
@@ -88,12 +90,17 @@ class VideoRecorder:
         return {"file": self.path.name, "frames": self.written, "frames_dropped": self.dropped}
 
     @property
+    def dropped(self) -> int:
+        """Frames that are not in the video; final once it is closed."""
+        return self._offered - self.written
+
+    @property
     def unwritten(self) -> tuple[str, ...]:
         """``31 of 144 frames (film.mp4)``; empty where the disk took all."""
         if not self._failed.is_set():
             return ()
-        lost = max(self.lost, 1)  # the last frames may have failed with the end of the file
-        return (f"{lost} of {self.written + self.dropped} frames ({self.path})",)
+        lost = max(self.dropped - self._skipped, 1)  # the last frames may have failed with the file's end
+        return (f"{lost} of {self._offered} frames ({self.path})",)
 
     def _put(self, frame: Frame | None) -> bool:
         """To the encoder; False where that hangs or has ended."""
@@ -113,10 +120,10 @@ class VideoRecorder:
     def _patiently(self, step: Callable[[], bool]) -> bool:
         """Repeats a step that takes ``HANGING_S`` at most until it is done; False where the encoder hangs."""
         while self._thread.is_alive():
-            before = self.written + self.dropped
+            before = self._done
             if step():
                 return True
-            if self.written + self.dropped == before:
+            if self._done == before:
                 self._fail(f"nothing was written for {HANGING_S:.0f} s")
                 return False
         return False
@@ -125,16 +132,13 @@ class VideoRecorder:
         writer = self._writer
         assert writer is not None
         while (frame := self._queue.get()) is not None and not self._left:
+            self._done += 1
             if self._failed.is_set():
-                self.dropped += 1
-                self.lost += 1
                 continue
             try:
                 writer.write(frame.timestamp, frame.image)
                 self.written += 1
             except Exception as error:  # FFmpeg has errors of many kinds, and each would end this thread
-                self.dropped += 1
-                self.lost += 1
                 self._fail(reason(error))
         try:
             writer.close()

@@ -13,6 +13,7 @@ import cv2
 from recognizer import ffmpeg
 from recognizer.errors import AtmeError
 from recognizer.ffmpeg import reason
+from recognizer.write_file import open_new
 from stream.frame import Image
 
 TICKS = 90_000
@@ -35,7 +36,8 @@ class VideoWriter:
         matroska = path.suffix.lower() == ".mkv"
         format = {"cluster_time_limit": "1000"} if matroska else {"movflags": "hybrid_fragmented"}
         try:
-            open(path, "xb").close()  # FFmpeg opens it with the first frame: too late to say that it cannot
+            # FFmpeg opens it with the first frame, too late to say that it cannot, and would follow a link.
+            open_new(path, private=True).close()
         except OSError as error:
             raise AtmeError(f"{path}: cannot be written ({reason(error)}); name another file") from error
         self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
