@@ -16,6 +16,7 @@ from test_cli import atme, complaint
 from recognizer.errors import AtmeError
 from stream.batch import Job, run_job
 from stream.records.export import FORMATS, export
+from stream.records.read_about import read_about
 from stream.records.recorded_session import read_session
 from stream.records.report import write_report
 
@@ -201,3 +202,9 @@ def test_commands_end_in_one_line(session, tmp_path):
         assert "session.json: it is not as a session writes it" in complaint(
             atme(*words, cwd=tmp_path, expected=2)
         )
+
+
+def test_what_a_session_writes_is_read_back_whole(sample_folder):
+    """A key that is added to ``session.json`` is added to what its reader knows."""
+    path = sample_folder / "session.json"
+    assert read_about(path) == json.loads(path.read_text(encoding="utf-8"))

@@ -53,13 +53,21 @@ _SETTING: Check = lambda value: _scalar(value) or _list_of(_scalar)(value)  # no
 _KNOWN: dict[str, Check | dict[str, Check]] = {
     **dict.fromkeys(("started", "ended", "end", "provider"), _text),
     **dict.fromkeys(("monotonic_origin", "seconds"), _number),
-    **dict.fromkeys(("schema", "frames", "frames_dropped", "gaps", "events"), _count),
+    **dict.fromkeys(("schema", "frames", "frames_dropped", "gaps", "events", "macro_expressions"), _count),
     "save_faces": _flag,
     "source": {
         **dict.fromkeys(("name", "recording", "fingerprint", "clock"), _text),
         **dict.fromkeys(("live", "clock_assumed"), _flag),
         **dict.fromkeys(("nominal_fps", "duration", "player_pace"), _number),
         **dict.fromkeys(("width", "height"), _count),
+    },
+    "seen": {
+        **dict.fromkeys(("seconds", "usable", "fps", "min_fps"), _number),
+        "frames": _count,
+        "troubles": _table_of(_number),
+        "clock": _text,
+        "clock_assumed": _flag,
+        "rejected": _table_of(_count),
     },
     "weights": {"file": _text, "sha256": _text},
     "judge": {"file": _text, "sha256": _text},
