@@ -48,13 +48,15 @@ def held(folder: Path, recording: Path) -> Iterator[bool]:
             f"{folder}: cannot be made a session folder ({error.strerror}); name an --out you may write to"
         )
         raise AtmeError(words) from error
+    mine = False
     try:
         _lock(marker, folder)
         _sign(marker, folder, recording, new=entries <= {BATCH})
+        mine = True
         yield True
     finally:
         with suppress(OSError):
-            if [entry.name for entry in folder.iterdir()] == [BATCH]:
+            if mine and [entry.name for entry in folder.iterdir()] == [BATCH]:
                 (folder / BATCH).unlink()
                 folder.rmdir()
         os.close(marker)

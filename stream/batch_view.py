@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from rich import box
 from rich.console import Console
@@ -44,7 +45,10 @@ def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcom
                     if index in bars:
                         progress.remove_task(bars.pop(index))
                     progress.update(total, completed=len(outcomes))
-                    _say(message, progress.console)
+                    with suppress(
+                        OSError
+                    ):  # a full or closed output ends no batch; what waits is tried again
+                        _say(message, progress.console)
                     continue
                 if index not in bars:
                     bars[index] = progress.add_task(escape(printable(jobs[index].recording.name)), total=1.0)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,10 @@ def test_what_another_batch_is_writing_is_left_to_it(half):
         outcome = run_job(half, print)
     assert "another batch is writing it" in outcome.error
     assert everything(half.folder) == before
+    begun = replace(half, folder=half.folder.with_name("begun"))
+    with held(begun.folder, half.recording):  # so far its marker is all that is there
+        assert "another batch is writing it" in run_job(begun, print).error
+        assert (begun.folder / "batch.json").exists()
 
 
 HOLDER = """

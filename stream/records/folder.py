@@ -100,7 +100,9 @@ class SessionFolder:
     def unwritten(self) -> tuple[str, ...]:
         """What is not on the disk, counted: ``2 of 5 events (s/events.jsonl)``; empty where all is."""
         found = [*self._events.unwritten]
-        for name, file in tuple(self._lines.items()):
+        with self._lock:
+            files = list(self._lines.items())
+        for name, file in files:
             if file.missing:
                 found.append(f"{file.missing} of {file.lines} lines ({self.path / name})")
         if self._pictures_lost:
