@@ -67,7 +67,7 @@ def export(session: RecordedSession, name: str, out: Path | None = None) -> Path
         out = folder / default_name(session.name, format.suffix)
     if out.suffix == ".jsonl":
         raise AtmeError(f"{out}: .jsonl is for the events themselves; let the name end in {format.suffix}")
-    check_name(out, (format.suffix, Path(format.suffix).suffix))
+    check_name(out, (Path(f"name{format.suffix}").suffix,))
     try:
         content = format.content(in_player_time(session) if format.beside_video else session)
     except OSError as error:
