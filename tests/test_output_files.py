@@ -56,7 +56,9 @@ def test_a_recording_called_motion_is_exported_beside_its_motion_curve(sample_fo
     assert {name: data for name, data in content(session).items() if name != "motion-events.csv"} == before
 
 
-@pytest.mark.parametrize("name", [*sorted(SESSION_FILES), "MOTION.CSV", "clip.mp4", "new.mp4", "faces/0001-onset.png"])
+@pytest.mark.parametrize(
+    "name", [*sorted(SESSION_FILES), "MOTION.CSV", "clip.mp4", "new.mp4", "faces/0001-onset.png"]
+)
 @pytest.mark.parametrize("command", ["export", "report"])
 def test_no_output_replaces_the_session_or_a_video(sample_folder, tmp_path, command, name):
     session = shutil.copytree(sample_folder, tmp_path / "s")
