@@ -19,19 +19,25 @@ class Gap:
     end: float
     """Time of the first frame after."""
     reason: str
-    """``paused``, ``frames dropped`` or ``no frames``."""
+    """``paused``, ``picture size changed``, ``frames dropped`` or ``no frames``."""
 
 
 class GapFinder:
     """Compares each frame with the one before it. Used by one thread."""
 
     def __init__(self) -> None:
-        self._last: tuple[int, float] | None = None  # index and time
+        self._last: tuple[int, float, tuple[int, ...]] | None = None  # index, time, the picture's shape
 
     def before(self, frame: Frame, paused: bool = False) -> Gap | None:
         """The gap that ends at this frame, if one does. ``paused``: the user paused since the last frame."""
-        last, self._last = self._last, (frame.index, frame.timestamp)
-        if last is None or not (paused or frame.timestamp - last[1] > LEAST_S):
+        last, self._last = self._last, (frame.index, frame.timestamp, frame.image.shape)
+        if last is None:
             return None
-        reason = "paused" if paused else "no frames" if frame.index == last[0] + 1 else "frames dropped"
-        return Gap(last[1], frame.timestamp, reason)
+        index, time, shape = last
+        if paused:
+            return Gap(time, frame.timestamp, "paused")
+        if shape != frame.image.shape:
+            return Gap(time, frame.timestamp, "picture size changed")
+        if frame.timestamp - time > LEAST_S:
+            return Gap(time, frame.timestamp, "no frames" if frame.index == index + 1 else "frames dropped")
+        return None

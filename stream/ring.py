@@ -49,9 +49,8 @@ class RingBuffer:
         """``size`` is width and height in pixels; ``history_s`` ≥ 0 and ``backlog_s`` ≥ 0."""
         if history_s < 0 or backlog_s < 0:
             raise ValueError("a ring needs history_s >= 0 and backlog_s >= 0")
-        width, height = size
-        self._shape = (height, width, 3)
-        self._most = max(max_bytes // (3 * width * height), LOSSLESS_BACKLOG + LEAST_KEPT + 2)
+        self._max_bytes = max_bytes
+        self._hold((size[1], size[0], 3))
         self._images: list[npt.NDArray[np.uint8]] = []  # grows while it must
         self._frames: list[Frame | None] = []
         self._captured: list[float] = []
@@ -86,10 +85,11 @@ class RingBuffer:
     def push(self, frame: Frame) -> bool:
         """Copy a frame in; its capture time is now. Returns False, without it, once the ring is closed.
 
-        Frame indices must grow, gaps are fine. Raises AtmeError for a picture of another size.
+        Frame indices must grow, gaps are fine. Another size of picture than before is taken where frames may
+        be dropped (live), else an AtmeError.
         """
         captured = time.monotonic()
-        if frame.image.shape != self._shape:
+        if frame.image.shape != self._shape and self._lossless:
             raise AtmeError(
                 f"frame {frame.index}: the picture changed from {_size(self._shape)} to "
                 f"{_size(frame.image.shape)} while running; start again with one size"
@@ -99,6 +99,8 @@ class RingBuffer:
                 self._changed.wait_for(lambda: self._closed or len(self._unread) < LOSSLESS_BACKLOG)
             if self._closed:
                 return False
+            if frame.image.shape != self._shape:
+                self._hold(frame.image.shape)
             slot = self._take_slot(frame.timestamp)
         # The slot now belongs to nobody else, so the copy needs no lock and holds up no reader.
         np.copyto(self._images[slot], frame.image)
@@ -173,16 +175,27 @@ class RingBuffer:
         if not self._lossless:
             while self._unread and timestamp - self._time(self._unread[0]) > self._backlog_s:
                 self._drop()
-        if not self._free and len(self._images) < self._most:
+        while len(self._slots) >= self._most:
+            if len(self._kept) > LEAST_KEPT + 1:
+                self._forget(self._kept.popleft())
+            elif self._unread:
+                self._drop()
+            else:
+                break
+        if not self._free:
             self._images.append(np.empty(self._shape, np.uint8))
             self._frames.append(None)
             self._captured.append(0.0)
             return len(self._images) - 1
-        if not self._free and len(self._kept) > LEAST_KEPT + 1:
-            self._forget(self._kept.popleft())
-        if not self._free:
-            self._drop()
-        return self._free.popleft()
+        slot = self._free.popleft()
+        if self._images[slot].shape != self._shape:
+            self._images[slot] = np.empty(self._shape, np.uint8)
+        return slot
+
+    def _hold(self, shape: tuple[int, ...]) -> None:
+        """Pictures of this (height, width, 3) from now on."""
+        self._shape = shape
+        self._most = max(self._max_bytes // (3 * shape[0] * shape[1]), LOSSLESS_BACKLOG + LEAST_KEPT + 2)
 
     def _drop(self) -> None:
         self._forget(self._unread.popleft())

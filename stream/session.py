@@ -209,7 +209,7 @@ class Session:
 
     def status(self) -> Status:
         """A snapshot for the overlay; from any thread."""
-        return self._watch.status(self._ring.dropped, self._capture.paused)
+        return self._watch.status(self._ring.dropped + self._source.left_out, self._capture.paused)
 
     @property
     def warnings(self) -> tuple[str, ...]:

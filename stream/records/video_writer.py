@@ -9,6 +9,7 @@ from types import TracebackType
 
 import av
 import cv2
+import numpy as np
 
 from recognizer import ffmpeg
 from recognizer.errors import AtmeError
@@ -26,12 +27,14 @@ class VideoWriter:
 
     An .mp4 or .mov is written in fragments and becomes an ordinary file at ``close``: after a crash it can be
     played up to its last whole second. Pictures of odd size lose a row or column: the codec cannot hold it.
+    Pictures of another size are scaled to the one that it began with.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float | None, *, crf: int = 12) -> None:
         """``size`` is width, height. AtmeError for a name with another ending, or that cannot be written."""
         self.path = check_video_path(path)
         self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
+        self._size = size
         self._last = -1
         matroska = path.suffix.lower() == ".mkv"
         format = {"cluster_time_limit": "1000"} if matroska else {"movflags": "hybrid_fragmented"}
@@ -55,6 +58,8 @@ class VideoWriter:
 
     def write(self, time: float, image: Image) -> None:
         """``time`` in seconds, ``image`` BGR uint8. OSError or FFmpegError where it cannot be written."""
+        if image.shape[1::-1] != self._size:  # the source has changed it
+            image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         # OpenCV's conversion: FFmpeg's default one darkens the picture by two grey levels.
         even = cv2.cvtColor(image[: self._height, : self._width], cv2.COLOR_BGR2YUV_I420)
         picture = av.VideoFrame.from_ndarray(even, format="yuv420p")

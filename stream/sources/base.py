@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
@@ -12,6 +13,9 @@ from stream.frame import Frame, Image
 
 STALL_TIMEOUT = 5.0
 """Seconds without a frame after which a live source counts as stalled."""
+
+NEW_SIZE_S = 0.5
+"""Seconds for which a live source must keep to another size before it is taken for a change of format."""
 
 _TICK = 1e-6  # seconds; two live frames that the clock cannot tell apart are kept this far apart
 
@@ -57,6 +61,8 @@ class FrameSource(ABC):
         """Seconds that pass in a player of the recording while one passes in these timestamps."""
         self.origin: float | None = None
         """Live: ``time.monotonic()`` of the first frame, to relate timestamps to other clocks."""
+        self._left_out = 0
+        self._other_size: tuple[tuple[int, int], float] | None = None  # which, and since when
         self._closed = threading.Event()
         self._in_use = threading.Lock()
 
@@ -65,11 +71,31 @@ class FrameSource(ABC):
         """What the user should know and can live with, one line each; may grow while frames are read."""
         return tuple(self._warnings)
 
+    @property
+    def left_out(self) -> int:
+        """Frames that came, or should have come, and could not be used."""
+        return self._left_out
+
     def read(self) -> Frame | None:
         """The next frame, or None when the source has ended or was closed.
 
+        Of a live source single frames of another size, garbled on their way, are left out and counted;
+        where another size lasts, it is the source's from then on.
         Raises AtmeError when the source breaks off, stalls, or delivers what cannot be used.
         """
+        while True:
+            taken = self._take_unless_closed()
+            if taken is None:
+                return None
+            index = self._count
+            self._count += 1
+            if not self.live or self._fits(*taken):
+                break
+        timestamp = self._in_order(self._since_first(taken[0]) if self.live else taken[0])
+        self._last_timestamp = timestamp
+        return Frame(index, timestamp, taken[1])
+
+    def _take_unless_closed(self) -> tuple[float | None, Image] | None:
         try:
             with self._in_use:
                 taken = None if self._closed.is_set() else self._take()
@@ -79,13 +105,27 @@ class FrameSource(ABC):
         if self._closed.is_set():  # perhaps while this thread held the source: then it is ours to let go
             self.close()
             return None
-        if taken is None:
-            return None
-        timestamp = self._in_order(self._since_first(taken[0]) if self.live else taken[0])
-        frame = Frame(self._count, timestamp, taken[1])
-        self._count += 1
-        self._last_timestamp = timestamp
-        return frame
+        return taken
+
+    def _fits(self, timestamp: float | None, image: Image) -> bool:
+        """Whether the picture has the size of those before, or one that has lasted."""
+        height, width = image.shape[:2]
+        if (width, height) == self.size:
+            self._other_size = None
+            return True
+        now = time.monotonic() if timestamp is None else timestamp
+        if self._other_size is None or self._other_size[0] != (width, height):
+            self._other_size = (width, height), now
+        elif now - self._other_size[1] >= NEW_SIZE_S:
+            self._warn(f"the picture changed from {self.size[0]}x{self.size[1]} to {width}x{height}")
+            self.size, self._other_size = (width, height), None
+            return True
+        self._leave_out("some frames came in another size, garbled on their way, and were left out")
+        return False
+
+    def _leave_out(self, why: str) -> None:
+        self._left_out += 1
+        self._warn(why)
 
     def stop(self) -> None:
         """No more frames: ``read`` returns None from now on. Touches nothing that could hang or fail."""

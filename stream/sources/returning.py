@@ -45,6 +45,11 @@ class Returning(FrameSource):
         away = f"was away {often}, {sum(self._absences):.1f} s in all; the last time because {self._reason}"
         return (*self._inner.warnings, away)
 
+    @property
+    def left_out(self) -> int:
+        """By all that were opened."""
+        return self._left_out + self._inner.left_out
+
     def _take(self) -> tuple[float | None, Image] | None:
         if not self.live:
             frame = self._inner.read()
@@ -53,6 +58,7 @@ class Returning(FrameSource):
         if frame is None:
             return None
         assert self._inner.origin is not None
+        self.size = self._inner.size
         return self._inner.origin + frame.timestamp, frame.image
 
     def _read(self) -> Frame | None:
@@ -67,19 +73,15 @@ class Returning(FrameSource):
         return frame
 
     def _wait_for_return(self) -> Frame | None:
-        """The first frame after the source has come back; None once closed. AtmeError for another size."""
+        """The first frame after the source has come back, in whatever size; None once closed."""
         left, reason = time.monotonic(), self._reason
         self._inner.close()
+        self._left_out += self._inner.left_out
         while not self._closed.wait(RETRY_S):
             try:
                 self._inner = self._opener()
             except AtmeError:
                 continue
-            if self._inner.size != self.size:
-                ours, theirs = (f"{width}x{height}" for width, height in (self.size, self._inner.size))
-                raise AtmeError(
-                    f"{self.name}: came back with {theirs} instead of {ours}; start the session again"
-                )
             frame = self._read()
             if frame is not None:
                 self._absences.append(time.monotonic() - left)

@@ -125,20 +125,20 @@ class StreamUrl(FrameSource):
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
-            self._left_out()
+            self._damaged()
             return
         for frame in frames:
             if frame.is_corrupt:  # patched up by the decoder: it would be seen as a movement
-                self._left_out()
+                self._damaged()
             else:
                 own = None if frame.pts is None else float(frame.pts * frame.time_base)
                 image = to_image(frame, self._stream.sample_aspect_ratio)
                 self._ready.append((self._times.stamp(own, arrived), image))
                 self._begun = True
 
-    def _left_out(self) -> None:
+    def _damaged(self) -> None:
         if self._begun:  # before the first key frame nothing can be whole
-            self._warn("some frames arrived damaged and were left out")
+            self._leave_out("some frames arrived damaged and were left out")
 
     def _break_off(self, error: Exception) -> None:
         if isinstance(error, (av.error.ExitError, TimeoutError)):

@@ -18,6 +18,7 @@ from recognizer.ffmpeg import reason
 from stream.frame import Image
 from stream.sources.base import FrameSource
 from stream.sources.display import is_believable, to_image
+from stream.sources.frame_account import FrameAccount
 from stream.sources.video_clock import ClockConfig, VideoClock
 
 ASSUMED_FPS = 25.0
@@ -49,8 +50,15 @@ class VideoFile(FrameSource):
         stream.thread_type = "AUTO"
         self._aspect = stream.sample_aspect_ratio
         self._ahead: deque[Any] = deque()
+        clockless = bool(container.format.flags & Flags.no_timestamps.value)
+        rate = float(_rate(stream, clockless) or ASSUMED_FPS)
+        self._account = FrameAccount(
+            stream.codec_context.name,
+            stream.time_base,
+            rate,
+            len(stream.index_entries) if "mov" in container.format.name and stream.index_entries else None,
+        )
         self._frames = self._decoded(stream)
-        self._damaged = 0
         self._end = 0.0
         self._finished = False
         try:
@@ -62,11 +70,10 @@ class VideoFile(FrameSource):
             container.close()
             raise AtmeError(f"{name}: no frame can be decoded; the file is cut off or damaged")
         height, width = self._first[1].shape[:2]
-        clockless = bool(container.format.flags & Flags.no_timestamps.value)
-        rate = float(_rate(stream, clockless) or ASSUMED_FPS)
         zero = _seconds(container.start_time, AV_TIME_BASE)
         zero = zero if zero is not None else self._first[0] or 0.0
         length = _length(container, stream, zero)
+        self._zero = zero
         given = fps or (rate if clockless else None)
         self._clock = VideoClock(ClockConfig(zero, rate, length, given, slow_motion), self._warn)
         if length is not None:
@@ -78,6 +85,9 @@ class VideoFile(FrameSource):
             nominal_fps=(given or rate) * slow_motion,
             duration=length,
         )
+        # A file of nothing but this picture, in a format that states its end exactly, ends with the picture.
+        exact = "matroska" in container.format.name and len(container.streams) == 1
+        self._slack = 0.6 / rate if exact else _CUT_OFF
         self.player_pace = slow_motion * (given or rate) / rate
         self.clock, self.clock_assumed = _clock_in_words(fps, rate, clockless, slow_motion)
         if len(videos) > 1:
@@ -101,8 +111,23 @@ class VideoFile(FrameSource):
         if taken is None:
             return None
         stamp, image = taken
-        self._end = self._clock.time(stamp, self._coming(), self._damaged)
+        self._end = self._clock.time(stamp, self._coming(), self._account.undecoded)
+        self._check_size(image)
         return self._end, image
+
+    def _check_size(self, image: Image) -> None:
+        (width, height), (height_now, width_now) = self.size, image.shape[:2]
+        if (width, height) != (width_now, height_now):
+            raise AtmeError(
+                f"{self.name}: the picture changes from {width}x{height} to {width_now}x{height_now} at "
+                f"{self._end:.2f} s; bring it to one size first: ffmpeg -i {self.name} "
+                f"-vf scale={width}:{height} -crf 16 one-size.mp4"
+            )
+
+    @property
+    def left_out(self) -> int:
+        """Frames that could not be decoded, or that the file should hold and does not."""
+        return self._account.undecoded + self._account.missing
 
     def _coming(self) -> list[float]:
         """Timestamps of the packets that are read ahead, on the file's clock."""
@@ -118,14 +143,14 @@ class VideoFile(FrameSource):
     def _decoded(self, stream: Any) -> Iterator[tuple[float | None, Image]]:
         """Time on the container's clock and picture of every frame that is whole."""
         for packet in self._read_ahead(stream):
+            self._account.packet(packet)
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
-                self._damaged += 1
                 continue
             for frame in frames:
+                self._account.frame(frame)
                 if frame.is_corrupt:  # patched up by the decoder: it would be seen as a movement
-                    self._damaged += 1
                     continue
                 yield _seconds(frame.pts, frame.time_base), to_image(frame, self._aspect)
 
@@ -153,10 +178,19 @@ class VideoFile(FrameSource):
             raise failure
 
     def _say_what_is_missing(self, broken: bool) -> None:
-        if self._damaged:
-            self._warn(f"damaged in {self._damaged} places; the frames there were left out")
+        account = self._account
+        account.end()
+        first = account.first_loss
+        since = "" if first is None else f", the first at {first - self._zero:.2f} s"
+        if account.undecoded:
+            self._warn(
+                f"frames that could not be decoded: {account.undecoded} of {account.total}{since}; left out"
+            )
+        if account.missing:
+            lost = f"{account.missing} of {account.total}{since}"
+            self._warn(f"frames that are missing: {lost}; damaged there, or never recorded")
         missing = (self.duration or 0.0) - self._end - 1.0 / (self.nominal_fps or ASSUMED_FPS)
-        if broken or (missing > _CUT_OFF and self._clock.trusted):
+        if broken or (missing > self._slack and self._clock.trusted):
             whole = f" of {self.duration:.1f} s" if self.duration else ""
             self._warn(f"the picture ends after {self._end:.1f} s{whole}; is the file cut off?")
 
