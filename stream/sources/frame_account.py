@@ -30,7 +30,7 @@ class FrameAccount:
         self._indexed = indexed
         self._waiting: list[int] = []
         self._given_up: set[int] = set()
-        self._packets = self._frames = 0
+        self._packets = self._frames = self._refused = 0
         self._stampless = False
         self._steps: deque[float] = deque([1 / rate] * _LEAST_KNOWN if rate else (), maxlen=_REMEMBERED)
         self._last: int | None = None
@@ -52,6 +52,12 @@ class FrameAccount:
             self._stampless = True
         else:
             heapq.heappush(self._waiting, packet.pts)
+
+    def refused(self) -> None:
+        """The decoder refused the last packet; where packets have times, those tell."""
+        if self._stampless and self._packets_are_frames:
+            self.undecoded += 1
+            self._refused += 1
 
     def frame(self, frame: Any) -> None:
         """A frame came out, whole or not."""
@@ -82,7 +88,7 @@ class FrameAccount:
         while self._waiting:
             self._lost(heapq.heappop(self._waiting))
         if self._packets_are_frames and self._stampless:
-            self.undecoded += max(self._packets - self._frames, 0)
+            self.undecoded += max(self._packets - self._frames - self._refused, 0)
         if self._indexed is not None:
             self.missing = max(self._indexed - self._packets, 0)
 

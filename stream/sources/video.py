@@ -147,6 +147,7 @@ class VideoFile(FrameSource):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
+                self._account.refused()
                 continue
             for frame in frames:
                 self._account.frame(frame)
