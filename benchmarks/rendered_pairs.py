@@ -30,7 +30,7 @@ from recognizer.feature import FeatureExtractor
 from recognizer.recognition import CLASSES
 from recognizer.recognizer import BLINK
 from training.clip import Portrait, load_portrait, render
-from training.clip_script import Action, ClipScript
+from training.clip_script import Action, Blink, ClipScript
 from training.emotions import RECIPES, SPEECH, Recipe
 from training.evaluate import score
 from training.motion_model import Activation, displacement, face_width
@@ -83,14 +83,14 @@ def rendered(portraits: list[Portrait], each: int, seed: int) -> Iterator[Pair]:
 def pair_script(kind: str, peak: float, portrait: Portrait, rng: np.random.Generator) -> ClipScript:
     """One movement from rest (frame 1) to full strength (frame 3), camera noise, a head not quite still."""
     activations: tuple[Activation, ...] = ()
-    blink: tuple[float, ...] = ()
+    blink: tuple[Blink, ...] = ()
     head = float(rng.uniform(0.3, 1.5))
     if kind in RECIPES:
         activations = _scaled(_drawn(RECIPES[kind], rng), peak, portrait)
     elif kind == "speech":
         activations = _scaled(_drawn(SPEECH, rng), float(rng.uniform(1, 3)), portrait)
     elif kind == "blink":
-        blink = (float(rng.uniform(0.21, 0.28)),)
+        blink = (Blink(float(rng.uniform(0.21, 0.28))),)
     elif kind == "head":
         head = float(rng.uniform(5, 15))
     actions = (Action(None, activations, 0.1, 0.3, 0.6),) if activations else ()

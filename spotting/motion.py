@@ -126,8 +126,9 @@ class MotionSample:
     """Width of the face in the frame, image pixels."""
     brightness: float
     """Mean grey level of the face, 0–255."""
-    sides: tuple[float, ...]
-    """Displacement of each of ``SIDES``, right and down in turn: what ``regions`` are lengths of."""
+    places: tuple[float, ...]
+    """Displacement of each of ``SIDES``, right and down in turn, from where it was when the face was first
+    seen: unlike ``regions`` it does not begin anew with another neutral picture."""
     eyes_x: float = 0.0
     """The middle between the eyes' outer corners in the frame, image pixels."""
     eyes_y: float = 0.0
@@ -139,7 +140,7 @@ class MotionSample:
 
 NO_FACE = dict.fromkeys(REGIONS, 0.0)
 STILL = (0.0,) * (2 * len(SIDES))
-"""``regions`` and ``sides`` where there is nothing to be seen."""
+"""``regions`` and ``places`` where there is nothing to be seen."""
 
 
 class MotionMeter:
@@ -182,7 +183,8 @@ class MotionMeter:
         pose, picture, moved = self._compare(image, pose)
         self._pose = pose
         anchors = _anchors(seen.landmarks @ pose[:, :2].T + pose[:, 2])
-        regions = _by_region(moved)
+        places = moved + self._neutral.gone
+        regions = _named(by_region(moved))
         region = max(regions, key=lambda name: regions[name])
         signal = regions[region]
         outline = _in_picture(pose, _CENTRE + FACE * _OUTLINE)
@@ -190,7 +192,7 @@ class MotionMeter:
         eyes = eye_opening(seen.landmarks)
         before = self._neutral.outline
         gone = 0.0 if before is None else float(np.abs(outline - before).max())
-        floor, rebased = self._neutral.see(Look(time, picture, outline, anchors, eyes, moved, signal))
+        floor, rebased = self._neutral.see(Look(time, picture, outline, anchors, eyes, moved, places, signal))
         return MotionSample(
             frame,
             time,
@@ -204,7 +206,7 @@ class MotionMeter:
             rebased,
             face_px=face_px,
             brightness=float(picture.mean()),
-            sides=tuple(moved.ravel().tolist()),
+            places=tuple(places.ravel().tolist()),
             eyes_x=float(outline[0, 0]),
             eyes_y=float(outline[0, 1]),
             roll=float(np.arctan2(-pose[1, 0], pose[0, 0])),
@@ -267,7 +269,7 @@ def regions_from(
             pose = alignment(landmarks)
             head, _ = flow.measure(canonical(image, pose))  # the landmarks' tremble, taken off at once
             _, own = flow.measure(canonical(image, _corrected(pose, head)))
-            found.append(_by_region(PX_256 * own))
+            found.append(_named(by_region(PX_256 * own)))
         return found
     finally:
         landmarker.close()
@@ -313,21 +315,29 @@ def _anchors(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray((points[_FIRST] + points[_SECOND]) / 2 + FACE * _SHIFT)
 
 
-def _by_region(moved: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Length of the displacement of each region: of the mean of both sides, one of them mirrored.
+def by_region(moved: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(…, sides, 2) displacements → (…, regions) lengths: of the mean of both sides, one of them mirrored.
 
     Muscles pull both sides alike and noise does not: what is left of a tremble is small. On the midline,
     where the region is its own mirror image, this is the way up or down. One side may move alone.
     """
-    median = np.sort(moved, axis=0)[len(SIDES) // 2]  # np.median takes ten times as long
-    moved = moved - _TOGETHER * median
-    both = np.hypot(*(_MIRROR * moved[_LEFT] + moved[_RIGHT]).T) / 2
-    further = np.maximum(*(np.hypot(*(_ALONE * moved[side]).T) for side in (_LEFT, _RIGHT)))
-    return dict(zip(REGIONS, (_GAIN * np.maximum(both, _ONE_SIDE * further)).tolist(), strict=True))
+    median = np.sort(moved, axis=-2)[..., len(SIDES) // 2, :]  # np.median takes ten times as long
+    moved = moved - _TOGETHER * median[..., None, :]
+    both = _length(_MIRROR * moved[..., _LEFT, :] + moved[..., _RIGHT, :]) / 2
+    further = np.maximum(*(_length(_ALONE * moved[..., side, :]) for side in (_LEFT, _RIGHT)))
+    return np.asarray(_GAIN * np.maximum(both, _ONE_SIDE * further), np.float64)
+
+
+def _length(moved: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(np.hypot(moved[..., 0], moved[..., 1]), np.float64)
+
+
+def _named(lengths: npt.NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(REGIONS, lengths.tolist(), strict=True))
 
 
 def mirrored_sides() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Order and signs that turn ``MotionSample.sides`` into those of the face's mirror image."""
+    """Order and signs that turn ``MotionSample.places`` into those of the face's mirror image."""
     other = np.arange(len(SIDES))
     other[_LEFT], other[_RIGHT] = _RIGHT, _LEFT
     order = np.stack([2 * other, 2 * other + 1], axis=1).ravel()

@@ -53,7 +53,9 @@ class Look:
     eyes: float
     """How far open they are."""
     moved: npt.NDArray[np.float64]
-    """(sides, 2) displacement of every such place, pixels of a 256-px face."""
+    """(sides, 2) displacement of every such place from the neutral face, pixels of a 256-px face."""
+    places: npt.NDArray[np.float64]
+    """(sides, 2) the same from the first neutral face: it goes on when the neutral face is replaced."""
     signal: float
     """The greatest region's displacement."""
 
@@ -73,6 +75,8 @@ class NeutralFace:
         """Measures against the neutral picture; None before the first look."""
         self.outline: npt.NDArray[np.float64] | None = None
         """Where the face was in the frame then."""
+        self.gone: npt.NDArray[np.float64] | float = 0.0
+        """(sides, 2) how far the neutral face is from the first one."""
         self._taken = self._last_quiet = 0.0
         self._recent: deque[tuple[Look, bool]] = deque()  # with: was it quiet
         self._levels: deque[tuple[float, float]] = deque()
@@ -131,6 +135,7 @@ class NeutralFace:
         picture = np.mean([p.picture for p in looks], axis=0, dtype=np.float32)
         self.flow = PlaceFlow(picture, self._skull, looks[-1].anchors, self._unit)
         self.outline = np.mean([p.outline for p in looks], axis=0)
+        self.gone = np.mean([p.places for p in looks], axis=0)
         self._taken = now
 
 

@@ -14,12 +14,12 @@ class OperatingPoint:
 
     min_motion: float
     threshold_factor: float
-    likely: float
-    sure: float
+    accept_probability: float
+    early_accept_probability: float
 
 
 OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
-    "quiet": OperatingPoint(min_motion=0.22, threshold_factor=2.0, likely=0.75, sure=0.95),
-    "normal": OperatingPoint(min_motion=0.18, threshold_factor=1.75, likely=0.6, sure=0.9),
-    "keen": OperatingPoint(min_motion=0.15, threshold_factor=1.5, likely=0.45, sure=0.85),
+    "quiet": OperatingPoint(0.2, 2.0, 0.75, 0.95),
+    "normal": OperatingPoint(0.2, 2.0, 0.6, 0.9),
+    "keen": OperatingPoint(0.17, 1.7, 0.45, 0.85),
 }

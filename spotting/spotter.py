@@ -1,33 +1,39 @@
-"""Finds movements in the motion signal, causally: onset, apex and offset, or a reason to turn them away.
+"""Finds movements of the face, causally: onset, apex and offset, or a reason to reject them.
 
-A movement begins when the signal crosses a threshold above its usual level. It is decided when the signal
-has fallen back, or, where it falls slowly, when its end can be foreseen; only then, with the peak known, are
-onset and offset read off the curve. Nothing looks ahead: ``Candidate.decided`` is the time of the decision.
-Whether the movement counts is for ``spotting.judge`` to say, a small network, or for the rules of
-``spotting.refusal`` alone.
+A movement begins when the face has gone further from where it just was than the noise floor explains. It is
+decided when it has fallen back, has stopped falling, or, where it falls slowly, when it is plain what it is;
+only then, with the peak known, are onset and offset read off the curve. Nothing looks ahead:
+``Candidate.decided`` is the time of the decision. What the movement is, ``spotting.judge`` says.
+
+A micro-expression is a movement that is over within half a second, or that rises within 260 ms (Yan et al.
+2014, DOI 10.1371/journal.pone.0086041). Its offset is where the fall ends: the face may rest elsewhere.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from spotting.candidate import Candidate, Rejection
+from spotting.held_expression import HeldExpression
 from spotting.judge import Judge, Verdict
-from spotting.motion import MotionSample
-from spotting.refusal import Refusal, RefusalConfig, Rules
+from spotting.memory import Array, Memory
+from spotting.motion import MotionSample, by_region
+from spotting.movement import Movement
 from spotting.sensitivity import OPERATING_POINTS, Sensitivity
 
 OF_THE_POINT = math.nan
 """Stands for what the operating point says."""
 
+Assess = Callable[[Candidate, Memory, Array], Verdict]
+"""Who says what a movement is: a ``Judge``, or whoever stands in for one."""
+
 
 @dataclass(frozen=True)
-class SpotterConfig(RefusalConfig):
+class SpotterConfig:
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
     sensitivity: Sensitivity = "normal"
@@ -36,23 +42,25 @@ class SpotterConfig(RefusalConfig):
     """Least threshold: what the flow can still tell from nothing on a clean picture."""
     threshold_factor: float = OF_THE_POINT
     """Threshold as a multiple of the noise floor; lower finds more, and more that is not there."""
-    likely: float = OF_THE_POINT
-    """A movement that is over, or was waited for, counts at this chance of a micro-expression or more."""
-    sure: float = OF_THE_POINT
-    """One that is still falling counts already where it gives this chance."""
+    accept_probability: float = OF_THE_POINT
+    """A movement that is over, or was waited for, counts at this probability of a micro-expression."""
+    early_accept_probability: float = OF_THE_POINT
+    """One that is still falling counts already at this one."""
     fallen: float = 0.5
-    """A movement is over when the signal has fallen to this part of its peak."""
+    """A movement is over when the displacement has fallen to this part of its peak."""
     patience_ms: float = 100.0
-    """So long after the peak a fall that has begun is enough; its end is foreseen from its slope."""
-    shoulder: float = 0.6
-    foot: float = 0.3
-    """Onset and offset lie where the line through these two parts of the peak meets the ground."""
-    smoothing_ms: float = 35.0
-    """The signal is averaged over this long: two frames at 30 fps, for one alone is noisy."""
+    """So long after the peak a fall that has begun is enough."""
+    plateau_ms: float = 300.0
+    """So long after the peak a movement that does not fall at all is decided."""
     warm_up_ms: float = 500.0
-    """After the face appears, time to learn its usual level before anything is reported."""
+    """After the face appears, time to learn its noise floor before anything is reported."""
     longest_gap_ms: float = 200.0
-    """Frames further apart than this could hide a movement: what was under way is turned away."""
+    """Frames further apart than this could hide a movement: what was under way is rejected."""
+    max_duration_ms: float = 600.0
+    """A micro-expression that lasts longer is reported as macro, unless it rises quickly; half a second by
+    definition, and what the offset may be wrong by."""
+    max_rise_ms: float = 260.0
+    """Onset to apex of one that may last longer."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(OPERATING_POINTS[self.sensitivity]).items():
@@ -60,55 +68,33 @@ class SpotterConfig(RefusalConfig):
                 object.__setattr__(self, name, value)
 
 
-_SUMMIT = 0.95
-"""What is above this part of the peak cannot be told from it."""
+SHORTEST_MACRO_S = 0.5
+"""What is over sooner and no micro-expression is a piece of something else."""
+LOOK_BEHIND_S = 1.3
+"""How far back of a decision an onset can lie."""
+_BACK_S = (0.03, 0.4)
+"""The face is compared with where it was this long ago."""
+_COMPARED = 14
+"""Moments of that time that it is compared with."""
 _BEGUN = 0.8
-"""A fall has begun when the signal is under this part of its peak."""
-_JUDGED = 0.9
+"""A fall has begun when the displacement is under this part of its peak."""
+_ASKED = 0.85
 """From here on a movement that falls is shown to the judge."""
-_JUDGE_AGAIN_S = 0.015
+_ASK_AGAIN_S = 0.015
 """No more often than this: more frames a second must not mean more chances."""
-
-RULED = SpotterConfig(min_motion=0.28, threshold_factor=2.3)
-"""Settings with which the rules alone do best: they turn less away, so less may come to them."""
-
-
-@dataclass(frozen=True)
-class _Point:
-    sample: MotionSample
-    value: float
-    """Smoothed signal."""
-    time: float
-    """Middle of the smoothing window."""
-    frame: int
-    """The frame nearest to it."""
-
-
-@dataclass(frozen=True)
-class _Shape:
-    rise: list[_Point]
-    """From the peak back to the beginning."""
-    fall: list[_Point]
-    """From the peak to the newest sample."""
-    resting: float
-    height: float
-    """Of the newest sample: 1 at the peak, 0 at rest."""
-    full: float
-    falls: float
-    """When the curve comes up to the summit, and when it leaves it."""
+_LONGEST_S = 1.2
+"""A movement that is not decided by then is decided as it is."""
+_SETTLING_S, _SETTLED_S = 0.3, 0.05
+"""After a decision the face may go on moving so long; it has settled when it moves little in this time."""
 
 
 class Spotter:
-    """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings.
+    """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings."""
 
-    With a ``judge`` the network says what counts; without one the ``rules`` do.
-    """
-
-    def __init__(
-        self, config: SpotterConfig | None = None, judge: Judge | None = None, rules: Rules | None = None
-    ) -> None:
-        self.config = config or (SpotterConfig() if judge else RULED)
-        self._judge, self._rules = judge, rules or Rules()
+    def __init__(self, config: SpotterConfig | None = None, judge: Assess | None = None) -> None:
+        """``judge``: None takes the one that came with the program."""
+        self.config = config or SpotterConfig()
+        self._judge = judge or Judge()
         self.reset()
 
     def reset(self) -> None:
@@ -118,13 +104,12 @@ class Spotter:
         self._restart()
 
     def _restart(self) -> None:
-        self._points: deque[_Point] = deque()
-        self._raw: deque[MotionSample] = deque()
-        self._refusal = Refusal(self.config, self._rules)
-        self._since: float | None = None
-        self._active_since: float | None = None
-        self._judged = -math.inf
-        self._armed = False
+        self._memory = Memory()
+        self._movement: Movement | None = None
+        self._held: HeldExpression | None = None
+        self._decided = -math.inf
+        self._free_from: float | None = -math.inf
+        self._asked = -math.inf
         self._ready = False
 
     @property
@@ -135,222 +120,168 @@ class Spotter:
     @property
     def look_behind_ms(self) -> float:
         """How far back of the newest sample an onset can lie: frames must be kept that long."""
-        return 2 * self.config.max_duration_ms + self.config.smoothing_ms
+        return 1000 * LOOK_BEHIND_S
 
     def push(self, sample: MotionSample) -> list[Candidate]:
-        """Takes the next sample; returns the movements that have just been decided (0 or 1).
+        """Takes the next sample; returns the movements that have just been decided.
 
         A sample that is not later than the one before is passed over: it says nothing new.
         """
-        if self._raw and self._stands_still(sample):
+        if len(self._memory) and self._stands_still(sample):
             return []
         if not sample.face:
-            if self._active_since is not None:
-                self._finish("face lost")
+            self._reject_open("face lost")
             self._restart()
             return []
-        if self._since is None:
-            self._since = sample.time
-        point = self._smooth(sample)
-        self._points.append(point)
-        self._refusal.see(sample)
-        self.threshold = max(self.config.min_motion, self.config.threshold_factor * sample.floor)
-        self._forget(sample.time)
-        self._ready = sample.time - self._since >= self.config.warm_up_ms / 1000
+        memory = self._memory
+        memory.add(sample)
+        self.threshold = max(self.config.min_motion, self.config.threshold_factor * memory.floor())
+        self._ready = memory.time[-1] - memory.time[0] >= self.config.warm_up_ms / 1000
         if not self._ready:
             return []
-        return self._decide(point)
+        return self._follow_held() + self._follow_movement()
 
     def flush(self) -> list[Candidate]:
-        """The stream ends: a movement whose fall was not seen is turned away, never guessed."""
-        return [] if self._active_since is None else self._finish("cut off")
+        """The stream ends: a movement whose fall was not seen is rejected, never guessed."""
+        self._reject_open("cut off")
+        return []
 
     def _stands_still(self, sample: MotionSample) -> bool:
         """Deals with time that does not go on as it should; True where the sample is to be passed over."""
-        step = sample.time - self._raw[-1].time
+        step = sample.time - float(self._memory.time[-1])
         longest = self.config.longest_gap_ms / 1000
         if -longest < step <= 0:
             return True
         if abs(step) > longest:
-            if self._active_since is not None:
-                self._finish("frames missing")
-            self._points.clear()
-            self._raw.clear()
-            self._armed = False
-            if step < 0:  # another clock: nothing that was learnt can be dated
-                self._restart()
+            self._reject_open("frames missing")
+            self._restart()
         return False
 
-    def _smooth(self, sample: MotionSample) -> _Point:
-        self._raw.append(sample)
-        while sample.time - self._raw[0].time > self.config.smoothing_ms / 1000:
-            self._raw.popleft()
-        value = float(np.mean([s.signal for s in self._raw]))
-        middle = (self._raw[0].time + sample.time) / 2
-        nearest = min(self._raw, key=lambda s: abs(s.time - middle))
-        return _Point(sample, value, middle, nearest.frame)
+    def _reject_open(self, reason: str) -> None:
+        if self._held is not None:
+            self.rejections.append(Rejection(self._held.movement, reason))
+        if self._movement is not None:
+            movement = self._movement.candidate(self.threshold, self._memory)
+            self.rejections.append(Rejection(movement, reason))
+        self._held = self._movement = None
 
-    def _forget(self, now: float) -> None:
-        while now - self._points[0].time > self.look_behind_ms / 1000:
-            self._points.popleft()
+    # ---- macro-expressions
 
-    def _decide(self, point: _Point) -> list[Candidate]:
-        if self._active_since is None:
-            if point.value < self.threshold:
-                self._armed = True
-            elif self._armed and not point.sample.rebased:
-                self._active_since = point.time
-                self._armed = False
+    def _follow_held(self) -> list[Candidate]:
+        if self._held is None:
             return []
-        shape = self._shape()
-        longest = self.config.max_duration_ms / 1000
-        over = shape.height <= self.config.fallen
-        if point.sample.rebased or (point.time - self._active_since > 1.5 * longest and not over):
-            return self._finish("macro")
-        waited = point.sample.time - shape.full > self.config.patience_ms / 1000
-        if over or (waited and shape.height < _BEGUN and self._movement(shape).duration < longest):
-            return self._finish()
-        if self._judge and shape.height < _JUDGED and point.sample.time - self._judged > _JUDGE_AGAIN_S:
-            return self._finish_if_sure(self._judge, self._movement(shape))
+        event = self._held.update(self._memory)
+        if event is not None:
+            self._held = None
+            if event.duration > min(SHORTEST_MACRO_S, self.config.max_duration_ms / 1000):
+                return [event]
+            self.rejections.append(Rejection(event, "fragment"))
+            return []
+        if self._held.given_up:
+            self.rejections.append(Rejection(self._held.movement, "macro"))
+            self._held = None
         return []
 
-    def _shape(self) -> _Shape:
-        """The curve of the movement under way, seen from its peak."""
-        began = self._active_since
-        assert began is not None
-        points = list(self._points)
-        top = max((k for k, p in enumerate(points) if p.time >= began), key=lambda k: points[k].value)
-        rise, fall = points[top::-1], points[top:]
-        peak = points[top].value
-        resting = min(points[top].sample.floor, peak)
-        summit = resting + _SUMMIT * (peak - resting)
-        full, falls = _reach(rise, summit)[0], _reach(fall, summit)[0]
-        height = (fall[-1].value - resting) / max(peak - resting, 1e-9)
-        return _Shape(rise, fall, resting, height, full, falls)
+    # ---- movements
 
-    def _movement(self, shape: _Shape) -> Candidate:
-        """The movement under way, as far as it is known: its peak, and where the curve leaves the ground."""
-        top, points = shape.rise[0], shape.rise[::-1] + shape.fall[1:]
-        # The peak of a noisy curve is anywhere on its summit; the middle of the summit is steadier.
-        apex = (shape.full + shape.falls) / 2 if shape.height < _SUMMIT else top.time
-        onset, offset = self._foot(shape.rise, shape.resting), self._offset(shape, apex)
-        return Candidate(
-            onset=onset,
-            apex=apex,
-            offset=offset,
-            onset_frame=_nearest(shape.rise, onset),
-            apex_frame=_nearest(points, apex),
-            offset_frame=_nearest(shape.fall, offset),
-            score=top.value / self.threshold,
-            peak=top.value,
-            region=top.sample.region,
-            decided=points[-1].sample.time,
-        )
-
-    def _offset(self, shape: _Shape, apex: float) -> float:
-        """The end of the fall: of the raised cosine through the lowest part of it that is seen."""
-        if shape.height >= _SUMMIT:
-            return shape.fall[-1].time
-        peak = shape.fall[0].value
-        low, value = _reach(shape.fall, shape.resting + self.config.foot * (peak - shape.resting))
-        return apex + (low - apex) / _cosine((value - shape.resting) / max(peak - shape.resting, 1e-9))
-
-    def _foot(self, slope: list[_Point], resting: float) -> float:
-        """When the curve stands on the ground, walking from the apex outwards.
-
-        The line through two heights of the slope is prolonged down to the usual level, for the foot itself
-        drowns in noise; where the lower height is not reached yet, so is what there is of the slope.
-        """
-        apex = slope[0]
-        high, low = (
-            _reach(slope, resting + part * (apex.value - resting))
-            for part in (self.config.shoulder, self.config.foot)
-        )
-        if low[1] >= high[1]:
-            return low[0]
-        step = (low[0] - high[0]) * (low[1] - resting) / (high[1] - low[1])
-        longest = 2 * abs(low[0] - apex.time)
-        return float(np.clip(low[0] + step, apex.time - longest, apex.time + longest))
-
-    def _finish_if_sure(self, judge: Judge, movement: Candidate) -> list[Candidate]:
-        """Decides a movement that is still falling where it is plain what it is."""
-        self._judged = movement.decided
-        verdict = judge(movement, self._refusal.samples)
-        if verdict.probability >= self.config.sure and not self._refusal.spoilt(movement):
-            movement = self._put_right(replace(movement, probability=verdict.probability), verdict)
-            if not self._is_long(movement):
-                return self._done(movement, None)
+    def _follow_movement(self) -> list[Candidate]:
+        if self._movement is None:
+            self._notice()
+            return []
+        movement, config, now = self._movement, self.config, float(self._memory.time[-1])
+        movement.add(self._memory)
+        height, waited = movement.height, 1000 * (now - movement.full)
+        if height <= config.fallen or (waited > config.patience_ms and height < _BEGUN):
+            return self._decide(movement, config.accept_probability, final=True)
+        if waited > config.plateau_ms or now - movement.noticed > _LONGEST_S:
+            return self._decide(movement, config.accept_probability, final=True, held=True)
+        if height < _ASKED and now - self._asked > _ASK_AGAIN_S:
+            return self._decide(movement, config.early_accept_probability, final=False)
         return []
 
-    def _finish(self, reason: str | None = None) -> list[Candidate]:
-        movement = self._movement(self._shape())
-        if self._judge is None:
-            return self._done(movement, self._refusal.reason_against(movement, reason))
-        reason = reason or self._refusal.spoilt(movement)
-        if reason is None:
-            verdict = self._judge(movement, self._refusal.samples)
-            movement = replace(movement, probability=verdict.probability)
-            if verdict.probability >= self.config.likely:
-                movement = self._put_right(movement, verdict)
-                reason = "macro" if self._is_long(movement) else None
+    def _notice(self) -> None:
+        """Begins a movement where the face has left the place at which it just was."""
+        memory = self._memory
+        now = float(memory.time[-1])
+        if self._free_from is None:
+            if not self._settled(now):
+                return
+            self._free_from = now
+        learnt = float(memory.time[0]) + self.config.warm_up_ms / 1000
+        begin = max(now - _BACK_S[1], self._free_from, min(learnt, now - _BACK_S[0]))
+        first, last = np.searchsorted(memory.time, (begin, now - _BACK_S[0] + 1e-9))
+        if last <= first:
+            return
+        rows = np.unique(np.linspace(first, last - 1, _COMPARED).astype(int))
+        apart = by_region(memory.places[rows] - memory.places[-1]).max(axis=1)
+        if apart.max() >= self.threshold:
+            start = rows[np.flatnonzero(apart >= 0.9 * apart.max())[-1]]
+            self._movement = Movement(memory, int(start))
+
+    def _settled(self, now: float) -> bool:
+        """The movement that was decided last has come to an end."""
+        if now - self._decided > _SETTLING_S:
+            return True
+        earlier = int(np.searchsorted(self._memory.time, now - _SETTLED_S))
+        step = by_region(self._memory.places[-1] - self._memory.places[earlier]).max()
+        return bool(step < self.threshold / 2)
+
+    def _decide(self, movement: Movement, least: float, final: bool, held: bool = False) -> list[Candidate]:
+        """Asks the judge. ``final``: the movement ends here whatever it says; else only where it is sure.
+        ``held``: it does not fall, so it is not over and no micro-expression yet."""
+        self._asked = float(self._memory.time[-1])
+        found = movement.candidate(self.threshold, self._memory)
+        verdict = self._judge(found, self._memory, movement.rest)
+        found = replace(found, probability=verdict.probability)
+        if verdict.probability >= least:
+            found = self._put_right(found, verdict)
+            self._end_movement()
+            if self._is_micro(found) and not held:
+                return [found]
+            self._hold(found, movement)
+            return []
+        if final:
+            self._end_movement()
+            if verdict.reason == "macro":
+                self._hold(found, movement)
             else:
-                reason = verdict.reason
-        return self._done(movement, reason)
+                self.rejections.append(Rejection(found, verdict.reason))
+        return []
 
-    def _is_long(self, movement: Candidate) -> bool:
-        return 1000 * movement.duration > self.config.max_duration_ms
+    def _end_movement(self) -> None:
+        self._movement = None
+        self._decided = self._asked
+        self._free_from = None
 
-    def _put_right(self, movement: Candidate, verdict: Verdict) -> Candidate:
+    def _hold(self, found: Candidate, movement: Movement) -> None:
+        """What is part of a macro-expression that is followed already is not followed by itself."""
+        if self._held is None:
+            self._held = HeldExpression(found, self._memory, movement.rest)
+
+    def _is_micro(self, found: Candidate) -> bool:
+        """Neither limit is known to the judge, which has learnt the definition: they are the user's."""
+        quick = 1000 * (found.apex - found.onset) <= self.config.max_rise_ms
+        return quick or 1000 * found.duration <= self.config.max_duration_ms
+
+    def _put_right(self, found: Candidate, verdict: Verdict) -> Candidate:
         """The movement with the judge's onset < apex < offset, and the frames nearest to them.
 
-        The apex is no later than the decision, for it has been seen.
+        The apex is no later than the decision, for it has been seen; onset and apex are two frames.
         """
-        apex = min(verdict.apex, movement.decided)
-        onset, offset = min(verdict.onset, apex - 0.01), max(verdict.offset, apex + 0.01)
-        oldest = movement.decided - self.look_behind_ms / 1000
-        kept = [sample for sample in self._refusal.samples if sample.time >= oldest]
-        times = np.array([sample.time for sample in kept])
-        first, top, last = (int(np.abs(times - time).argmin()) for time in (onset, apex, offset))
-        top = max(top, 1)
-        first, last = min(first, top - 1), max(last, top)  # the pair that is recognised is two pictures
+        memory = self._memory
+        oldest = max(found.decided - LOOK_BEHIND_S, float(memory.time[0]))
+        apex = min(max(verdict.apex, oldest + 0.02), found.decided)
+        onset, offset = max(min(verdict.onset, apex - 0.01), oldest), max(verdict.offset, apex + 0.01)
+        onset_frame, apex_frame = memory.frame_at(onset), memory.frame_at(apex)
+        if apex_frame == onset_frame:
+            row = max(int(np.abs(memory.time - onset).argmin()) - 1, 0)
+            onset_frame = int(memory.frame[row])
         return replace(
-            movement,
+            found,
             onset=onset,
             apex=apex,
             offset=offset,
-            onset_frame=kept[first].frame,
-            apex_frame=kept[top].frame,
-            offset_frame=kept[last].frame,
+            onset_frame=onset_frame,
+            apex_frame=apex_frame,
+            offset_frame=max(memory.frame_at(offset), apex_frame),
         )
-
-    def _done(self, movement: Candidate, reason: str | None) -> list[Candidate]:
-        self._active_since = None
-        # What has been decided is not looked at again: the next movement starts from here.
-        self._points.clear()
-        if reason == "macro":
-            return [replace(movement, kind="macro")]
-        if reason:
-            self.rejections.append(Rejection(movement, reason))
-            return []
-        return [movement]
-
-
-def _cosine(height: float) -> float:
-    """How much of a raised cosine's fall is done at this height: 0 at the peak, 1 at rest."""
-    return math.acos(2 * min(max(height, 0.0), 1.0) - 1) / math.pi
-
-
-def _nearest(points: list[_Point], time: float) -> int:
-    return min(points, key=lambda p: abs(p.time - time)).frame
-
-
-def _reach(slope: list[_Point], level: float) -> tuple[float, float]:
-    """(time, height) at which the slope first comes down to the level; its end if it never does.
-
-    Interpolated between samples, or the answer would depend on the frame rate.
-    """
-    for before, after in pairwise(slope):
-        if after.value <= level < before.value:
-            share = (before.value - level) / (before.value - after.value)
-            return before.time + share * (after.time - before.time), level
-    return slope[-1].time, slope[-1].value

@@ -109,15 +109,18 @@ def _recognizer() -> Finding:
 
 
 def _judge() -> Finding:
+    import numpy as np
+
     from spotting.candidate import Candidate
     from spotting.judge import Judge
-    from spotting.motion import NO_FACE, STILL, MotionSample
+    from spotting.memory import Memory
+    from spotting.motion import NO_FACE, SIDES, STILL, MotionSample
 
-    still = [
-        MotionSample(k, k / 50, True, NO_FACE, 0.0, "", 0.1, 0.3, 0.0, False, 200.0, 100.0, STILL)
-        for k in range(101)
-    ]
-    verdict = Judge()(Candidate(1.0, 1.1, 1.2, 50, 55, 60, 1.0, 1.0, "mouth", 2.0), still)
+    still = Memory()
+    for k in range(101):
+        still.add(MotionSample(k, k / 50, True, NO_FACE, 0.0, "", 0.1, 0.3, 0.0, False, 200.0, 100.0, STILL))
+    movement = Candidate(1.0, 1.1, 1.2, 50, 55, 60, 1.0, 1.0, "mouth", 2.0)
+    verdict = Judge()(movement, still, np.zeros((len(SIDES), 2)))
     if not 0 <= verdict.probability <= 1:
         raise AtmeError("spotting/weights/judge.onnx: no probability comes out; install the program again")
     return Finding("Judge", True, "runs")

@@ -107,11 +107,10 @@ def _sense(settings: Settings) -> list[tuple[bool, str]]:
         (session.stall_timeout_s > 0, "session.stall_timeout_s must be above 0"),
         (motion.floor_window_ms > 0, "motion.floor_window_ms must be above 0"),
         (spotter.min_motion > 0, "spotter.min_motion must be above 0"),
-        (spotter.foot < spotter.shoulder < 1, "spotter.foot must be below spotter.shoulder (below 1)"),
         (spotter.fallen < 1, "spotter.fallen must be below 1"),
         (
-            0 <= spotter.likely <= spotter.sure <= 1,
-            "spotter.likely and spotter.sure are chances (0 to 1), likely not above sure",
+            0 <= spotter.accept_probability <= spotter.early_accept_probability <= 1,
+            "spotter.accept_probability must not be above spotter.early_accept_probability, both 0 to 1",
         ),
         (spotter.max_duration_ms > 0, "spotter.max_duration_ms must be above 0"),
     ]

@@ -19,7 +19,7 @@ from recognizer.landmarks import Landmarker
 from recognizer.model_info import ModelInfo
 from stream.settings import RecognizerConfig, Settings
 from training.clip import Portrait, load_portrait, render, render_clip, render_demo
-from training.clip_script import Action, ClipScript
+from training.clip_script import Action, Blink, ClipScript
 from training.motion_model import Activation, displacement
 
 # The machine that runs the tests may have few cores; the children that the tests start shall be as modest.
@@ -70,7 +70,7 @@ def moved(portrait: Portrait) -> Move:
 @pytest.fixture(scope="session")
 def blink(portrait: Portrait) -> tuple[Picture, Picture]:
     """The portrait with open eyes, and with lids on their way."""
-    script = ClipScript(0.2, fps=12, blinks=(0.0,))
+    script = ClipScript(0.2, fps=12, blinks=(Blink(0.0),))
     opened, closed = (image for _, image in islice(render(portrait, script), 2))
     return opened, closed
 

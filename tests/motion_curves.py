@@ -9,10 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotting.candidate import Candidate
-from spotting.motion import NO_FACE, STILL, MotionSample
+from spotting.judge import Verdict
+from spotting.memory import Memory
+from spotting.motion import NO_FACE, SIDES, MotionSample
 from spotting.spotter import Spotter
 
 FLOOR = 0.05
+_CORNERS = [k for k, side in enumerate(SIDES) if side[0] == "lip corners"]
+_GAIN = 1.4
+"""Of the motion meter: this much further than its places a region moves."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,12 @@ def samples(
     seed: int = 0,
     change: Callable[[MotionSample], MotionSample] = lambda sample: sample,
 ) -> list[MotionSample]:
-    """Signal = floor + curve + noise; ``change`` may alter each sample."""
+    """Lip corners that go up as far as the curve says, and noise; ``change`` may alter each sample."""
     rng = np.random.default_rng(seed)
     made = []
     for frame, time in enumerate(times):
-        signal = max(FLOOR + curve(time) + noise * float(rng.standard_normal()), 0.0)
+        moved = curve(time) + noise * float(rng.standard_normal())
+        signal = abs(moved) + FLOOR
         regions = {**NO_FACE, "lip corners": signal}
         sample = MotionSample(
             frame=frame,
@@ -77,15 +83,35 @@ def samples(
             rebased=False,
             face_px=240.0,
             brightness=120.0,
-            sides=STILL,
+            places=lip_corners(moved),
         )
         made.append(change(sample))
     return made
 
 
+def lip_corners(moved: float) -> tuple[float, ...]:
+    """``MotionSample.places`` of a face whose lip corners are so many pixels up."""
+    places = np.zeros((len(SIDES), 2))
+    places[_CORNERS, 1] = -moved / _GAIN
+    return tuple(places.ravel().tolist())
+
+
+class Told:
+    """A judge that says what it was told to, and remembers when it was asked."""
+
+    def __init__(self, probability: float = 0.7, reason: str = "speech") -> None:
+        self.probability, self.reason = probability, reason
+        self.asked: list[float] = []
+
+    def __call__(self, movement: Candidate, memory: Memory, rest: object) -> Verdict:
+        """The movement's own times."""
+        self.asked.append(movement.decided)
+        return Verdict(self.probability, self.reason, movement.onset, movement.apex, movement.offset)
+
+
 def blind(sample: MotionSample) -> MotionSample:
     """No face in this frame."""
-    return replace(sample, face=False, regions=NO_FACE, signal=0.0, region="", floor=0.0, eye_opening=0.0)
+    return replace(sample, face=False, regions=NO_FACE, signal=0.0, region="", floor=0.0)
 
 
 def spot(spotter: Spotter, stream: Sequence[MotionSample]) -> list[Candidate]:

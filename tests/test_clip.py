@@ -20,7 +20,7 @@ from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker, eye_opening
 from recognizer.recognition import CLASSES
 from training.clip import Portrait, load_portrait, render, render_clip, truth, truth_path, write_clip
-from training.clip_script import Action, ClipScript, demo_script
+from training.clip_script import Action, Blink, ClipScript, demo_script
 from training.motion_model import Activation, displacement, face_width
 
 MICRO = Action("positive", (Activation(12, 0.0085, 0.0085),), onset=0.1, apex=0.25, offset=0.4)
@@ -198,7 +198,7 @@ def test_the_head_moves_as_scripted(portrait: Portrait) -> None:
 
 
 def test_a_blink_closes_the_eyes_and_opens_them_again(portrait: Portrait) -> None:
-    images = frames(portrait, replace(STILL, blinks=(0.05,)))
+    images = frames(portrait, replace(STILL, blinks=(Blink(0.05),)))
     landmarker = Landmarker(tracking=False)
     found = [landmarker.detect(images[index]) for index in (0, 3, 9)]
     landmarker.close()
@@ -248,7 +248,7 @@ def test_the_portrait_must_fit_the_script_and_the_skin_must_not_fold(portrait: P
 
 
 def test_a_clip_and_its_truth_are_written(portrait: Portrait, tmp_path: Path) -> None:
-    script = replace(STILL, fps=50, actions=(MICRO,), blinks=(0.05,), noise=1.5)
+    script = replace(STILL, fps=50, actions=(MICRO,), blinks=(Blink(0.05),), noise=1.5)
     out = render_clip(tmp_path / "new" / "clip.mp4", portrait, script, progress=False)
     with av.open(str(out)) as container:
         decoded = list(container.decode(video=0))

@@ -9,7 +9,7 @@ import pytest
 from recognizer.errors import AtmeError
 from recognizer.landmarks import eye_opening
 from spotting import MotionMeter, Spotter
-from spotting.motion import REGIONS, alignment
+from spotting.motion import REGIONS, SIDES, alignment
 from training.clip import render
 from training.clip_script import GLANCE_S, ClipScript, Glance
 
@@ -130,6 +130,19 @@ def test_the_signal_does_not_depend_on_the_frame_rate(meter, portrait, moved, fp
     assert samples[-1].signal == pytest.approx(1.75, abs=0.35)
     assert 0.05 < samples[fps - 1].floor < 0.2
     assert not any(sample.rebased for sample in samples)
+
+
+def test_places_go_on_where_the_neutral_face_is_replaced(meter, portrait, moved):
+    """A smile that is held becomes the neutral face: the signal begins anew, the places do not."""
+    smile = moved((12, 2 / 256, 2 / 256))
+    samples = watch(meter, noisy([portrait.image] * 60 + [smile] * 60 + [portrait.image] * 20))
+    assert any(sample.rebased for sample in samples[60:120])
+    places = np.array([sample.places for sample in samples]).reshape(len(samples), -1, 2)
+    corners = [k for k, side in enumerate(SIDES) if side[0] == "lip corners"]
+    rest, held, late, back = (places[k : k + 5, corners].mean(axis=0) for k in (50, 64, 112, 132))
+    assert np.linalg.norm(held - rest, axis=1).min() > 0.8
+    assert np.abs(late - held).max() < 0.15
+    assert np.abs(back - rest).max() < 0.25
 
 
 def test_landmarks_are_found_as_often_as_time_asks_for(meter, portrait):

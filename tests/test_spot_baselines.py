@@ -31,7 +31,7 @@ def face(bumps, fps=60.0, seconds=12.0, noise=0.0, change=lambda sample: sample)
         sides = np.stack([0 * moving, -height * moving], axis=1) + noise * rng.standard_normal(
             (len(SIDES), 2)
         )
-        return change(replace(sample, sides=tuple(sides.ravel().tolist())))
+        return change(replace(sample, places=tuple(sides.ravel().tolist())))
 
     stream = samples(at_rate(fps, seconds), lambda t: sum(bump(t) for bump in bumps), change=placed)
     return Signal(tuple(stream), np.array([sample.signal for sample in stream], np.float32))
@@ -70,7 +70,7 @@ def test_a_face_at_rest_shows_nothing(rule, noise):
 @pytest.mark.parametrize("rule", [*RULES, lambda signal: whole_video(signal, 0.15)])
 def test_recordings_with_next_to_nothing_in_them(rule):
     assert rule(Signal((), np.zeros(0, np.float32))) == []
-    blind = face([MICRO], change=lambda sample: replace(sample, face=False, sides=STILL, signal=0.0))
+    blind = face([MICRO], change=lambda sample: replace(sample, face=False, places=STILL, signal=0.0))
     assert rule(blind) == []
 
 
@@ -90,17 +90,6 @@ def test_lower_thresholds_find_what_the_rule_as_published_does_not():
 
 
 # --- what they read
-
-
-def test_a_new_resting_face_moves_no_place():
-    """The meter replaces its neutral face by one displaced by 2 px, and measures from there."""
-
-    def change(sample):
-        moved = -2.0 if sample.frame < 60 else 0.0
-        return replace(sample, sides=(moved,) * len(STILL), rebased=sample.frame == 59)
-
-    (course,) = courses(face([], change=change))
-    assert np.ptp(course.places) == 0
 
 
 def test_a_stretch_ends_where_the_face_or_frames_are_missing():

@@ -103,4 +103,4 @@ def test_the_causal_curve_goes_through_the_point_that_the_spotter_is_set_to():
     scored = by_probability(signal, by_height)
     assert [round(event.apex) for event in found] == [5, 8]
     assert [round(event.apex) for _, event in scored] == [2, 5, 8]
-    assert tuple(event for value, event in scored if value >= SpotterConfig().likely) == found
+    assert tuple(event for value, event in scored if value >= SpotterConfig().accept_probability) == found

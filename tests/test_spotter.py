@@ -1,4 +1,4 @@
-"""The spotter on curves: the same answer at every frame rate, every reason to decline, nothing from noise."""
+"""The spotter on curves: the same answer at every frame rate, no vetoes, nothing from noise."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from motion_curves import Bump, at_rate, blind, irregular, samples, spot
+from motion_curves import Bump, Told, at_rate, blind, irregular, samples, spot
 
 from spotting import Spotter, SpotterConfig
-from spotting.refusal import Rules
-from spotting.spotter import RULED
+from spotting.judge import Verdict
 
 BUMP = Bump(2.0, 2.15, 2.32)
 RATES = [25, 30, 50, 60, 100, 120, 200]
+
+
+def believing(**config):
+    """A spotter whose judge takes everything for a micro-expression, once it is over."""
+    return Spotter(SpotterConfig(**config), Told(0.7))
 
 
 def only(found):
@@ -34,40 +38,41 @@ def reasons(spotter):
 @cache
 def reference():
     """BUMP as densely as can be."""
-    return only(spot(Spotter(), samples(at_rate(1000, 3.0), BUMP)))
+    return only(spot(believing(), samples(at_rate(1000, 3.0), BUMP)))
 
 
 def same_movement(found, times):
     """The movement is BUMP, within a frame or 15 ms of what the densest sampling says."""
     frame = max(0.015, float(np.diff(times).max()))
-    assert found.onset == pytest.approx(reference().onset, abs=0.015)
+    assert found.onset == pytest.approx(reference().onset, abs=frame)
     assert found.apex == pytest.approx(reference().apex, abs=frame)
-    # Foreseen from the slope of the fall, so less exact: 13 ms at most in 400 irregular samplings, once 16.
-    assert found.offset == pytest.approx(reference().offset, abs=0.02)
+    # Foreseen from the slope of the fall, so less exact.
+    assert found.offset == pytest.approx(reference().offset, abs=1.5 * frame)
     assert found.peak == pytest.approx(reference().peak, rel=0.15)
-    # The frames that are handed on are the ones of those times.
+    # The frames that are handed on are the ones of those times, the offset's too where it is still to come.
     assert times[found.onset_frame] == pytest.approx(found.onset, abs=frame)
     assert times[found.apex_frame] == pytest.approx(found.apex, abs=frame)
-    assert times[found.offset_frame] <= found.decided
+    assert times[found.offset_frame] == pytest.approx(found.offset, abs=2.5 * frame)
 
 
 @pytest.mark.parametrize("phase", [0.0, 0.3, 0.7])
 @pytest.mark.parametrize("fps", RATES)
 def test_a_movement_is_the_same_at_every_rate(fps, phase):
     times = at_rate(fps, phase=phase)
-    same_movement(only(spot(Spotter(), samples(times, BUMP))), times)
+    same_movement(only(spot(believing(), samples(times, BUMP))), times)
 
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_and_at_a_variable_rate(seed):
     times = irregular(seed)
-    same_movement(only(spot(Spotter(), samples(times, BUMP))), times)
+    same_movement(only(spot(believing(), samples(times, BUMP))), times)
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_times_are_near_the_truth_and_in_order(fps):
-    found = only(spot(Spotter(), samples(at_rate(fps), BUMP, noise=0.01)))
+def test_times_are_near_the_ground_truth_and_in_order(fps):
+    spotter = believing()
+    found = only(spot(spotter, samples(at_rate(fps), BUMP, noise=0.01)))
     assert found.onset == pytest.approx(BUMP.onset, abs=0.04)
     assert found.apex == pytest.approx(BUMP.apex, abs=max(0.015, 0.6 / fps))
     assert found.offset == pytest.approx(BUMP.offset, abs=0.04)
@@ -75,181 +80,108 @@ def test_times_are_near_the_truth_and_in_order(fps):
     assert found.onset_frame < found.apex_frame < found.offset_frame
     assert found.region == "lip corners"
     assert found.peak == pytest.approx(BUMP.height, rel=0.15)
-    assert found.score == pytest.approx(found.peak / RULED.min_motion)
+    assert found.score == pytest.approx(found.peak / spotter.config.min_motion)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    rise=st.floats(0.06, 0.2),
-    fall=st.floats(0.08, 0.2),
-    height=st.floats(0.6, 2.9),
+    rise=st.floats(0.06, 0.3),
+    fall=st.floats(0.08, 0.3),
+    left=st.floats(0, 0.65),
+    height=st.floats(0.8, 9),
     fps=st.sampled_from([30, 60, 100, 200]),
     start=st.floats(1.5, 1.6),
 )
-def test_any_micro_movement_is_found_and_decided_within_150_ms_of_its_apex(rise, fall, height, fps, start):
-    bump = Bump(start, start + rise, start + rise + fall, height)
-    found = only(spot(Spotter(), samples(at_rate(fps), bump)))
-    assert found.apex == pytest.approx(bump.apex, abs=max(0.02, 1 / fps))
-    assert found.decided - found.apex <= 0.15
-    slack = max(0.02, 1 / fps)  # the signal is averaged over two frames of a slow camera
-    assert bump.onset - slack <= found.onset < found.apex < found.offset <= bump.offset + slack
+def test_any_movement_is_decided_soon_after_its_apex_though_the_face_does_not_return(
+    rise, fall, left, height, fps, start
+):
+    bump = Bump(start, start + rise, start + rise + fall, (1 - left) * height)
+
+    def curve(time):
+        return bump(time) + left * height * min(max((time - start) / rise, 0.0), 1.0)
+
+    found = only(spot(believing(), [s for s in samples(at_rate(fps), curve) if s.time < bump.offset + 0.3]))
+    assert found.apex == pytest.approx(bump.apex, abs=0.03 + 1 / fps + 0.3 * left * rise)
+    assert found.decided - bump.apex <= 0.3 + 2 / fps
+    assert found.onset == pytest.approx(start, abs=0.05 + 1 / fps)
 
 
 def test_two_movements_are_two():
     second = Bump(2.6, 2.72, 2.86, 1.0)
-    found = spot(Spotter(), samples(at_rate(60), lambda t: BUMP(t) + second(t)))
+    found = spot(believing(), samples(at_rate(60), lambda t: BUMP(t) + second(t)))
     assert [candidate.apex for candidate in found] == pytest.approx([2.15, 2.72], abs=0.02)
     assert found[0].decided < found[1].onset
 
 
-# --- every reason to decline
+def test_a_flash_over_a_held_smile_is_seen():
+    smile, flash = Bump(1.0, 1.5, 5.0, 4.0, hold=3.0), Bump(2.5, 2.65, 2.8, 1.0)
+    found = spot(believing(), samples(at_rate(60, 5.5), lambda t: smile(t) + flash(t)))
+    assert any(c.apex == pytest.approx(2.65, abs=0.03) and c.kind == "micro" for c in found)
 
 
-@pytest.mark.parametrize("fps", [30, 60, 200])
+# --- nothing but the judge rejects what was seen whole
+
+
 @pytest.mark.parametrize(
-    "bump",
+    "change",
     [
-        Bump(1.5, 1.9, 2.4),  # slow
-        Bump(1.5, 1.65, 2.6, hold=0.8),  # held
-        Bump(1.5, 1.8, 2.1 + 0.2),  # a little too long
-        Bump(1.5, 1.6, 9.0, hold=7.2),  # does not come back
+        lambda s: replace(s, eye_opening=0.3 - 0.2 * BUMP(s.time) / BUMP.height),
+        lambda s: replace(s, brightness=120.0 if s.time < 2.15 else 150.0),
+        lambda s: replace(s, eyes_x=20 * BUMP(s.time)),
+        lambda s: replace(s, places=tuple(10 * value for value in s.places)),
     ],
+    ids=["lids", "light", "head", "size"],
 )
-def test_more_than_half_a_second_is_macro(fps, bump):
-    spotter = Spotter()
-    macro = only(spot(spotter, samples(at_rate(fps), bump)))
+def test_no_single_cue_vetoes_a_movement(change):
+    stream = samples(at_rate(60), BUMP, change=change)
+    assert only(spot(believing(), stream)).apex == pytest.approx(BUMP.apex, abs=0.02)
+    doubting = Spotter(judge=Told(0.2, "blink"))
+    assert spot(doubting, stream) == []
+    assert set(reasons(doubting)) == {"blink"}
+
+
+def test_the_bounds_between_micro_and_macro_are_settings():
+    slow = Bump(2.0, 2.35, 2.55)
+    assert only(spot(believing(), samples(at_rate(60), slow))).kind == "micro"
+    assert only(spot(believing(max_duration_ms=400), samples(at_rate(60), slow))).kind == "macro"
+    # One that rises quickly may last.
+    assert only(spot(believing(max_duration_ms=200), samples(at_rate(60), BUMP))).kind == "micro"
+    neither = believing(max_duration_ms=200, max_rise_ms=100)
+    assert only(spot(neither, samples(at_rate(60), BUMP))).kind == "macro"
+
+
+@pytest.mark.parametrize("fps", [30, 200])
+@pytest.mark.parametrize("hold", [0.0, 0.8, 3.0])
+def test_a_macro_expression_is_an_event_once_it_is_over(fps, hold):
+    smile = Bump(1.5, 1.9, 2.4 + hold, 4.0, hold=hold)
+    macro = only(spot(Spotter(judge=Told(0.1, "macro")), samples(at_rate(fps, 7.0), smile)))
     assert macro.kind == "macro"
-    assert macro.onset == pytest.approx(bump.onset, abs=0.12)
-    assert reasons(spotter) == []
+    assert macro.onset == pytest.approx(1.5, abs=0.12)
+    assert smile.apex - 0.05 <= macro.apex <= smile.apex + hold + 0.05
+    assert macro.offset == pytest.approx(smile.offset, abs=0.2)
+    assert macro.decided >= macro.offset - 0.01
 
 
-def test_the_bound_between_micro_and_macro_is_the_setting():
-    spotter = Spotter(SpotterConfig(max_duration_ms=200))
-    assert only(spot(spotter, samples(at_rate(60), BUMP))).kind == "macro"
-    assert only(spot(Spotter(), samples(at_rate(60), BUMP))).kind == "micro"
-    assert spotter.look_behind_ms >= 400
-
-
-@pytest.mark.parametrize("fps", [120, 200])
-def test_a_twitch_of_two_frames_is_too_short(fps):
-    spotter = Spotter(SpotterConfig(smoothing_ms=0))
-    times = at_rate(fps)
-    twitch = samples(times, lambda t: 1.0 if 2.0 <= t < 2.0 + 1.5 / fps else 0.0)
-    assert spot(spotter, twitch) == []
-    assert reasons(spotter) == ["too short"]
-
-
-@pytest.mark.parametrize("fps", [30, 60, 200])
-def test_a_blink_is_no_expression(fps):
-    def lids(sample):
-        return replace(sample, eye_opening=0.3 - 0.2 * BUMP(sample.time) / BUMP.height)
-
-    spotter = Spotter()
-    assert spot(spotter, samples(at_rate(fps), BUMP, change=lids)) == []
-    assert reasons(spotter) == ["blink"]
-    # One that is long over takes nothing away.
-    early = Bump(1.0, 1.1, 1.25)
-
-    def early_lids(sample):
-        return replace(sample, eye_opening=0.3 - 0.2 * early(sample.time) / early.height)
-
-    spotter = Spotter()
-    found = spot(spotter, samples(at_rate(fps), lambda t: early(t) + BUMP(t), change=early_lids))
-    assert only(found).apex == pytest.approx(2.15, abs=0.02)
-    assert reasons(spotter) == ["blink"]
-
-
-@pytest.mark.parametrize("fps", [30, 200])
-def test_narrow_eyes_are_no_blink_once_they_are_usual(fps):
-    """The usual opening is learnt over seconds, not over a number of frames."""
-
-    def narrow(sample):
-        return replace(sample, eye_opening=0.3 if sample.time < 1.0 else 0.2)
-
-    late = Bump(7.0, 7.15, 7.3)
-    found = spot(Spotter(), samples(at_rate(fps, 8.0), late, change=narrow))
-    assert only(found).apex == pytest.approx(7.15, abs=0.02)
-
-
-def test_a_moving_head_makes_it_doubtful():
-    def nod(sample):
-        return replace(sample, head=20.0 if 2.05 < sample.time < 2.1 else 0.5)
-
-    spotter = Spotter()
-    assert spot(spotter, samples(at_rate(60), BUMP, change=nod)) == []
-    assert reasons(spotter) == ["head motion"]
-
-
-def talking(sample):
-    """The mouth opens: lower lip and chin go further than all else."""
-    regions = {**sample.regions, "lip corners": 0.3 * sample.signal, "lower lip": sample.signal}
-    return replace(sample, regions=regions, region="lower lip")
-
-
-@pytest.mark.parametrize("fps", [30, 200])
-def test_a_mouth_that_opens_is_speech(fps):
-    spotter = Spotter()
-    assert spot(spotter, samples(at_rate(fps), BUMP, change=talking)) == []
-    assert reasons(spotter) == ["speech"]
-
-
-def test_after_speech_the_lower_face_is_still_talking_but_the_brows_are_not():
-    word, smile = Bump(1.0, 1.1, 1.25), Bump(1.7, 1.8, 1.95)
-
-    def stream(smile_region):
-        def change(sample):
-            if sample.time < 1.5:
-                return talking(sample)
-            regions = {**sample.regions, "lip corners": 0.1, smile_region: sample.signal}
-            return replace(sample, regions=regions, region=smile_region)
-
-        return samples(at_rate(60), lambda t: word(t) + smile(t), change=change)
-
-    spotter = Spotter()
-    assert spot(spotter, stream("lip corners")) == []
-    assert reasons(spotter) == ["speech", "speech"]
-    spotter = Spotter()
-    assert only(spot(spotter, stream("inner brows"))).apex == pytest.approx(1.8, abs=0.02)
-    late = Spotter(rules=Rules(speech_pause_ms=200))
-    assert only(spot(late, stream("lip corners"))).region == "lip corners"
-
-
-def test_what_is_strong_is_not_subtle():
-    spotter = Spotter()
-    assert spot(spotter, samples(at_rate(60), replace(BUMP, height=4.0))) == []
-    assert reasons(spotter) == ["too strong"]
-
-
-def test_light_that_changes_is_no_movement():
-    def lamp(sample):
-        return replace(sample, brightness=120.0 if sample.time < 2.15 else 150.0)
-
-    spotter = Spotter()
-    assert spot(spotter, samples(at_rate(60), BUMP, change=lamp)) == []
-    assert reasons(spotter) == ["light"]
+def test_a_face_that_stays_as_it_is_now_has_no_macro_expression():
+    forever = Bump(1.5, 1.9, 40.0, 4.0, hold=38.0)
+    spotter = Spotter(judge=Told(0.1, "macro"))
+    assert spot(spotter, samples(at_rate(30, 20.0), forever)) == []
+    assert reasons(spotter) == ["macro"]
 
 
 def test_a_face_lost_meanwhile():
-    spotter = Spotter()
+    spotter = believing()
     stream = samples(at_rate(60), BUMP, change=lambda s: blind(s) if 2.1 < s.time < 2.4 else s)
     assert spot(spotter, stream) == []
     assert reasons(spotter) == ["face lost"]
 
 
 def test_a_recording_cut_off_meanwhile():
-    spotter = Spotter()
+    spotter = believing()
     assert spot(spotter, samples(at_rate(60, 2.12), BUMP)) == []
     assert reasons(spotter) == ["cut off"]
     assert spotter.flush() == []
     assert reasons(spotter) == ["cut off"]
-
-
-def test_a_new_neutral_face_under_way_is_macro():
-    def rebase(sample):
-        return replace(sample, rebased=abs(sample.time - 2.2) < 0.008)
-
-    spotter = Spotter()
-    assert only(spot(spotter, samples(at_rate(60), BUMP, change=rebase))).kind == "macro"
 
 
 # --- beginnings and ends
@@ -257,7 +189,7 @@ def test_a_new_neutral_face_under_way_is_macro():
 
 def test_nothing_is_reported_while_the_face_is_learnt():
     early = Bump(0.1, 0.2, 0.35)
-    spotter = Spotter()
+    spotter = believing()
     ready = []
     for sample in samples(at_rate(60, 1.0), early):
         assert spotter.push(sample) == []
@@ -273,16 +205,14 @@ def test_nothing_is_reported_while_the_face_is_learnt():
     assert only(spot(spotter, rest)).apex == pytest.approx(1.9, abs=0.02)
 
 
-def test_a_movement_under_way_when_learning_ends_is_left_alone():
-    under_way = Bump(0.4, 0.5, 0.7)
-    spotter = Spotter()
-    assert spot(spotter, samples(at_rate(60), under_way)) == []
+def test_an_event_at_the_very_end_is_found_if_its_fall_was_seen():
+    assert only(spot(believing(), samples(at_rate(60, 2.3), BUMP))).apex == pytest.approx(2.15, abs=0.02)
 
 
 def test_reset_is_a_new_spotter():
     stream = samples(at_rate(60), BUMP, noise=0.01)
-    fresh = spot(Spotter(), stream)
-    used = Spotter()
+    fresh = spot(believing(), stream)
+    used = believing()
     spot(used, samples(at_rate(60, 2.1), BUMP))
     assert used.rejections
     used.reset()
@@ -294,16 +224,22 @@ def test_reset_is_a_new_spotter():
 def test_a_gap_in_time_does_not_join_two_movements():
     """A camera that hangs for seconds in the middle of a movement."""
     stream = [s for s in samples(at_rate(60, 8.0), BUMP) if not 2.1 < s.time < 5.0]
-    assert spot(Spotter(), stream) == []
-    held = [s for s in samples(at_rate(60, 8.0), Bump(2.0, 2.1, 6.0, hold=3.5)) if not 2.1 < s.time < 5.0]
-    assert spot(Spotter(), held) == []
+    assert spot(believing(), stream) == []
 
 
 def test_frames_that_are_missing_hide_what_was_under_way():
-    spotter = Spotter()
+    spotter = believing()
     stream = [s for s in samples(at_rate(60, 8.0), BUMP) if not 2.1 < s.time < 2.35]
     assert spot(spotter, stream) == []
     assert reasons(spotter) == ["frames missing"]
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+def test_a_dropped_frame_within_an_event_does_no_harm(fps):
+    stream = samples(at_rate(fps), BUMP)
+    for lost in range(round(2.0 * fps), round(2.3 * fps)):
+        found = only(spot(believing(), [s for s in stream if s.frame != lost]))
+        assert found.apex == pytest.approx(BUMP.apex, abs=1.1 / fps)
 
 
 # --- times that are not as they should be
@@ -314,7 +250,7 @@ def test_frames_that_are_missing_hide_what_was_under_way():
 def test_repeated_frames_change_nothing(repeats, fps):
     stream = samples(at_rate(fps), BUMP)
     stuttering = [s for k, s in enumerate(stream) for _ in range(repeats[k % len(repeats)])]
-    assert spot(Spotter(), stuttering) == spot(Spotter(), stream)
+    assert spot(believing(), stuttering) == spot(believing(), stream)
 
 
 @settings(max_examples=60, deadline=None)
@@ -330,22 +266,22 @@ def test_bad_streams_never_alarm_more_often_than_something_moves(seed, fps, lost
     rng = np.random.default_rng(seed)
     bumps = [BUMP, Bump(4.0, 4.1, 4.25), Bump(6.0, 6.2, 6.4)]
     stream = []
-    for sample in samples(at_rate(fps, 8.0), lambda t: sum(b(t) for b in bumps), noise=0.01, seed=seed):
+    for sample in samples(at_rate(fps, 8.0), lambda t: sum(b(t) for b in bumps), noise=0.005, seed=seed):
         if rng.random() < lost:
             continue
         late = replace(sample, time=sample.time + jitter * float(rng.uniform(-1, 1)) / fps)
         stream.append(blind(late) if rng.random() < blind_share else late)
-    spotter = Spotter()
+    spotter = believing()
     found = spot(spotter, stream)
-    assert len(found) <= len(bumps)
-    assert len(found) + len(spotter.rejections) <= 2 * len(bumps)
+    assert len(found) + len(spotter.rejections) <= 3 * len(bumps)
     for candidate in found:
         assert candidate.onset < candidate.apex < candidate.offset
         assert candidate.apex <= candidate.decided
+        assert candidate.onset_frame < candidate.apex_frame <= candidate.offset_frame
 
 
 def test_a_clock_that_starts_again_is_a_new_recording():
-    spotter = Spotter()
+    spotter = believing()
     stream = samples(at_rate(60), BUMP)
     first = spot(spotter, stream)
     assert spot(spotter, stream) == first
@@ -358,30 +294,50 @@ def test_a_clock_that_starts_again_is_a_new_recording():
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), fps=st.sampled_from([30, 60, 200]), noise=st.floats(0, 0.03))
 def test_noise_is_nothing(seed, fps, noise):
-    spotter = Spotter()
+    spotter = believing()
     assert spot(spotter, samples(at_rate(fps), noise=noise, seed=seed)) == []
     assert spotter.rejections == []
 
 
-@pytest.mark.parametrize("level", [0.1, 0.3, 1.0])
-def test_the_threshold_rises_with_the_usual_level(level):
-    """On a grainy picture the signal never rests at 0: what counts is how far it rises above its level."""
+def test_the_threshold_rises_with_the_noise_floor():
+    """On a grainy image the face never seems to rest: what counts is what goes beyond its trembling."""
+    quiet, grainy = believing(), believing()
+    spot(quiet, samples(at_rate(60), noise=0.01))
+    assert quiet.threshold == quiet.config.min_motion
+    spot(grainy, samples(at_rate(60), noise=0.5))
+    assert grainy.threshold > 2 * quiet.threshold
+    strong = replace(BUMP, height=9.0)
+    found = spot(grainy, samples(at_rate(60), strong, noise=0.5))
+    assert any(candidate.apex == pytest.approx(2.15, abs=0.05) for candidate in found)
 
-    def grainy(sample):
-        signal = sample.signal - 0.05 + level
-        return replace(sample, signal=signal, floor=level)
 
-    spotter = Spotter()
-    assert spot(spotter, samples(at_rate(60), noise=0.1 * level, change=grainy)) == []
-    assert spotter.threshold == pytest.approx(max(RULED.min_motion, 2.3 * level))
-    strong = Bump(2.0, 2.15, 2.32, height=6 * level)
-    lenient = Spotter(SpotterConfig(max_motion=10))
-    found = only(spot(lenient, samples(at_rate(60), strong, change=grainy)))
-    assert found.apex == pytest.approx(2.15, abs=0.02)
+def test_after_talk_the_threshold_comes_down_within_two_seconds():
+    def talk(time):
+        return 5 * np.sin(2 * np.pi * 4 * time) if time < 4 else 0.0
+
+    spotter = Spotter(judge=Told(0.1))
+    by_time = {}
+    for sample in samples(at_rate(60, 8.0), talk):
+        spotter.push(sample)
+        by_time[round(sample.time, 2)] = spotter.threshold
+    assert by_time[3.0] > 2
+    assert by_time[6.0] == spotter.config.min_motion
 
 
 def test_what_stays_under_the_threshold_is_no_movement():
-    spotter = Spotter()
+    spotter = believing()
     assert spot(spotter, samples(at_rate(60), replace(BUMP, height=0.15))) == []
     assert spotter.rejections == []
-    assert spot(Spotter(), samples(at_rate(60), replace(BUMP, height=0.3)))
+    assert spot(believing(), samples(at_rate(60), replace(BUMP, height=0.35)))
+
+
+@pytest.mark.parametrize("point", ["quiet", "normal", "keen"])
+def test_the_judge_decides_by_the_operating_point(point):
+    config = SpotterConfig(sensitivity=point)
+    for probability in np.linspace(0, 1, 41):
+
+        def judge(movement, memory, rest, p=float(probability)):
+            return Verdict(p, "noise", movement.onset, movement.apex, movement.offset)
+
+        found = spot(Spotter(config, judge), samples(at_rate(60), BUMP))
+        assert bool(found) == (probability >= config.accept_probability)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker, Landmarks
-from training.clip_script import FACE_WIDTH, Action, ClipScript, demo_script
+from training.clip_script import FACE_WIDTH, NARROW, Action, ClipScript, demo_script
 from training.eyelids import close_eyes, find_eyelids
 from training.motion_model import Field, displacement, face_width
 
@@ -242,10 +242,14 @@ def _expose(image: Image, script: ClipScript, time: float, index: int, grain: Im
 def _field(portrait: Portrait, action: Action) -> Field:
     height, width = portrait.image.shape[:2]
     field = displacement(portrait.landmarks, action.activations, (height, width))
-    slope = max(float(np.abs(np.diff(field, axis=axis)).max()) for axis in (0, 1))
-    if slope > STEEPEST:
+    if (slope := steepness(field)) > STEEPEST:
         raise ValueError(f"this action pulls too hard (slope {slope:.2f}); make it weaker: {action}")
     return field
+
+
+def steepness(field: Field) -> float:
+    """Greatest change of a displacement from pixel to pixel; from 1 on skin folds."""
+    return max(float(np.abs(np.diff(field, axis=axis)).max()) for axis in (0, 1))
 
 
 def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
@@ -261,7 +265,11 @@ def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     ]
     eyes = find_eyelids(portrait.landmarks, (portrait.image.shape[0], portrait.image.shape[1]))
     opening = max((float((eye.lower - eye.upper).max()) for eye in eyes), default=0.0) * per_pixel
-    records += [(blink, opening) for blink in script.blink_actions]
+    records += [
+        (action, opening)
+        for blink, action in zip(script.blinks, script.blink_actions, strict=True)
+        if blink.depth > NARROW
+    ]
     records += [(action, 0.0) for action in (*script.gesture_actions, *script.glance_actions)]
     return [
         {
@@ -287,9 +295,11 @@ def write_clip(
     frames: Iterable[tuple[float, Image]],
     fps: float,
     records: Sequence[dict[str, Any]] = (),
-    crf: int = 12,
+    crf: int | None = 12,
 ) -> Path:
-    """Write the film (H.264, 4:2:0) and its truth; both appear only when they are complete.
+    """Write the video (H.264 4:2:0; Motion JPEG where ``crf`` is None) and its truth.
+
+    Both appear only when they are complete.
 
     ``frames``: (seconds, BGR uint8 picture of even width and height), times increasing and kept: ``fps`` only
     tells the codec what to expect. At ``crf`` 12 sub-pixel motion survives, and some of the noise.
@@ -320,19 +330,22 @@ def _complete(path: Path) -> Iterator[Path]:
             part.unlink()
 
 
-def _encode(path: Path, frames: Iterable[tuple[float, Image]], fps: float, crf: int) -> None:
+_JPEG = ("mjpeg", "yuvj420p", {"qmin": "4", "qmax": "4"})
+"""About the quality that webcams send."""
+
+
+def _encode(path: Path, frames: Iterable[tuple[float, Image]], fps: float, crf: int | None) -> None:
     import av
 
     from recognizer.ffmpeg import create_video
 
     ticks = 90_000  # a second; divides evenly by the usual frame rates
     with create_video(path) as container:
-        stream = container.add_stream(
-            "libx264",
-            rate=Fraction(fps).limit_denominator(1001),
-            options={"crf": str(crf), "preset": "veryfast"},
-        )
-        stream.pix_fmt = "yuv420p"
+        codec, pixels, options = _JPEG
+        if crf is not None:
+            codec, pixels, options = "libx264", "yuv420p", {"crf": str(crf), "preset": "veryfast"}
+        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
+        stream.pix_fmt = pixels
         stream.codec_context.time_base = Fraction(1, ticks)
         for time, image in frames:
             if not stream.codec_context.is_open:

@@ -17,6 +17,8 @@ from training.motion_model import Activation
 
 FACE_WIDTH = 240.0
 """Pixels from φ1 to φ15 of a portrait that fills a 640×480 picture comfortably."""
+NARROW = 0.25
+"""Lids that come down by less than this are narrowed eyes, no blink."""
 GLANCE_S = 0.04
 """A saccade of some degrees takes so long (Bahill et al. 1975, DOI 10.1016/0025-5564(75)90075-9)."""
 BLINK_CLOSING, BLINK_CLOSED, BLINK_OPENING = 0.10, 0.05, 0.15
@@ -41,25 +43,58 @@ class Action:
     hold: float = 0.0
     """Seconds at full strength, from the apex on."""
     kind: str = "micro"
-    """micro; or what a spotter should turn away: macro, speech, blink, gesture, gaze."""
+    """micro; or what a spotter should reject: macro, speech, mouth, blink, gesture, gaze."""
+    rest: float = 0.0
+    """Part of the strength that is left at the offset: the face does not always come back to where it was."""
+    stays: float = 0.0
+    """Seconds from the offset for which that part stays."""
+    fades: float = 1.0
+    """Seconds that it then takes to go."""
 
     def __post_init__(self) -> None:
         if self.label is not None and self.label not in CLASSES:
             raise ValueError(f"an action's label is one of {CLASSES} or None, not {self.label!r}")
         if not (self.onset < self.apex and 0 <= self.hold < self.offset - self.apex):
             raise ValueError(f"an action needs onset < apex, and apex + hold < offset: {self}")
+        if not (0 <= self.rest < 1 and self.stays >= 0 and self.fades > 0):
+            raise ValueError(f"an action needs 0 <= rest < 1, stays >= 0 and fades > 0: {self}")
 
     def strength(self, time: float) -> float:
         """0 at rest, 1 at the apex, with raised cosines between: no jump in speed at either end."""
-        if time <= self.onset or time >= self.offset:
+        if time <= self.onset:
             return 0.0
+        if time >= self.offset:
+            gone = min(max(time - self.offset - self.stays, 0.0) / self.fades, 1.0)
+            return self.rest * _eased(1 - gone) if self.rest else 0.0
         if time < self.apex:
-            done = (time - self.onset) / (self.apex - self.onset)
-        elif time <= self.apex + self.hold:
+            return _eased((time - self.onset) / (self.apex - self.onset))
+        if time <= self.apex + self.hold:
             return 1.0
-        else:
-            done = (self.offset - time) / (self.offset - self.apex - self.hold)
-        return 0.5 - 0.5 * math.cos(math.pi * done)
+        done = (self.offset - time) / (self.offset - self.apex - self.hold)
+        return self.rest + (1 - self.rest) * _eased(done) if self.rest else _eased(done)
+
+
+def _eased(done: float) -> float:
+    return 0.5 - 0.5 * math.cos(math.pi * done)
+
+
+@dataclass(frozen=True)
+class Blink:
+    """The lids fall and rise."""
+
+    start: float
+    """Seconds: when they begin to fall."""
+    depth: float = 1.0
+    """How far they come down: 1 is closed."""
+    closing: float = BLINK_CLOSING
+    closed: float = BLINK_CLOSED
+    opening: float = BLINK_OPENING
+    """Seconds that each part of it takes."""
+
+    @property
+    def end(self) -> float:
+        """When the eyes are open again."""
+        return self.start + self.closing + self.closed + self.opening
 
 
 @dataclass(frozen=True)
@@ -125,10 +160,11 @@ class ClipScript:
     size: tuple[int, int] = (640, 480)
     """Width, height; even, as the video codec wants it."""
     actions: tuple[Action, ...] = ()
-    blinks: tuple[float, ...] = ()
-    """Seconds at which the lids begin to fall."""
+    blinks: tuple[Blink, ...] = ()
     glances: tuple[Glance, ...] = ()
     """In the order of their times, further apart than ``GLANCE_S``."""
+    lids_follow: float = 0.0
+    """How far the upper lids follow the irises down: closure for each pixel of a 256-px face."""
     head_motion: float = 0.0
     """The slow drift's greatest shift along each axis, in pixels; roll and scale drift in proportion."""
     gestures: tuple[HeadGesture, ...] = ()
@@ -151,8 +187,8 @@ class ClipScript:
 
     @property
     def blink_actions(self) -> tuple[Action, ...]:
-        """The blinks as unlabelled actions; strength 1 is a closed eye."""
-        return tuple(_blink(start) for start in self.blinks)
+        """The blinks as unlabelled actions; strength 1 is as far as the lids come down."""
+        return tuple(_blink(blink) for blink in self.blinks)
 
     @property
     def gesture_actions(self) -> tuple[Action, ...]:
@@ -183,7 +219,13 @@ class ClipScript:
 
     def closure(self, time: float) -> float:
         """How far the lids are down: 0 open, 1 closed."""
-        return max((blink.strength(time) for blink in self.blink_actions), default=0.0)
+        closures = [
+            blink.depth * action.strength(time)
+            for blink, action in zip(self.blinks, self.blink_actions, strict=True)
+        ]
+        if self.lids_follow:
+            closures.append(min(self.lids_follow * max(self.gaze(time)[1], 0.0), 1.0))
+        return max(closures, default=0.0)
 
     def head_pose(self, time: float) -> HeadPose:
         """The head at this time. Roll moves the sides of the face by up to half of ``head_motion``, scale by
@@ -217,10 +259,11 @@ class ClipScript:
         return wave + 0.35 * math.sin(2 * math.pi * fast * time + second)
 
 
-def _blink(start: float) -> Action:
-    closed = start + BLINK_CLOSING
-    offset = closed + BLINK_CLOSED + BLINK_OPENING
-    return Action(None, (Activation(45, 0.05, 0.05),), start, closed, offset, BLINK_CLOSED, kind="blink")
+def _blink(blink: Blink) -> Action:
+    closed = blink.start + blink.closing
+    return Action(
+        None, (Activation(45, 0.05, 0.05),), blink.start, closed, blink.end, blink.closed, kind="blink"
+    )
 
 
 # The class's action units as coded for micro-expressions (Davison et al. 2018, DOI 10.3390/jimaging4100119):
@@ -241,7 +284,7 @@ def demo_script(seed: int = 0) -> ClipScript:
     return ClipScript(
         duration=9.0,
         actions=tuple(_micro(label, float(start), rng) for label, start in zip(labels, starts, strict=True)),
-        blinks=tuple(float(time) for time in np.array((3.2, 5.8)) + rng.uniform(-0.1, 0.1, 2)),
+        blinks=tuple(Blink(float(time)) for time in np.array((3.2, 5.8)) + rng.uniform(-0.1, 0.1, 2)),
         head_motion=1.2,
         noise=1.7,
         light=0.01,

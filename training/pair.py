@@ -16,8 +16,8 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from recognizer.feature import Feature, FeatureExtractor
 from recognizer.model_info import PREPROCESSING
+from spotting.memory import SMOOTH_S
 from spotting.motion import regions_from
-from spotting.spotter import SpotterConfig
 from training.datasets.sample import Sample
 
 WORKING_SIZE = 128
@@ -72,7 +72,7 @@ def estimate_apex(sample: Sample) -> tuple[int, Path]:
     if not len(seen):
         raise AtmeError("no face in any frame after the onset, so the apex cannot be estimated")
     times = np.array([number for number, _ in after])[seen] / sample.fps
-    near = np.abs(times - times[:, None]) <= SpotterConfig().smoothing_ms / 2000
+    near = np.abs(times - times[:, None]) <= SMOOTH_S / 2
     smooth = near @ moved[seen] / near.sum(axis=1)
     return after[int(seen[np.argmax(smooth)])]
 

@@ -19,12 +19,13 @@ import numpy as np
 
 from recognizer.errors import AtmeError
 from recognizer.ffmpeg import open_video
+from training import spot_lifelike, spot_timeline
 from training.clip import Portrait, load_portrait, portrait_from, render, truth, write_clip
-from training.spot_timeline import SIZE, Plan, plan, script
+from training.spot_timeline import SIZE, Plan, plan
 
 CLIPS = "clips.jsonl"
-QUALITIES = (16, 20, 24)
-"""H.264 constant rate factors: hardly compressed, good, a video call."""
+STORIES = {"lifelike": spot_lifelike, "first": spot_timeline}
+"""Who writes what happens in the clips. The first, in which nothing overlaps, stays as a regression."""
 FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
 
 
@@ -35,17 +36,22 @@ def write_benchmark(
     faces: Sequence[Path | None],
     workers: int,
     fps: Sequence[float] = (),
+    story: str = "lifelike",
 ) -> Iterator[tuple[int, int]]:
     """Renders the clips that are not there yet; yields (done, of how many). ``fps``: these rates in equal
-    parts; none: the mixture of ``RATES``.
+    parts; none: the mixture of the story's ``RATES``. ``story``: one of ``STORIES``.
 
-    AtmeError where a face cannot be used, or the folder holds another benchmark.
+    AtmeError where a face cannot be used, the story is unknown, or the folder holds another benchmark.
     """
     from training.executors import in_process, local
 
     for face in faces:
         portrait(face)
-    plans = plan(minutes, seed, faces, dict.fromkeys(fps, 1 / len(fps)) if fps else None)
+    if story not in STORIES:
+        raise AtmeError(f"'{story}' is no story; known are {', '.join(STORIES)}")
+    writer = STORIES[story]
+    rates = dict.fromkeys(fps, 1 / len(fps)) if fps else writer.RATES
+    plans = plan(minutes, seed, faces, rates, story, writer.PEAKS, writer.DRIFTS)
     lines = [_conditions(clip) for clip in plans]
     index = out / CLIPS
     if index.is_file() and not _continues(read_index(out), lines):
@@ -80,7 +86,7 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
         raise AtmeError(
             f"{folder} holds no {CLIPS}; make a benchmark with atme-train spot-benchmark --out {folder}"
         ) from None
-    return [json.loads(line) for line in text.splitlines()]
+    return [{"story": "first", **json.loads(line)} for line in text.splitlines()]
 
 
 def digest(folder: Path) -> str:
@@ -91,14 +97,15 @@ def digest(folder: Path) -> str:
 def render_plan(out: Path, clip: Plan) -> None:
     """One clip and its truth."""
     person = portrait(clip.face)
-    story = script(clip, person)
-    crf = quality(clip.seed, clip.timeline)
+    story = STORIES[clip.story].script(clip, person)
+    crf = quality(clip.seed, clip.timeline, clip.story)
     write_clip(out / f"{clip.name}.mp4", render(person, story), clip.fps, truth(person, story), crf=crf)
 
 
-def quality(seed: int, timeline: int) -> int:
-    """The constant rate factor of a timeline's clips, one of ``QUALITIES``."""
-    return int(np.random.default_rng((seed, timeline, 1)).choice(QUALITIES))
+def quality(seed: int, timeline: int, story: str) -> int | None:
+    """H.264 constant rate factor of a timeline's clips, one of the story's ``QUALITIES``; None: JPEG."""
+    qualities: tuple[int | None, ...] = STORIES[story].QUALITIES
+    return qualities[int(np.random.default_rng((seed, timeline, 1)).choice(len(qualities)))]
 
 
 @cache

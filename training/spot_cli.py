@@ -35,6 +35,10 @@ def spot_benchmark(
         list[float] | None,
         typer.Option(min=5, max=1000, help="Frame rate, once for each; default: mostly 30, some 25 to 200."),
     ] = None,
+    story: Annotated[
+        str,
+        typer.Option(help="lifelike, or first: clips in which movements never overlap."),
+    ] = "lifelike",
     workers: WorkersOption = 1,
 ) -> None:
     """Render clips with scripted micro-expressions, blinks, speech, head motion to measure a spotter on."""
@@ -43,7 +47,7 @@ def spot_benchmark(
 
     faces = [None if str(path) == "built-in" else path for path in face or [Path("built-in")]]
     with native_log():
-        _advance("rendering clips", write_benchmark(out, minutes, seed, faces, workers, fps or ()))
+        _advance("rendering clips", write_benchmark(out, minutes, seed, faces, workers, fps or (), story))
     print(printable(f"{out}: measure it with atme-train spot-evaluate {out}"))
 
 

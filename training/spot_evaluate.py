@@ -22,9 +22,9 @@ from training.spot_benchmark import quality, read_index
 from training.spot_score import Outcome
 from training.spot_signal import Signal, signal_of
 
-CAUSAL, RULED = "causal", "by rules"
+CAUSAL = "causal"
 FLOW_RULE, MDMD, WHOLE, DIFFERENCE = "MEGC2022 rule", "MDMD", "whole video", "frame difference"
-SPOTTERS = (CAUSAL, RULED, FLOW_RULE, MDMD, WHOLE, DIFFERENCE)
+SPOTTERS = (CAUSAL, FLOW_RULE, MDMD, WHOLE, DIFFERENCE)
 OTHER_POINTS: dict[str, Sensitivity] = {f"{CAUSAL}, quiet": "quiet", f"{CAUSAL}, keen": "keen"}
 """The causal spotter at its other operating points; as ``CAUSAL`` it is at the normal one."""
 _EVERYTHING = 0.25
@@ -52,8 +52,8 @@ def read_benchmark(folder: Path) -> list[LongVideo]:
             lines = film.with_suffix(".truth.jsonl").read_text(encoding="utf-8").splitlines()
         except OSError:
             raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
-        conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline")}
-        conditions["crf"] = quality(row["seed"], row["timeline"])
+        conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline", "story")}
+        conditions["crf"] = quality(row["seed"], row["timeline"], row["story"])
         movements = tuple(movement(json.loads(line)) for line in lines)
         videos.append(LongVideo(row["name"], movements, float(row["fps"]), film, conditions=conditions))
     return videos
@@ -64,11 +64,9 @@ def movement(row: dict[str, Any]) -> Movement:
     return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 
-def spot(
-    video: LongVideo, signal: Signal, judge: Judge | None, sensitivity: Sensitivity = "normal"
-) -> Outcome:
-    """The live program's spotter on a measured signal; without a judge, by rules and their own settings."""
-    spotter = Spotter(SpotterConfig(sensitivity=sensitivity) if judge else None, judge)
+def spot(video: LongVideo, signal: Signal, judge: Judge, sensitivity: Sensitivity = "normal") -> Outcome:
+    """The live program's spotter on a measured signal."""
+    spotter = Spotter(SpotterConfig(sensitivity=sensitivity), judge)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
     return Outcome(
@@ -81,13 +79,11 @@ def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> I
     k = half_length(videos)
     for video in videos:
         signal = signal_of(video, cache_folder)
-        causal, ruled = spot(video, signal, judge), spot(video, signal, None)
         whole, difference = whole_video(signal, k), frame_difference(signal, k)
         by_mdmd = mdmd(signal)
         yield {
-            CAUSAL: replace(causal, scored=by_probability(signal, judge)),
+            CAUSAL: replace(spot(video, signal, judge), scored=by_probability(signal, judge)),
             **{name: spot(video, signal, judge, point) for name, point in OTHER_POINTS.items()},
-            RULED: replace(ruled, scored=tuple((event.score, event) for event in ruled.found)),
             FLOW_RULE: _outcome(video, signal, flow_rule(signal), flow_rule(signal, _EVERYTHING)),
             MDMD: _outcome(video, signal, by_mdmd, by_mdmd),
             WHOLE: _outcome(video, signal, _least(P, whole), whole),
@@ -97,7 +93,7 @@ def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> I
 
 def by_probability(signal: Signal, judge: Judge) -> tuple[tuple[float, Candidate], ...]:
     """All movements that the judge was asked about, with its probability: ``Outcome.scored``."""
-    spotter = Spotter(replace(SpotterConfig(), likely=0.0), judge)
+    spotter = Spotter(replace(SpotterConfig(), accept_probability=0.0), judge)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
     micros = (candidate for candidate in found if candidate.kind == "micro")

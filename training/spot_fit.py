@@ -23,6 +23,8 @@ from training.spot_snapshots import Snapshots
 
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""
+_CUES = (slice(2 * len(SIDES) + 2, 2 * len(SIDES) + 6), -4, -3)
+"""Channels of the head, the lids and the light."""
 _CLAMP = 6.0
 """Standard deviations; what lies further out was not seen in training."""
 
@@ -41,6 +43,10 @@ class FitConfig:
     decay: float = 1e-3
     times: float = 0.3
     """Weight of the loss of onset, apex and offset."""
+    noise: float = 0.1
+    """Noise on what is shown, in its standard deviations: rendered faces are alike, real ones are not."""
+    hidden: float = 0.1
+    """Share of the movements that are shown without their head, lids or light: no cue may decide alone."""
 
 
 class Member(nn.Module):
@@ -125,11 +131,12 @@ class Scale(nn.Module):
 def mirrored(course: Tensor) -> Tensor:
     """The same movement of the face's mirror image."""
     order, sign = mirrored_sides()
-    rest = torch.arange(2 * len(SIDES), CHANNELS)
+    skin = 2 * len(SIDES)
+    rest = torch.arange(skin, CHANNELS)
     sides_order = torch.cat([torch.from_numpy(order), rest])
     signs = torch.ones(CHANNELS)
-    signs[: 2 * len(SIDES)] = torch.from_numpy(sign)
-    signs[2 * len(SIDES)] = -1.0  # the median's way to the right
+    signs[:skin] = torch.from_numpy(sign)
+    signs[[skin, skin + 2, skin + 4]] = -1.0  # the median's and the head's way to the right, its roll
     return course[..., sides_order] * signs
 
 
@@ -191,7 +198,8 @@ def _train(member: Member, shown: _Shown, config: FitConfig, number: int) -> Ite
     for _ in range(config.epochs):
         order = torch.from_numpy(draw.permutation(len(shown.kind)))
         for chosen in torch.split(order[: rounds * config.batch], config.batch):
-            out, kind = member(shown.course[chosen], shown.facts[chosen]), shown.kind[chosen]
+            course, facts = _disturbed(shown.course[chosen], config), shown.facts[chosen]
+            out, kind = member(course, facts), shown.kind[chosen]
             loss = F.cross_entropy(out[:, : len(KINDS)], kind)
             micro = kind == 0
             if micro.any():
@@ -203,6 +211,14 @@ def _train(member: Member, shown: _Shown, config: FitConfig, number: int) -> Ite
             optimizer.step()
             schedule.step()
             yield
+
+
+def _disturbed(course: Tensor, config: FitConfig) -> Tensor:
+    """Standardised courses with noise, some of them without one of the cues."""
+    course = course + config.noise * torch.randn_like(course)
+    for cue in _CUES:
+        course[torch.rand(len(course)) < config.hidden, :, cue] = 0.0
+    return course
 
 
 def export(panel: Panel, about: dict[str, str], path: Path) -> None:

@@ -150,5 +150,5 @@ def _read(path: Path) -> Signal | None:
     for index in range(len(difference)):
         row = {name: values[index] for name, values in columns.items()}
         row |= {field: {key: values[index] for key, values in part.items()} for field, part in nested.items()}
-        rows.append(MotionSample(**{**row, "sides": tuple(row["sides"])}))
+        rows.append(MotionSample(**{**row, "places": tuple(row["places"])}))
     return Signal(tuple(rows), difference)

@@ -1,7 +1,7 @@
 """What the spotter's judge learns from: movements in rendered clips, as they stood at several moments.
 
-The spotter without a judge runs over the clips with low thresholds, and decides early, later and late: each
-movement is seen several times, with more or less noise in it and more or less of its fall.
+The spotter runs over the clips with low thresholds, and in the judge's place stands one that writes down what
+it is shown and is never convinced: each movement is seen while it falls and when it is over.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.candidate import Candidate
-from spotting.judge import KINDS, MEMORY_S, Evidence, evidence
-from spotting.motion import MotionSample
+from spotting.judge import KINDS, Evidence, Verdict, evidence
+from spotting.memory import Array, Memory
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
-from training.spot_score import iou, meanwhile, touches
+from training.spot_score import iou, touches
 from training.spot_signal import signal_of
 
-THRESHOLDS = ((1.9, 0.2), (1.6, 0.15), (1.4, 0.12))
+THRESHOLDS = ((2.5, 0.22), (2.0, 0.2), (1.7, 0.17))
 """(threshold_factor, min_motion)."""
-STAGES = ((0.5, 100.0), (0.7, 60.0), (0.85, 40.0))
-"""(fallen, patience_ms)."""
+APART_S = 0.045
+"""A movement is not written down more often than this while it falls."""
 _APEX_S = 0.03
 """The apex of a micro-expression may be found so far outside of it."""
 _KIND = {
     "speech": "speech",
+    "mouth": "mouth",
     "macro": "macro",
     "blink": "blink",
     "gesture": "head motion",
     "gaze": "gaze",
-    "nothing": "noise",
 }
 """What goes on in a clip → what the judge calls it."""
+_SETTLES_S = 0.3
+"""Skin and landmarks take so long to settle after a movement."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +73,31 @@ def stack(snapshots: Sequence[Snapshot]) -> Snapshots:
     )
 
 
+class Witness:
+    """Stands in for the judge: writes down what it is shown, and says that it is nothing."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Candidate, Evidence]] = []
+
+    def __call__(self, movement: Candidate, memory: Memory, rest: Array) -> Verdict:
+        """Never convinced."""
+        last = self.seen[-1][0] if self.seen else None
+        if last is None or last.onset != movement.onset or movement.decided - last.decided > APART_S:
+            self.seen.append((movement, evidence(movement, memory, rest)))
+        return Verdict(0.0, "noise", movement.onset, movement.apex, movement.offset)
+
+
 def snapshots(video: LongVideo, cache_folder: Path) -> Iterator[Snapshot]:
-    """Every movement of a clip that is measured, seen with each of ``THRESHOLDS`` at each of ``STAGES``."""
+    """Every movement of a clip that is measured, as the judge meets it at each of ``THRESHOLDS``."""
     samples = signal_of(video, cache_folder).samples
-    times = np.array([sample.time for sample in samples])
     for factor, least in THRESHOLDS:
-        for fallen, patience in STAGES:
-            config = SpotterConfig(
-                threshold_factor=factor, min_motion=least, fallen=fallen, patience_ms=patience
-            )
-            movements = seen_by(Spotter(config), samples)
-            for movement, (kind, true) in zip(movements, named(video, movements), strict=True):
-                last = int(np.searchsorted(times, movement.decided, "right"))
-                first = int(np.searchsorted(times, movement.decided - MEMORY_S))
-                shown = evidence(movement, samples[first:last])
-                yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+        witness = Witness()
+        spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness)
+        for sample in samples:
+            spotter.push(sample)
+        for movement, shown in witness.seen:
+            kind, true = named(video, movement)
+            yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
 
 
 def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, float]:
@@ -110,34 +122,26 @@ def _all_of(cache_folder: Path, video: LongVideo) -> list[Snapshot]:
     return list(snapshots(video, cache_folder))
 
 
-def seen_by(spotter: Spotter, samples: Sequence[MotionSample]) -> list[Candidate]:
-    """Everything that crossed the threshold, turned away or not, in the order of the decisions."""
-    found = [candidate for sample in samples for candidate in spotter.push(sample)] + spotter.flush()
-    found += [rejection.movement for rejection in spotter.rejections]
-    return sorted(found, key=lambda movement: movement.decided)
+def named(video: LongVideo, movement: Candidate) -> tuple[str, Movement | None]:
+    """What a movement truly is, of ``KINDS``, and the micro-expression where it is one.
 
-
-def named(video: LongVideo, movements: Sequence[Candidate]) -> list[tuple[str, Movement | None]]:
-    """What each movement truly is, of ``KINDS``, and the micro-expression where it is one.
-
-    A micro-expression is the one movement that overlaps it best with its apex within; others that touch it
-    are the rest of it.
+    It is one where its apex lies within; what only touches one is a fragment of it.
     """
-    best: dict[int, tuple[float, int]] = {}
-    for number, true in enumerate(video.micros):
-        for index, movement in enumerate(movements):
-            inside = true.onset - _APEX_S <= movement.apex <= true.offset + _APEX_S
-            overlap = iou(true, movement)
-            if inside and overlap > best.get(number, (0.0, 0))[0]:
-                best[number] = overlap, index
-    owned = {index: video.micros[number] for number, (_, index) in best.items()}
-    return [
-        (KINDS[0], owned[index]) if index in owned else (_otherwise(video, movement), None)
-        for index, movement in enumerate(movements)
-    ]
-
-
-def _otherwise(video: LongVideo, movement: Candidate) -> str:
+    inside = [true for true in video.micros if true.onset - _APEX_S <= movement.apex <= true.offset + _APEX_S]
+    if inside:
+        true = min(inside, key=lambda true: abs(true.apex - movement.apex))
+        falls = movement.onset > true.apex + (true.offset - true.apex) / 3
+        return ("fragment", None) if falls else (KINDS[0], true)
     if touches(movement, video.micros):
-        return "rest of a movement"
-    return _KIND[meanwhile(movement, video)]
+        return "fragment", None
+    return _beside(video, movement), None
+
+
+def _beside(video: LongVideo, movement: Candidate) -> str:
+    """What else goes on: what overlaps it best, the eyes' wandering last."""
+    around = [
+        (true.kind != "gaze", iou(true, movement), _KIND[true.kind])
+        for true in video.movements
+        if true.kind in _KIND and movement.onset < true.offset + _SETTLES_S and true.onset < movement.offset
+    ]
+    return max(around)[2] if around else "noise"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.spot_breakdown import Part, wilson
-from training.spot_evaluate import CAUSAL, OTHER_POINTS, RULED
+from training.spot_evaluate import CAUSAL, OTHER_POINTS
 from training.spot_froc import LEVELS
 from training.spot_report import SpotReport
 from training.spot_score import PREVALENCES, SpotScore, precision_at, quantiles
@@ -97,7 +97,7 @@ def _times_table(scores: dict[str, SpotScore]) -> Table:
     table = _table("ms: median / 90 %", "onset", "apex", "offset", "decision after the apex")
     for name, result in scores.items():
         delays = _spread(hit.delay_ms for hit in result.hits)
-        causal = name in (CAUSAL, *OTHER_POINTS, RULED)
+        causal = name in (CAUSAL, *OTHER_POINTS)
         table.add_row(name, *_errors(result), delays if causal else "the video's end")
     return table
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from recognizer.recognition import CLASSES
 from training.clip import Portrait
-from training.clip_script import Action, ClipScript, Glance, HeadGesture, HeadPose
+from training.clip_script import Action, Blink, ClipScript, Glance, HeadGesture, HeadPose
 from training.emotions import RECIPES, SPEECH, Recipe
 from training.motion_model import Activation, peak_of
 
@@ -28,6 +28,8 @@ PEAKS = (1.5, 0.8, 2.0, 0.5, 3.0, 1.0)
 """Pixels of a 256-px face; all micro-expressions of a clip peak there, so that each has its own precision."""
 DRIFTS = (0.0, 1.0, 2.5, 5.0)
 """Pixels that the head drifts; above 0 it makes gestures too."""
+QUALITIES = (16, 20, 24)
+"""H.264 constant rate factors: hardly compressed, good, a video call."""
 SHORTEST, LONGEST = 0.06, 0.5
 """Seconds from onset to offset of a micro-expression."""
 
@@ -54,12 +56,21 @@ class Plan:
     """Clips of different rates with the same number show the same events."""
     fps: float
     peak: float
+    """Of every micro-expression in it; 0 where each has its own."""
     drift: float
     seed: int
+    story: str = "first"
+    """Who wrote its script: one of ``training.spot_benchmark.STORIES``."""
 
 
 def plan(
-    minutes: float, seed: int, faces: Sequence[Path | None], rates: Mapping[float, float] | None = None
+    minutes: float,
+    seed: int,
+    faces: Sequence[Path | None],
+    rates: Mapping[float, float] | None = None,
+    story: str = "first",
+    peaks: Sequence[float] = PEAKS,
+    drifts: Sequence[float] = DRIFTS,
 ) -> list[Plan]:
     """The clips, in an order of which every beginning is about as mixed as the whole."""
     clips = max(1, round(minutes * 60 / SECONDS))
@@ -73,16 +84,17 @@ def plan(
         fps = max(owed, key=lambda rate: owed[rate])
         owed[fps] -= 1
         number, made[fps] = made[fps], made[fps] + 1
-        lap = number // len(PEAKS)
+        lap = number // len(peaks)
         plans.append(
             Plan(
                 name=f"{fps:03.0f}fps-{number:03d}",
                 face=faces[(number + lap) % len(faces)],
                 timeline=number,
                 fps=fps,
-                peak=PEAKS[number % len(PEAKS)],
-                drift=DRIFTS[(number + lap) % len(DRIFTS)],
+                peak=peaks[number % len(peaks)],
+                drift=drifts[(number + lap) % len(drifts)],
                 seed=seed,
+                story=story,
             )
         )
     return plans
@@ -92,7 +104,7 @@ def script(clip: Plan, portrait: Portrait) -> ClipScript:
     """Everything that happens in the clip; the same for all rates of one timeline, but for the noise."""
     rng = np.random.default_rng((clip.seed, clip.timeline))
     actions: list[Action] = []
-    blinks: list[float] = []
+    blinks: list[Blink] = []
     gestures: list[HeadGesture] = []
     kinds, chances = zip(*EVENTS.items(), strict=True)
     time = 1.5 + float(rng.uniform(0, 1))
@@ -109,7 +121,7 @@ def script(clip: Plan, portrait: Portrait) -> ClipScript:
             actions += _speech(time, portrait, rng)
             end = max(action.offset for action in actions)
         elif kind == "blink":
-            blinks.append(time)
+            blinks.append(Blink(time))
             end = time + 0.3
         elif clip.drift:
             gestures.append(_gesture(time, rng))

@@ -38,19 +38,11 @@ class Course:
 
 
 def courses(signal: Signal) -> Iterator[Course]:
-    """The stretches of a recording, in order; none shorter than three frames.
-
-    The meter measures from a neutral face that it replaces where the face has come to rest elsewhere; the way
-    to the new one is added to all that follows, so that places have one origin.
-    """
+    """The stretches of a recording, in order; none shorter than three frames."""
     for stretch in _stretches(signal.samples):
-        if len(stretch) < 3:
-            continue
-        moved = np.array([sample.sides for sample in stretch]).reshape(len(stretch), len(SIDES), 2)
-        replaced = np.array([sample.rebased for sample in stretch])
-        way = np.cumsum(np.where(replaced[:, None, None], moved, 0.0), axis=0)
-        way = np.concatenate([np.zeros((1, *way.shape[1:])), way[:-1]])  # counts from the next frame on
-        yield Course(np.array([sample.time for sample in stretch]), moved + way)
+        if len(stretch) >= 3:
+            places = np.array([sample.places for sample in stretch]).reshape(len(stretch), len(SIDES), 2)
+            yield Course(np.array([sample.time for sample in stretch]), places - places[0])
 
 
 def _stretches(samples: Sequence[MotionSample]) -> Iterator[list[MotionSample]]:

@@ -1,0 +1,142 @@
+"""One movement under way: how far the face is from where it was when it began to move."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from spotting.candidate import Candidate
+from spotting.memory import Array, Memory
+from spotting.motion import REGIONS, by_region
+
+SUMMIT = 0.95
+"""What is above this part of the peak cannot be told from it."""
+_REST_S = 0.04
+"""The place of rest is the mean of the places over this long."""
+_SHOULDER, _FOOT = 0.6, 0.3
+"""The onset lies where the line through these two parts of the peak meets the ground."""
+_NAMES = tuple(REGIONS)
+
+Point = tuple[float, float]
+"""Seconds, pixels."""
+
+
+class Movement:
+    """``add`` every sample from the one at which it was noticed; then ask for its shape.
+
+    The curve is the displacement from ``rest``, the places before the movement, in pixels of a 256-px face.
+    """
+
+    def __init__(self, memory: Memory, start: int) -> None:
+        """``start``: row of the memory at which the face was still at rest; the newest has moved."""
+        when = memory.middle
+        before = int(np.searchsorted(when, when[start] - _REST_S))
+        self.rest: Array = memory.places[before : start + 1].mean(axis=0)
+        """(sides, 2) the places from which it started."""
+        self.noticed = float(memory.time[-1])
+        """Seconds."""
+        self._ground = memory.floor()
+        lengths = by_region(memory.places[before:] - self.rest)
+        curve = zip(when[before:].tolist(), lengths.max(axis=1).tolist(), strict=True)
+        self._points: list[Point] = list(curve)
+        self._begin = len(self._points) - 1
+        self._top = self._begin
+        self._region = _NAMES[int(lengths[-1].argmax())]
+
+    def add(self, memory: Memory) -> None:
+        """The newest sample of the memory."""
+        lengths = by_region(memory.places[-1] - self.rest)
+        self._points.append((float(memory.middle[-1]), float(lengths.max())))
+        if self._points[-1][1] > self.peak:
+            self._top = len(self._points) - 1
+            self._region = _NAMES[int(lengths.argmax())]
+
+    @property
+    def peak(self) -> float:
+        """Pixels."""
+        return self._points[self._top][1]
+
+    @property
+    def height(self) -> float:
+        """Of the newest sample: 1 at the peak, 0 at rest."""
+        return self._part(self._points[-1][1])
+
+    @property
+    def full(self) -> float:
+        """Seconds at which the curve came up to its summit."""
+        return _reach(self._rise, self._level(SUMMIT))[0]
+
+    @property
+    def _rise(self) -> list[Point]:
+        """From the peak back to the beginning."""
+        return self._points[self._top :: -1]
+
+    @property
+    def _fall(self) -> list[Point]:
+        """From the peak to the newest sample."""
+        return self._points[self._top :]
+
+    @property
+    def _resting(self) -> float:
+        return min(self._ground, self.peak)
+
+    def _level(self, part: float) -> float:
+        return self._resting + part * (self.peak - self._resting)
+
+    def _part(self, value: float) -> float:
+        return (value - self._resting) / max(self.peak - self._resting, 1e-9)
+
+    def candidate(self, threshold: float, memory: Memory) -> Candidate:
+        """The movement as far as it is known; ``memory``: up to the decision."""
+        # The peak of a noisy curve is anywhere on its summit; the middle of the summit is steadier.
+        apex = self._points[self._top][0]
+        if self.height < SUMMIT:
+            apex = (self.full + _reach(self._fall, self._level(SUMMIT))[0]) / 2
+        onset, offset = self._onset(apex), self._offset(apex)
+        return Candidate(
+            onset=onset,
+            apex=apex,
+            offset=offset,
+            onset_frame=memory.frame_at(onset),
+            apex_frame=memory.frame_at(apex),
+            offset_frame=memory.frame_at(offset),
+            score=self.peak / threshold,
+            peak=self.peak,
+            region=self._region,
+            decided=float(memory.time[-1]),
+        )
+
+    def _onset(self, apex: float) -> float:
+        """When the curve leaves the ground: the line through two heights of the rise is prolonged down to
+        it, for the foot itself drowns in noise."""
+        high, low = (_reach(self._rise, self._level(part)) for part in (_SHOULDER, _FOOT))
+        if low[1] >= high[1]:
+            return low[0]
+        step = (low[0] - high[0]) * (low[1] - self._resting) / (high[1] - low[1])
+        return max(low[0] + step, apex - 2 * abs(low[0] - apex))
+
+    def _offset(self, apex: float) -> float:
+        """The end of the fall: of the raised cosine through the lowest part of it that is seen."""
+        if self.height >= SUMMIT:
+            return self._points[-1][0]
+        low, value = _reach(self._fall, self._level(_FOOT))
+        return apex + (low - apex) / _cosine(self._part(value))
+
+
+def _cosine(height: float) -> float:
+    """How much of a raised cosine's fall is done at this height: 0 at the peak, 1 at rest."""
+    return max(math.acos(2 * min(max(height, 0.0), 1.0) - 1) / math.pi, 0.05)
+
+
+def _reach(slope: list[Point], level: float) -> Point:
+    """(time, height) at which the slope first comes down to the level; its end if it never does.
+
+    Interpolated between samples, or the answer would depend on the frame rate.
+    """
+    for before, after in pairwise(slope):
+        if after[1] <= level < before[1]:
+            share = (before[1] - level) / (before[1] - after[1])
+            return before[0] + share * (after[0] - before[0]), level
+    return slope[-1]
