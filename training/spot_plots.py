@@ -21,7 +21,7 @@ AXES = {
     "drift": "slow drift of the head, pixels (gestures too above 0)",
     "crf": "compression: H.264 constant rate factor, or JPEG",
 }
-COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#6fb3b8", "#c2527a", "#8559a5", "#c06a1f", "#999999"), strict=True))
+COLOURS = dict(zip(SPOTTERS, ("#0b6e75", "#c2527a", "#8559a5", "#c06a1f", "#999999"), strict=True))
 KINDS = {
     "micro": "#0b6e75",
     "macro": "#c06a1f",
