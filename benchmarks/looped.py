@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from pathlib import Path
 from typing import Literal
@@ -17,7 +16,7 @@ from stream.sources.base import FrameSource
 FPS = 200
 """Frames a second that are rendered; a slower source leaves some out."""
 SECONDS = 4.0
-FRAMES = Path(".demo/looped.pickle")
+FRAMES = Path(".demo/looped.npz")
 
 _ROOM = 256 * 2**20
 """Bytes of decoded pictures that are kept: of large ones fewer, and the face swings to and fro sooner."""
@@ -29,9 +28,9 @@ def load_frames() -> list[Jpeg]:
     """``SECONDS`` of 640×480 as a webcam sends them (JPEG), with two micro-expressions; rendered once."""
     if not FRAMES.is_file():
         FRAMES.parent.mkdir(exist_ok=True)
-        FRAMES.write_bytes(pickle.dumps(_render()))
-    frames: list[Jpeg] = pickle.loads(FRAMES.read_bytes())
-    return frames
+        np.savez(FRAMES, *(np.frombuffer(frame, np.uint8) for frame in _render()))
+    with np.load(FRAMES, allow_pickle=False) as kept:
+        return [kept[name].tobytes() for name in kept.files]
 
 
 def _render() -> list[Jpeg]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from recognizer.backend import DEFAULT_WEIGHTS, session_options
 from recognizer.feature import Feature, normalise
 from recognizer.onnx_runtime import onnxruntime
+from recognizer.weights_file import read_weights
 
 Map = npt.NDArray[np.float32]
 """(7, 7) float32 in 0–1, rows from the forehead down: by how much each place of the face counts."""
@@ -27,7 +28,7 @@ class Attention:
         """``weights`` are those of a ``Backend``. A network without such a map gives none."""
         import onnx
 
-        model = onnx.load(str(weights))
+        model = onnx.load_model_from_string(read_weights(weights))
         self._name = _spatial_map(model.graph)
         if self._name:
             model.graph.output.append(onnx.ValueInfoProto(name=self._name))

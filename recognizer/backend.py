@@ -16,9 +16,11 @@ from recognizer.feature import normalise
 from recognizer.gpu import gpu_count
 from recognizer.model_info import KEY, ModelInfo
 from recognizer.onnx_runtime import onnxruntime
+from recognizer.weights_file import check_harmless, is_sealed, open_network, read_weights, run_probe
 
 FEATURE_SHAPE = (3, 28, 28)
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "default.onnx"
+UNSEALED = "carries no digest, so damage to it may go unseen; export it again with this version"
 
 _PROVIDERS = {
     "TensorrtExecutionProvider": "TensorRT",
@@ -62,27 +64,24 @@ class BoundSession:
 
 
 class Backend:
-    """One loaded model. ``info`` is its metadata, ``provider`` what it runs on."""
+    """One loaded model. ``info`` is its metadata, ``provider`` what it runs on, ``notes`` what to say."""
 
     def __init__(self, weights: Path = DEFAULT_WEIGHTS) -> None:
-        """AtmeError when the file is missing, damaged, or not one of ours."""
+        """AtmeError when the file is missing, damaged, or not one of ours; none that does harm is opened."""
         if not weights.is_file():
             raise AtmeError(f"{weights}: no such weights file; give an .onnx file made by atme-train")
         onnxruntime.set_default_logger_severity(4)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(weights), session_options(), providers=_wanted(weights)
-            )
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise AtmeError(
-                f"{weights}: not a readable ONNX model ({reason}); get or export it again"
-            ) from None
+        data = read_weights(weights)
+        if weights != DEFAULT_WEIGHTS:
+            check_harmless(data, weights)
+        self._session = open_network(data, weights, session_options(), _wanted(data))
         metadata = self._session.get_modelmeta().custom_metadata_map
         if KEY not in metadata:
             raise AtmeError(f"{weights}: an ONNX model, but without atme metadata; export it with atme-train")
         self.info = ModelInfo.from_json(metadata[KEY], str(weights))
         _check_shape(self._session, self.info, str(weights))
+        run_probe(self._session, ["logits"], _probe(), weights)
+        self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
         self.provider = _PROVIDERS.get(self._session.get_providers()[0], "CPU")
         self._bound: dict[int, BoundSession] = {}  # on a GPU, by number of pairs
 
@@ -117,16 +116,24 @@ class Backend:
         return self.judge(entire, puzzled).probabilities
 
 
+def _probe() -> dict[str, npt.NDArray[np.float32]]:
+    """A pair in which nothing moves, and one in which everything does."""
+    ramp = np.arange(np.prod(FEATURE_SHAPE)).reshape(FEATURE_SHAPE) % 256
+    features = np.stack([np.zeros(FEATURE_SHAPE, np.uint8), ramp.astype(np.uint8)])
+    return {"entire": normalise(features), "puzzled": normalise(features[:, :, ::-1])}
+
+
 def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: str) -> None:
     inputs = {place.name for place in session.get_inputs()}
     outputs = {place.name: place.shape for place in session.get_outputs()}
     if inputs != {"entire", "puzzled"} or "logits" not in outputs:
         raise AtmeError(f"{where}: its network does not turn entire and puzzled into logits; export it again")
     named = len(info.classes) + info.nothing
-    if outputs["logits"][-1] != named:
+    found = outputs["logits"][-1] if outputs["logits"] else 0
+    if found != named:
         raise AtmeError(
-            f"{where}: its network tells {outputs['logits'][-1]} classes apart and its metadata names "
-            f"{named}; export it again"
+            f"{where}: its network tells {found} classes apart and its metadata names {named}; "
+            "export it again"
         )
 
 
@@ -141,7 +148,7 @@ def session_options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _wanted(weights: Path) -> list[str | tuple[str, dict[str, str]]]:
+def _wanted(weights: bytes) -> list[str | tuple[str, dict[str, str]]]:
     """Asking for a GPU where there is none prints native errors, so the driver is asked first."""
     offered = onnxruntime.get_available_providers()
     if not gpu_count():
@@ -150,13 +157,13 @@ def _wanted(weights: Path) -> list[str | tuple[str, dict[str, str]]]:
     return [(name, options.get(name, {})) for name in _PROVIDERS if name in offered]
 
 
-def _tensorrt_options(weights: Path) -> dict[str, str]:
+def _tensorrt_options(weights: bytes) -> dict[str, str]:
     """Half precision, and engines that are built once and kept.
 
     An engine belongs to one model, which is in the folder's name, and to one GPU, TensorRT and precision,
     which ONNX Runtime puts into the file's name.
     """
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(weights).hexdigest()[:16]
     folder = Path(user_cache_dir("atme-live")) / "tensorrt" / f"{onnxruntime.__version__}-{digest}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
+from recognizer.untrusted_text import parse_json
 
 KEY = "atme"
 PREPROCESSING = 1
 """Version of align → crop → puzzle → flow → feature. Raised whenever features change."""
+
+_SENSIBLE: dict[str, tuple[tuple[type, ...], float, float]] = {
+    "preprocessing": ((int,), 0, 1000),
+    "working_size": ((int,), 28, 512),
+    "temperature": ((int, float), 1e-6, 1e6),
+    "nothing": ((bool,), 0, 1),
+    "refusal": ((int, float), 0, 1),
+}
+"""Types of the entries, and their least and greatest values."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class ModelInfo:
     def from_json(cls, text: str, where: str) -> ModelInfo:
         """Reads and checks the metadata; AtmeError where this program cannot serve the model."""
         try:
-            raw = json.loads(text)
+            raw = parse_json(text)
             info = cls(**{f.name: raw[f.name] for f in fields(cls)})
             info = cls(**{**asdict(info), "classes": tuple(info.classes)})
             info._check()
@@ -60,13 +69,15 @@ class ModelInfo:
         return info
 
     def _check(self) -> None:
-        """ValueError or TypeError for values that no model can mean."""
-        for name in ("working_size", "temperature", "refusal"):
-            if not math.isfinite(getattr(self, name)):
+        """ValueError for values that no model can mean."""
+        for name, (kind, low, high) in _SENSIBLE.items():
+            value = getattr(self, name)
+            if type(value) not in kind or not low <= value <= high:
                 raise ValueError(name)
-        if self.working_size != int(self.working_size) or self.working_size < 28:
-            raise ValueError("working_size")
-        if self.temperature <= 0:
-            raise ValueError("temperature")
-        if len(set(self.classes)) < 2 or not all(isinstance(name, str) for name in self.classes):
+        texts = (self.name, self.trained_on, self.command, self.flow, *self.classes)
+        if not all(isinstance(text, str) and len(text) < 10_000 for text in texts):
+            raise ValueError("texts")
+        if not 2 <= len(set(self.classes)) == len(self.classes) <= 16:
+            raise ValueError("classes")
+        if not all(name.isprintable() and 0 < len(name) <= 32 for name in self.classes):
             raise ValueError("classes")

@@ -43,13 +43,14 @@ class Recognizer:
         started = time.perf_counter()
         judgement = self.backend.judge(features.entire[None], features.puzzled[None])
         row, evidence = judgement.probabilities[0], float(judgement.evidence[0])
-        if features.lids < BLINK:
+        blinking = features.lids < BLINK
+        if blinking:
             evidence = 0.0
         elapsed = 1000 * (time.perf_counter() - started)
         info = self.backend.info
         best = int(row.argmax())
         return Recognition(
-            label=info.classes[best] if evidence >= info.refusal else UNCERTAIN,
+            label=UNCERTAIN if blinking or not evidence >= info.refusal else info.classes[best],
             probabilities={name: float(p) for name, p in zip(info.classes, row, strict=True)},
             confidence=float(row[best]),
             evidence=evidence,

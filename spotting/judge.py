@@ -49,6 +49,12 @@ CHANNELS = 2 * len(SIDES) + 10
 FACTS = 9 + len(BEFORE_S) * len(REGIONS)
 EVIDENCE_KEY, EVIDENCE = "evidence", "3"
 """Entry of the weights' metadata: a number for the evidence and kinds they know; a change takes another."""
+_OF_A_JUDGE = """
+    Clip Concat Constant ConstantOfShape Conv Div Equal Expand Flatten Gather Gemm Mul ReduceMean Relu
+    Reshape ScatterND Shape Slice Softmax Sub Transpose Unsqueeze Where
+"""
+_OPERATORS = frozenset(_OF_A_JUDGE.split())
+"""What a judge's network is made of."""
 _LEAST = 0.05
 """Pixels: no peak is taken for smaller, lest noise be blown up."""
 
@@ -83,19 +89,27 @@ class Judge:
     """Calls itself with a movement and the memory up to its decision; returns a verdict. Keeps no state."""
 
     def __init__(self, weights: Path = DEFAULT_JUDGE) -> None:
-        """AtmeError where ``weights`` is no judge that this version can show its evidence to."""
-        from recognizer.backend import session_options
-        from recognizer.onnx_runtime import onnxruntime
+        """AtmeError where ``weights`` is damaged, or no judge that this version can show its evidence to."""
+        from recognizer.backend import UNSEALED, session_options
+        from recognizer.weights_file import check_harmless, is_sealed, open_network, read_weights, run_probe
 
         if not weights.is_file():
             raise AtmeError(f"{weights}: no such file; train a judge with atme-train spot-fit")
-        try:
-            session = onnxruntime.InferenceSession(str(weights), session_options(), ["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises several kinds of its own
-            raise AtmeError(f"{weights}: not a judge's weights ({type(error).__name__})") from None
+        data = read_weights(weights)
+        if weights != DEFAULT_JUDGE:
+            check_harmless(data, weights, "a judge", _OPERATORS)
+        session = open_network(data, weights, session_options())
         about = session.get_modelmeta().custom_metadata_map
         if about.get(EVIDENCE_KEY) != EVIDENCE:
             raise AtmeError(f"{weights}: made for other evidence; train it anew with atme-train spot-fit")
+        probe = {
+            "course": np.zeros((1, len(COURSE_S), CHANNELS), np.float32),
+            "facts": np.zeros((1, FACTS), np.float32),
+        }
+        chances, times = run_probe(session, ["chances", "times"], probe, weights)
+        if chances.shape != (1, len(KINDS)) or times.shape != (1, 3):
+            raise AtmeError(f"{weights}: not a judge's network; train it anew with atme-train spot-fit")
+        self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
         self._session = session
         self.trained_on = about.get("benchmarks", "").split()
         """Digests of the benchmarks that it must not be measured on."""

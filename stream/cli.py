@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json as json_format
 import math
+import sys
 from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from recognizer.command_line import run
@@ -195,15 +195,21 @@ def recognize(
     """Label one onset-apex pair of pictures."""
     from recognizer.backend import DEFAULT_WEIGHTS
     from recognizer.native_log import native_log
+    from recognizer.picture import read_picture
     from recognizer.recognition import UNCERTAIN
     from recognizer.recognizer import Recognizer
 
     settings = _settings(config, weights)
-    pictures = (_picture(onset), _picture(apex))
+    for path in (onset, apex):
+        if not path.is_file():
+            raise AtmeError(f"{path}: no such picture; give two image files, onset and apex")
+    pictures = (read_picture(onset), read_picture(apex))
     with native_log(), Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS) as recognizer:
         features = recognizer.extractor.extract(*pictures)
         result = recognizer.recognize_features(features)
-        provider = recognizer.provider
+        provider, notes = recognizer.provider, recognizer.backend.notes
+    for note in notes:
+        print(f"atme: {note}", file=sys.stderr)
     if explain is not None:
         from recognizer.explain import explain as draw
 
@@ -328,20 +334,6 @@ def _with_clock(settings: Settings, fps: float | None, slow_motion: float | None
             raise AtmeError(f"--{name.replace('_', '-')} {value:g}: impossible; give a number above 0")
     told = {name: value for name, value in given.items() if value is not None}
     return replace(settings, session=replace(settings.session, **told))
-
-
-def _picture(path: Path) -> Image:
-    import cv2
-
-    if not path.is_file():
-        raise AtmeError(f"{path}: no such picture; give two image files, onset and apex")
-    try:  # not cv2.imread: it cannot open every name
-        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        picture = None
-    if picture is None:
-        raise AtmeError(f"{path}: not a picture that can be read; give a PNG or JPEG file")
-    return np.asarray(picture, np.uint8)
 
 
 def _write_picture(path: Path, picture: Image) -> None:

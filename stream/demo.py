@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_dir
 from rich import box
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recognizer.errors import AtmeError
+from recognizer.untrusted_text import read_records
 from stream.event import MicroExpression
 from stream.own_module import own_module
 
@@ -57,8 +58,13 @@ def read_truth(clip: Path) -> list[Truth]:
     path = clip.with_suffix(".truth.jsonl")
     if not path.is_file():
         raise AtmeError(f"{path}: no truth beside the clip; render one with atme-train synthesize-clip")
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Truth(row["label"], row["onset"], row["apex"], row["offset"]) for row in rows if row.get("label")]
+    rows = read_records(path, _truth)
+    return [row for row in rows if row is not None]
+
+
+def _truth(row: dict[str, Any]) -> Truth | None:
+    label, *times = (row[name] for name in ("label", "onset", "apex", "offset"))
+    return Truth(str(label), *map(float, times)) if label else None
 
 
 def match(truth: Sequence[Truth], found: Sequence[MicroExpression]) -> list[MicroExpression | None]:

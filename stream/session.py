@@ -213,8 +213,9 @@ class Session:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the source and the machine; may grow while it runs."""
-        return (*self._source.warnings, *self._recognizer.extractor.warnings)
+        """What the user should know of the weights, the source and the machine; may grow while it runs."""
+        weights = self._recognizer.backend.notes
+        return (*weights, *self._source.warnings, *self._recognizer.extractor.warnings)
 
     def pause(self) -> None:
         """Live: frames are let go until ``resume``. Recording: reading waits."""

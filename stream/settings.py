@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import sys
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -12,17 +11,15 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from recognizer.errors import AtmeError
+from recognizer.untrusted_text import parse_toml
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
 from spotting.spotter import SpotterConfig
+from stream.settings_sense import nonsense_in
 from stream.sources import CameraConfig
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 CONFIG_FILE = Path("config.toml")
+MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -79,41 +76,22 @@ def load_settings(path: Path | None = None, sensitivity: Sensitivity | None = No
             return Settings(spotter=SpotterConfig(sensitivity=sensitivity or "normal"))
         path = CONFIG_FILE
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.is_file() and path.stat().st_size > MOST_BYTES:
+            raise AtmeError(f"{path}: too large for a settings file; name another one")
+        raw = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AtmeError(
             f"{path}: cannot be read ({error.strerror}); name an existing settings file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise AtmeError(f"{path}: not valid TOML ({error}); mend that line") from None
     settings: Settings = _section(raw, Settings, str(path))
     if sensitivity is not None:
         raw["spotter"] = {**raw.get("spotter", {}), "sensitivity": sensitivity}
         settings = _section(raw, Settings, str(path))
-    for holds, wanted in _sense(settings):
-        if not holds:
-            raise AtmeError(f"{path}: {wanted}; mend these settings")
+    for wanted in nonsense_in(settings):
+        raise AtmeError(f"{path}: {wanted}; mend these settings")
     return settings
-
-
-def _sense(settings: Settings) -> list[tuple[bool, str]]:
-    """What must hold between values that each pass alone, in words."""
-    camera, session, motion, spotter = settings.camera, settings.session, settings.motion, settings.spotter
-    return [
-        (min(camera.width, camera.height) >= 32, "camera.width and camera.height must be at least 32"),
-        (camera.fps > 0, "camera.fps must be above 0"),
-        (session.image_fps > 0, "session.image_fps must be above 0"),
-        (session.slow_motion > 0, "session.slow_motion must be above 0"),
-        (session.stall_timeout_s > 0, "session.stall_timeout_s must be above 0"),
-        (motion.floor_window_ms > 0, "motion.floor_window_ms must be above 0"),
-        (spotter.min_motion > 0, "spotter.min_motion must be above 0"),
-        (spotter.fallen < 1, "spotter.fallen must be below 1"),
-        (
-            0 <= spotter.accept_probability <= spotter.early_accept_probability <= 1,
-            "spotter.accept_probability must not be above spotter.early_accept_probability, both 0 to 1",
-        ),
-        (spotter.max_duration_ms > 0, "spotter.max_duration_ms must be above 0"),
-    ]
 
 
 def _section(raw: dict[str, Any], kind: type, where: str, prefix: str = "") -> Any:

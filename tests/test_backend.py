@@ -213,7 +213,9 @@ def test_a_damaged_file(untrained, tmp_path, content):
         data[0:64] = bytes(255 - byte for byte in data[0:64])
     path = tmp_path / "bad.onnx"
     path.write_bytes(data)
-    assert "not a readable ONNX model" in refused(path)
+    assert ("its digest does not fit" if content == "flipped" else "not a readable ONNX model") in refused(
+        path
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_a_damaged_file(untrained, tmp_path, content):
         ("7", "damaged"),
         (without("classes"), "damaged"),
         (good_metadata(preprocessing=PREPROCESSING + 1), f"version {PREPROCESSING + 1}, this program has"),
-        (good_metadata(preprocessing="1"), "version"),
+        (good_metadata(preprocessing="1"), "damaged"),
         (good_metadata(temperature="warm"), "damaged"),
         (good_metadata(temperature=0), "damaged"),
         (good_metadata(temperature=float("nan")), "damaged"),
@@ -267,10 +269,8 @@ def test_tensorrt_keeps_its_engines_by_model(tmp_path, monkeypatch):
     """The options alone: a GPU is needed for more."""
     monkeypatch.setattr(backend, "user_cache_dir", lambda name: str(tmp_path / name))
     monkeypatch.setattr(backend, "gpu_count", lambda: 1)
-    other = tmp_path / "other.onnx"
-    other.write_bytes(b"another model")
     folders = set()
-    for weights in (DEFAULT_WEIGHTS, other, DEFAULT_WEIGHTS):
+    for weights in (b"one model", b"another model", b"one model"):
         wanted = dict(backend._wanted(weights))
         options = wanted.get("TensorrtExecutionProvider") or backend._tensorrt_options(weights)
         assert options["trt_fp16_enable"] == options["trt_engine_cache_enable"] == "1"
@@ -278,4 +278,4 @@ def test_tensorrt_keeps_its_engines_by_model(tmp_path, monkeypatch):
         folders.add(options["trt_engine_cache_path"])
     assert len(folders) == 2
     monkeypatch.setattr(backend, "gpu_count", lambda: 0)
-    assert backend._wanted(DEFAULT_WEIGHTS) == ["CPUExecutionProvider"]
+    assert backend._wanted(b"") == ["CPUExecutionProvider"]

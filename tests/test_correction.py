@@ -178,5 +178,5 @@ def test_a_fitted_state_can_be_exported_later(tmp_path):
         for name in ("direct.onnx", "later.onnx")
     ]
     np.testing.assert_allclose(*logits, atol=1e-5)
-    plain = Backend(DEFAULT_WEIGHTS).logits(samples.entire, samples.puzzled)[:, :3]
-    assert np.abs(logits[1] - plain).max() > 0.01, "the correction got lost"
+    plain = Backend(DEFAULT_WEIGHTS).logits(samples.entire, samples.puzzled)
+    assert np.abs(logits[1] - plain)[:, :3].max() > 0.01, "the correction got lost"

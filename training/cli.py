@@ -92,6 +92,8 @@ def evaluate(
 
     archive = feature_archive.load(features)
     backend = Backend(weights or DEFAULT_WEIGHTS)
+    for note in backend.notes:
+        print(f"atme-train: {note}", file=sys.stderr)
     judgement = backend.judge(archive.entire, archive.puzzled)
     probabilities, evidence = (
         part.astype(np.float64) for part in (judgement.probabilities, judgement.evidence)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker, Landmarks
+from recognizer.picture import read_picture
 from training.clip_script import FACE_WIDTH, NARROW, Action, ClipScript, demo_script
 from training.eyelids import close_eyes, find_eyelids
 from training.motion_model import Field, displacement, face_width
@@ -49,7 +50,7 @@ def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) 
     """
     if path is None:
         return portrait_from(_builtin(), "the built-in portrait", size, smallest=0)  # known to enlarge well
-    return portrait_from(_read(path), str(path), size)
+    return portrait_from(read_picture(path), str(path), size)
 
 
 def portrait_from(
@@ -74,17 +75,6 @@ def _builtin() -> Image:
     from skimage.data import astronaut
 
     return np.ascontiguousarray(astronaut()[..., ::-1])
-
-
-def _read(path: Path) -> Image:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AtmeError(f"cannot read the portrait {path}: {error.strerror}; check the path") from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise AtmeError(f"{path} is not a picture that can be read; use a JPEG or PNG file")
-    return np.asarray(image, np.uint8)
 
 
 def _find_face(landmarker: Landmarker, image: Image, name: str) -> Landmarks:

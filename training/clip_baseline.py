@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.feature import FeatureExtractor
+from recognizer.picture import read_picture
 from training import feature_archive
 from training.datasets.registry import find
 from training.datasets.sample import Sample
@@ -24,7 +25,7 @@ from training.folds import content_hash, leave_one_subject_out, split_hash
 from training.loso import LosoConfig, LosoRun, Progress
 from training.models.hand_crafted import linear_svm
 from training.models.lbp_top import FRAMES, describe
-from training.pair import WORKING_SIZE, read_picture
+from training.pair import WORKING_SIZE
 from training.run_folder import Setting
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from recognizer.errors import AtmeError
 from recognizer.model_info import KEY, ModelInfo
 from recognizer.onnx_runtime import onnxruntime
+from recognizer.weights_file import sealed
 
 OPSET = 17
 TOLERANCE = 1e-4
@@ -87,12 +88,12 @@ def traced(
 
 
 def save(graph: onnx.ModelProto, about: Mapping[str, str], draft: Path) -> None:
-    """Writes the graph with these entries in its metadata."""
+    """Writes the graph with these entries in its metadata, sealed with a digest."""
     for key, value in about.items():
         entry = graph.metadata_props.add()
         entry.key, entry.value = key, value
     onnx.checker.check_model(graph)
-    onnx.save(graph, str(draft))
+    draft.write_bytes(sealed(graph.SerializeToString()))
 
 
 def _halve(graph: onnx.GraphProto) -> None:

@@ -21,15 +21,16 @@ def export(
     out: Annotated[Path, typer.Option(help="Where the model goes (.onnx).")],
     trained_on: Annotated[str | None, typer.Option(help="In words, which data; carried in the file.")] = None,
     calibrate: Annotated[
-        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets temperature and refusal.")
+        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets the temperature.")
     ] = None,
 ) -> None:
     """Write weights as the live program reads them: ONNX with metadata, checked against torch."""
     from recognizer.model_info import ModelInfo
     from training.correction import CorrectedAtme, network_of
+    from training.evidence import Refusing
     from training.export import TOLERANCE
     from training.export import export as write
-    from training.fit import Confidence, calibrated
+    from training.fit import calibrated, evidence_of
     from training.pretrain import FlipAveraged
     from training.weights import load_state
 
@@ -40,16 +41,18 @@ def export(
     network = network_of(load_state(weights))
     if isinstance(network, CorrectedAtme):  # learnt from samples and their mirror images together
         network = FlipAveraged(network)
-    confidence = Confidence() if calibrate is None else calibrated(calibrate)
+    evidence = evidence_of(weights)
+    temperature = 1.0 if calibrate is None else calibrated(calibrate)
     command = f"atme-train export {weights.name} --out {out.name}"
     info = ModelInfo(
         name=out.stem,
         trained_on=trained_on or f"not said; the weights came from {weights.name}",
         command=command + (f" --calibrate {calibrate.name}" if calibrate else ""),
-        temperature=confidence.temperature,
-        refusal=confidence.refusal,
+        temperature=temperature,
+        nothing=True,
+        refusal=evidence.refusal,
     )
-    write(network, info, out)
+    write(Refusing(network, evidence, temperature), info, out)
     print(
         printable(
             f"{out}: ONNX Runtime's logits are torch's within {TOLERANCE:.0e}; try atme live --weights {out}"

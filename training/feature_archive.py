@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.model_info import PREPROCESSING
+from recognizer.npz_file import read_arrays
 from recognizer.recognition import CLASSES
+from recognizer.untrusted_text import parse_json
+from recognizer.weights_file import SEAL
 
+log = logging.getLogger(__name__)
 SHAPE = (3, 28, 28)
 
 
@@ -36,25 +42,37 @@ class FeatureArchive:
         return len(self.label)
 
 
-def load(path: Path) -> FeatureArchive:
-    """Reads and checks an archive; AtmeError names the file, the key and what was expected."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except FileNotFoundError:
-        raise AtmeError(f"{path}: no such file; give a feature archive (.npz)") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AtmeError(f"{path}: not a readable .npz archive ({reason})") from None
-    return _checked(arrays, path)
+def load(path: Path, *, told: bool = False) -> FeatureArchive:
+    """Reads and checks an archive; AtmeError names the file, the key and what was expected.
+
+    One without a digest, as published lists are, is read with a word of it; ``told``: without.
+    """
+    arrays = read_arrays(path)
+    archive = _checked(arrays, path)
+    digest = _metadata(arrays["metadata"], path).get(SEAL) if "metadata" in arrays else None
+    if digest is None and not told:
+        log.warning(f"{path}: carries no digest, so damage to it may go unseen")
+    elif digest is not None and digest != digest_of(archive):
+        raise AtmeError(f"{path}: damaged, its digest does not fit its content; copy or prepare it again")
+    return archive
+
+
+def digest_of(archive: FeatureArchive) -> str:
+    """SHA-256 of everything in it."""
+    digest = hashlib.sha256()
+    for name, values in vars(archive).items():
+        plain = json.dumps(values.tolist()).encode() if values.dtype.kind == "U" else values.tobytes()
+        digest.update(f"{name} {values.shape}\n".encode() + plain)
+    return digest.hexdigest()
 
 
 def save(archive: FeatureArchive, path: Path) -> None:
-    """Writes an archive, whole or not at all."""
+    """Writes an archive with its digest, whole or not at all."""
+    metadata = np.array(json.dumps({"preprocessing": PREPROCESSING, SEAL: digest_of(archive)}))
     draft = path.with_name(f".{path.name}.partial")
     try:
         with draft.open("wb") as file:
-            np.savez_compressed(file, **vars(archive))
+            np.savez_compressed(file, **vars(archive), metadata=metadata)
         os.replace(draft, path)
     except OSError as error:
         draft.unlink(missing_ok=True)
@@ -88,14 +106,19 @@ def _checked(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> FeatureA
     )
 
 
+def _metadata(text: npt.NDArray[np.generic], path: Path) -> dict[str, Any]:
+    try:
+        made = parse_json(str(text))
+    except ValueError:
+        made = None
+    if not isinstance(made, dict) or not isinstance(made.get("preprocessing"), int):
+        raise AtmeError(f"{path}: key 'metadata' is damaged; expected the record of atme-train prepare")
+    return made
+
+
 def _check_preprocessing(metadata: npt.NDArray[np.generic], path: Path) -> None:
     """An archive of ``atme-train prepare`` says how it was made; published lists say nothing."""
-    try:
-        made = json.loads(str(metadata))["preprocessing"]
-    except (ValueError, KeyError, TypeError):
-        raise AtmeError(
-            f"{path}: key 'metadata' is damaged; expected the record of atme-train prepare"
-        ) from None
+    made = _metadata(metadata, path)["preprocessing"]
     if made != PREPROCESSING:
         raise AtmeError(
             f"{path}: key 'metadata' says preprocessing version {made}; expected {PREPROCESSING}, "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from training import feature_archive
 from training.correction import network_of, without_correction
 from training.engine import Recipe, multiplies_bfloat16, predict, train
+from training.evidence import Evidence, Refusing
 from training.export import export
 from training.feature_archive import FeatureArchive
 from training.folds import Fold
@@ -26,19 +27,7 @@ from training.loso import training_set
 from training.models.method import Predict
 from training.pretrain import FlipAveraged
 from training.stacked_model import State
-from training.weights import load_state, save_state
-
-REFUSED = 0.08
-"""Share of the predictions of a leave-one-subject-out run that the refusal threshold may cost."""
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """What the metadata says about confidence; the defaults are those of a network that nobody measured."""
-
-    temperature: float = 1.0
-    refusal: float = 0.0
-
+from training.weights import load_evidence, load_state, save_state
 
 Watch = Callable[[int, FeatureArchive, Predict], None]
 """Called with the number of finished epochs (drawn batches and a correction are one), 0 before the first,
@@ -56,10 +45,14 @@ def fit(
 ) -> None:
     """Trains on every sample of ``features`` and writes ``out``: .onnx for use, .safetensors for ``export``.
 
-    ``run``: folder of a leave-one-subject-out run of the same recipe, from whose predictions of unseen
-    subjects the confidence is calibrated. AtmeError for files that do not fit together.
+    What is no emotion the result tells as ``init`` does (``training.evidence``); where that knows emotions
+    only, or there is none, as the weights that come with the program. ``run``: folder of a
+    leave-one-subject-out run of the same recipe, from whose predictions of unseen subjects the temperature
+    is calibrated. AtmeError for files that do not fit together.
     """
     archive = feature_archive.load(features)
+    evidence = evidence_of(init)
+    temperature = 1.0 if run is None else calibrated(run)
     start = None
     if init is not None:
         start = out.with_suffix(".start.safetensors")
@@ -77,10 +70,9 @@ def fit(
         if start is not None:
             start.unlink(missing_ok=True)
     if out.suffix == ".safetensors":
-        return save_state(state, out)
+        return save_state(state | evidence.to_state(), out)
     network = network_of(state)
-    model: nn.Module = FlipAveraged(network) if recipe.flip_average else network
-    confidence = Confidence() if run is None else calibrated(run)
+    model = Refusing(FlipAveraged(network) if recipe.flip_average else network, evidence, temperature)
     databases = ", ".join(np.unique(archive.database).tolist())
     people = len(set(zip(archive.database.tolist(), archive.subject.tolist(), strict=True)))
     info = ModelInfo(
@@ -88,22 +80,29 @@ def fit(
         trained_on=f"{databases}: {len(archive)} samples of {people} subjects"
         + (f", from the weights {init.name}" if init else ""),
         command=command,
-        temperature=confidence.temperature,
-        refusal=confidence.refusal,
+        temperature=temperature,
+        nothing=True,
+        refusal=evidence.refusal,
     )
     export(model, info, out)
 
 
-def calibrated(run: Path) -> Confidence:
-    """Temperature and refusal threshold from a run folder's ``predictions.csv``."""
+def evidence_of(weights: Path | None) -> Evidence:
+    """What these weights know of "no emotion", or else those that come with the program."""
+    found = load_evidence(weights) if weights is not None else None
+    found = found or load_evidence(DEFAULT_WEIGHTS)
+    assert found is not None, "the weights that come with the program can refuse"
+    return found
+
+
+def calibrated(run: Path) -> float:
+    """Temperature from a run folder's ``predictions.csv``."""
     label, probabilities = _predictions(run / "predictions.csv")
     log_p = torch.from_numpy(np.log(np.maximum(probabilities, 1e-9)))
     truth = torch.from_numpy(label)
     temperatures = torch.linspace(np.log(0.1), np.log(10.0), 200, dtype=torch.float64).exp()
     losses = [float(nn.functional.cross_entropy(log_p / t, truth)) for t in temperatures]
-    temperature = float(temperatures[int(np.argmin(losses))])
-    confidence = (log_p / temperature).softmax(dim=1).amax(dim=1)
-    return Confidence(round(temperature, 4), round(float(torch.quantile(confidence, REFUSED)), 4))
+    return round(float(temperatures[int(np.argmin(losses))]), 4)
 
 
 def _predictions(file: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:

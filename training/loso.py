@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 
 from recognizer.errors import AtmeError
 from training import feature_archive
@@ -271,13 +270,13 @@ def training_set(
         made_up = _synthetic(seed)
         features = [np.concatenate(pair) for pair in zip(features, made_up[:2], strict=True)]
         label = np.concatenate([label, made_up[2]])
-    state = load_file(start) if start else initial_state(own)
+    state = load_state(start) if start else initial_state(own)
     return TrainingSet(features[0], features[1], label, len(fold.train), own, state)
 
 
 @cache
 def _archive(path: Path) -> FeatureArchive:
-    return feature_archive.load(path)
+    return feature_archive.load(path, told=True)  # by the parent
 
 
 @cache

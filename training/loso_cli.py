@@ -115,7 +115,7 @@ def fit(
         int | None, typer.Option(min=1, help="With --init: fine-tune all weights, so many batches.")
     ] = None,
     calibrate: Annotated[
-        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets temperature and refusal.")
+        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets the temperature.")
     ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Also log loss and accuracy to this folder after every epoch.")

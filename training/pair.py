@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.feature import Feature, FeatureExtractor
 from recognizer.model_info import PREPROCESSING
+from recognizer.npz_file import read_arrays
+from recognizer.picture import read_picture
 from spotting.memory import SMOOTH_S
 from spotting.motion import regions_from
 from training.datasets.sample import Sample
+from training.feature_archive import SHAPE
 
+UNPACK = "unpack it again"
 WORKING_SIZE = 128
 """Side of the pictures that flow is computed between, in pixels."""
 
@@ -51,7 +53,7 @@ def extract(sample: Sample, extractor: FeatureExtractor) -> Pair | Failure:
         apex, path, origin = sample.apex, sample.apex_path, sample.apex_origin
         if apex is None or path is None:
             (apex, path), origin = estimate_apex(sample), "estimated"
-        features = extractor.extract(read_picture(sample.onset_path), read_picture(path))
+        features = extractor.extract(read_picture(sample.onset_path, UNPACK), read_picture(path, UNPACK))
     except AtmeError as error:
         return Failure(str(error))
     if not features.entire.any():
@@ -66,7 +68,9 @@ def estimate_apex(sample: Sample) -> tuple[int, Path]:
     NoFaceError without a face at the onset, AtmeError without any in the frames after it.
     """
     after = [(number, path) for number, path in sample.frames if number > sample.onset]
-    regions = regions_from(read_picture(sample.onset_path), (read_picture(path) for _, path in after))
+    regions = regions_from(
+        read_picture(sample.onset_path, UNPACK), (read_picture(path, UNPACK) for _, path in after)
+    )
     moved = np.array([max(row.values()) for row in regions])
     seen = np.flatnonzero(np.isfinite(moved))
     if not len(seen):
@@ -75,18 +79,6 @@ def estimate_apex(sample: Sample) -> tuple[int, Path]:
     near = np.abs(times - times[:, None]) <= SMOOTH_S / 2
     smooth = near @ moved[seen] / near.sum(axis=1)
     return after[int(seen[np.argmax(smooth)])]
-
-
-def read_picture(path: Path) -> npt.NDArray[np.uint8]:
-    """BGR uint8; AtmeError where the file is no picture."""
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise AtmeError(f"{path}: cannot be read ({error.strerror})") from None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
-        raise AtmeError(f"{path}: not a picture that can be read; unpack it again")
-    return np.asarray(image, np.uint8)
 
 
 def part_name(sample: Sample) -> str:
@@ -111,10 +103,12 @@ def write_part(outcome: Pair | Failure, path: Path) -> None:
 def read_part(path: Path) -> Pair | Failure | None:
     """None where there is none, or none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as part:
-            if "reason" in part.files:
-                return Failure(str(part["reason"]))
-            texts = (str(part["apex_origin"]), str(part["digest"]))
-            return Pair(part["entire"], part["puzzled"], int(part["apex"]), *texts)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        part: dict[str, Any] = read_arrays(path)
+        if "reason" in part:
+            return Failure(str(part["reason"]))
+        entire, puzzled = part["entire"], part["puzzled"]
+        if any(one.shape != SHAPE or one.dtype != np.uint8 for one in (entire, puzzled)):
+            return None
+        return Pair(entire, puzzled, int(part["apex"]), str(part["apex_origin"]), str(part["digest"]))
+    except (AtmeError, ValueError, KeyError, TypeError):
         return None

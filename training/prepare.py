@@ -26,7 +26,9 @@ from recognizer.errors import AtmeError
 from recognizer.feature import FeatureExtractor
 from recognizer.model_info import PREPROCESSING
 from recognizer.recognition import CLASSES
+from recognizer.weights_file import SEAL
 from training.datasets.sample import Loaded, Problem, Sample, with_subject_notes
+from training.feature_archive import FeatureArchive, digest_of
 from training.pair import WORKING_SIZE, Failure, Pair, extract, part_name, read_part, write_part
 from training.prepare_report import Prepared, write_report
 
@@ -180,19 +182,23 @@ def _summary(
 
 def _save(out: Path, good: Sequence[tuple[Sample, Pair]], result: Prepared) -> None:
     """Writes the archive, whole or not at all."""
+    archive = FeatureArchive(
+        entire=np.stack([pair.entire for _, pair in good]),
+        puzzled=np.stack([pair.puzzled for _, pair in good]),
+        label=np.array([sample.label for sample, _ in good], np.int64),
+        subject=np.array([sample.subject for sample, _ in good]),
+        database=np.array([sample.database for sample, _ in good]),
+        sample=np.array([f"{sample.subject}_{sample.clip}" for sample, _ in good]),
+    )
+    metadata = {**result.metadata(), SEAL: digest_of(archive)}
     draft = out.with_name(f".{out.name}.draft")
     try:
         with draft.open("wb") as file:
             np.savez_compressed(
                 file,
-                entire=np.stack([pair.entire for _, pair in good]),
-                puzzled=np.stack([pair.puzzled for _, pair in good]),
-                label=np.array([sample.label for sample, _ in good], np.int64),
-                subject=np.array([sample.subject for sample, _ in good]),
-                database=np.array([sample.database for sample, _ in good]),
-                sample=np.array([f"{sample.subject}_{sample.clip}" for sample, _ in good]),
+                **vars(archive),
                 apex_origin=np.array([pair.apex_origin for _, pair in good]),
-                metadata=np.array(json.dumps(result.metadata(), ensure_ascii=False)),
+                metadata=np.array(json.dumps(metadata, ensure_ascii=False)),
             )
         os.replace(draft, out)
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from recognizer.npz_file import read_arrays
+from recognizer.untrusted_text import parse_toml
 
 Setting = str | int | float | bool
 
@@ -77,11 +73,13 @@ class RunFolder:
     def load(self, seed: int, fold: int) -> FoldResult:
         """A finished fold; AtmeError where its file is damaged."""
         path = self._part(seed, fold)
+        part: dict[str, Any] = read_arrays(path)
         try:
-            with np.load(path, allow_pickle=False) as part:
-                leak, looked = (part[name] if name in part.files else None for name in ("leak", "attention"))
-                return FoldResult(seed, fold, part["probabilities"], leak, looked, float(part["seconds"]))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            seconds = float(part["seconds"])
+            return FoldResult(
+                seed, fold, part["probabilities"], part.get("leak"), part.get("attention"), seconds
+            )
+        except (ValueError, KeyError, TypeError) as error:
             raise AtmeError(f"{path}: damaged ({error}); delete it and run the same command again") from None
 
     def _part(self, seed: int, fold: int) -> Path:
@@ -99,7 +97,7 @@ def _check_same(there: dict[str, Any], wanted: dict[str, Setting], file: Path) -
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return parse_toml(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise AtmeError(f"{file}: not readable ({error}); give another --out, or delete the folder") from None
 

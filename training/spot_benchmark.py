@@ -19,6 +19,7 @@ import numpy as np
 
 from recognizer.errors import AtmeError
 from recognizer.ffmpeg import open_video
+from recognizer.untrusted_text import read_records
 from training import spot_lifelike, spot_timeline
 from training.clip import Portrait, load_portrait, portrait_from, render, truth, write_clip
 from training.spot_timeline import SIZE, Plan, plan
@@ -81,12 +82,11 @@ def _conditions(clip: Plan) -> dict[str, Any]:
 def read_index(folder: Path) -> list[dict[str, Any]]:
     """The conditions of every clip; AtmeError where ``folder`` holds no benchmark."""
     try:
-        text = (folder / CLIPS).read_text(encoding="utf-8")
+        return read_records(folder / CLIPS, lambda line: {"story": "first", **line})
     except OSError:
         raise AtmeError(
             f"{folder} holds no {CLIPS}; make a benchmark with atme-train spot-benchmark --out {folder}"
         ) from None
-    return [{"story": "first", **json.loads(line)} for line in text.splitlines()]
 
 
 def digest(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +122,8 @@ def spot_evaluate(
     from training.spot_types import submission as megc
 
     panel, loaded = Judge(judge or DEFAULT_JUDGE), read_videos(root, dataset)
+    for note in panel.notes:
+        print(f"atme-train: {note}", file=sys.stderr)
     if dataset is None and digest(root) in panel.trained_on:
         raise AtmeError(f"{root}: the judge was trained on it; measure on clips of other faces and seeds")
     kept = signals or root / ".signals"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
+from recognizer.untrusted_text import read_records
 from spotting.candidate import Candidate, Kind
 from spotting.judge import Judge
 from spotting.sensitivity import Sensitivity
@@ -18,7 +18,7 @@ from training.spot_baselines.course import Scored
 from training.spot_baselines.flow_rule import flow_rule
 from training.spot_baselines.mdmd import mdmd
 from training.spot_baselines.whole_video import P, frame_difference, half_length, whole_video
-from training.spot_benchmark import quality, read_index
+from training.spot_benchmark import CLIPS, quality, read_index
 from training.spot_score import Outcome
 from training.spot_signal import Signal, signal_of
 
@@ -45,22 +45,25 @@ def read_videos(root: Path, dataset: str | None) -> LoadedVideos:
 
 def read_benchmark(folder: Path) -> list[LongVideo]:
     """The clips that ``atme-train spot-benchmark`` wrote; AtmeError where there are none."""
-    videos = []
-    for row in read_index(folder):
-        film = folder / row["clip"]
-        try:
-            lines = film.with_suffix(".truth.jsonl").read_text(encoding="utf-8").splitlines()
-        except OSError:
-            raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
-        conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline", "story")}
-        conditions["crf"] = quality(row["seed"], row["timeline"], row["story"])
-        movements = tuple(movement(json.loads(line)) for line in lines)
-        videos.append(LongVideo(row["name"], movements, float(row["fps"]), film, conditions=conditions))
-    return videos
+    try:
+        return [_clip(folder, row) for row in read_index(folder)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise AtmeError(f"{folder / CLIPS}: damaged ({error!r}); render the benchmark again") from None
+
+
+def _clip(folder: Path, row: dict[str, Any]) -> LongVideo:
+    film = folder / Path(row["clip"]).name
+    try:
+        movements = read_records(film.with_suffix(".truth.jsonl"), movement)
+    except OSError:
+        raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
+    conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline", "story")}
+    conditions["crf"] = quality(row["seed"], row["timeline"], row["story"])
+    return LongVideo(row["name"], tuple(movements), float(row["fps"]), film, conditions=conditions)
 
 
 def movement(row: dict[str, Any]) -> Movement:
-    """A record of a clip's truth."""
+    """A record of a clip's ground truth."""
     return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 

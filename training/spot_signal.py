@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, partial
@@ -23,6 +22,8 @@ import spotting.face_tracker
 import spotting.motion
 import spotting.neutral
 import spotting.place_flow
+from recognizer.errors import AtmeError
+from recognizer.npz_file import read_arrays
 from spotting.motion import MotionMeter, MotionSample
 from training.datasets.long_video import LongVideo
 
@@ -99,6 +100,10 @@ def part_path(video: LongVideo, folder: Path) -> Path:
     return folder / f"{digest.hexdigest()[:24]}.npz"
 
 
+MOST_BYTES = 1_000_000_000
+"""Of a measured recording; an hour at 200 fps is a third of that."""
+
+
 @cache
 def _meter_version() -> bytes:
     """Changes with the code that measures."""
@@ -137,11 +142,14 @@ def _columns(samples: Sequence[MotionSample]) -> dict[str, Any]:
 def _read(path: Path) -> Signal | None:
     """None for a file that is broken."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name].tolist() for name in file.files if name != "difference"}
-            difference = file["difference"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        arrays: dict[str, Any] = read_arrays(path, MOST_BYTES)
+        difference = arrays.pop("difference")
+        return _signal({name: values.tolist() for name, values in arrays.items()}, difference)
+    except (AtmeError, ValueError, KeyError, TypeError, IndexError):
         return None
+
+
+def _signal(columns: dict[str, Any], difference: Any) -> Signal:
     nested: dict[str, dict[str, list[float]]] = {}
     for name in [name for name in columns if "/" in name]:
         field, key = name.split("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from pathlib import Path
 
@@ -10,18 +11,24 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from recognizer.backend import Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme, ModelConfig
-from training.correction import PREFIX
+from recognizer.model_info import ModelInfo
+from recognizer.recognition import CLASSES
+from recognizer.weights_file import SEAL, read_weights
+from training.correction import PREFIX, Correction
 from training.engine import normalise
+from training.evidence import PREFIX as EVIDENCE
+from training.evidence import Evidence, evidence_in
 from training.flow_synthesis import synthesize
 from training.pretrain import FlipAveraged
 
+log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 
 TOLERANCE = 1e-2
@@ -29,9 +36,10 @@ TOLERANCE = 1e-2
 
 
 def save_state(state: State, path: Path) -> None:
-    """Writes a state; AtmeError where that is not possible."""
+    """Writes a state with its digest; AtmeError where that is not possible."""
+    whole = {name: value.contiguous() for name, value in state.items()}
     try:
-        save_file({name: value.contiguous() for name, value in state.items()}, path)
+        save_file(whole, path, {SEAL: _digest(whole)})
     except (OSError, SafetensorError) as error:
         raise AtmeError(f"{path}: cannot be written ({error})") from None
 
@@ -49,40 +57,96 @@ def named_with_digest(path: Path) -> str:
 def load_state(path: Path) -> State:
     """The ``state_dict`` in a file, with the correction of a .safetensors (``training.correction``).
 
-    AtmeError where it is missing, damaged, of another network, or a corrected .onnx.
+    AtmeError where it is missing, damaged, of another network, or an .onnx fitted to a data set.
     """
+    if _suffix(path) == ".onnx":
+        state, _ = _from_onnx(path)
+        return _classes_only(state, len(CLASSES))
+    state = _from_safetensors(path)
+    wanted = DualAtme().state_dict()
+    _check_like(state, wanted, path)
+    own = {name: value for name, value in state.items() if name.startswith(PREFIX)}
+    if own:
+        if own.get(PREFIX + "scale", torch.eye(3)).shape != (3, 3):
+            raise AtmeError(f"{path}: was corrected by an earlier version; make it again with atme-train fit")
+        count = len(own.get(PREFIX + "samples", ()))
+        like = Correction(count).state_dict()
+        _check_like(state, {PREFIX + name: value for name, value in like.items()}, path)
+    return {name: value for name, value in state.items() if name in wanted or name in own}
+
+
+def load_evidence(path: Path) -> Evidence | None:
+    """What the weights in a file know of "no emotion"; None where they know of emotions only.
+
+    AtmeError as for ``load_state``.
+    """
+    if _suffix(path) == ".onnx":
+        state, info = _from_onnx(path)
+        return Evidence(state, info.temperature, info.refusal) if info.nothing else None
+    whole = _from_safetensors(path)
+    state = {name: value for name, value in whole.items() if name.startswith(EVIDENCE)}
+    if not state:
+        return None
+    blank = DualAtme(ModelConfig(classes=len(CLASSES) + 1)).state_dict()
+    _check_like(whole, Evidence(blank, 1.0, 0.0).to_state(), path)
+    return evidence_in(state)
+
+
+def _suffix(path: Path) -> str:
     if not path.is_file():
         raise AtmeError(f"{path}: no such file; give weights (.safetensors or .onnx)")
-    if path.suffix == ".onnx":
-        return _from_onnx(path)
-    if path.suffix != ".safetensors":
+    if path.suffix not in (".onnx", ".safetensors"):
         raise AtmeError(f"{path}: weights are read from .safetensors or .onnx")
+    return path.suffix
+
+
+def _from_safetensors(path: Path) -> State:
+    """Everything in the file, of finite numbers, and as its digest says."""
     try:
         state: State = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise AtmeError(f"{path}: not readable as safetensors ({error})") from None
-    wanted = DualAtme().state_dict()
+        with safe_open(path, "pt") as file:
+            digest = (file.metadata() or {}).get(SEAL)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise AtmeError(f"{path}: not readable as safetensors ({str(error).splitlines()[0]})") from None
+    if digest is None:
+        log.warning(f"{path}: carries no digest, so damage to it may go unseen; make it again")
+    elif digest != _digest(state):
+        raise AtmeError(f"{path}: damaged, its digest does not fit its content; copy or make it again")
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise AtmeError(f"{path}: damaged, it holds numbers that are not finite; make it again")
+    return state
+
+
+def _digest(state: State) -> str:
+    """SHA-256 of names, types, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_like(state: State, wanted: State, path: Path) -> None:
     for name, value in wanted.items():
-        if name not in state or state[name].shape != value.shape:
+        if name not in state or state[name].shape != value.shape or state[name].dtype != value.dtype:
             raise AtmeError(f"{path}: not the state of a Dual-ATME ('{name}' is missing or of another shape)")
-    if state.get(PREFIX + "scale", torch.eye(3)).shape != (3, 3):
-        raise AtmeError(f"{path}: was corrected by an earlier version; make it again with atme-train fit")
-    return {name: value for name, value in state.items() if name in wanted or name.startswith(PREFIX)}
 
 
-def _from_onnx(path: Path) -> State:
+def _from_onnx(path: Path) -> tuple[State, ModelInfo]:
     """Undoes the export, which merges each convolution with its batch norm and stores some weights in half.
 
     The merged γ and β are lost, but not needed: any statistics that the layer might have had give the same
     network. Those taken here are what the layer gives on synthetic samples, so that training can go on.
     """
     backend = Backend(path)  # refuses what is not one of our files
-    graph = onnx.load(str(path)).graph
+    for note in backend.notes:
+        log.warning(note)
+    graph = onnx.load_model_from_string(read_weights(path)).graph
     arrays = {item.name: numpy_helper.to_array(item).astype(np.float32) for item in graph.initializer}
-    if any(name.removeprefix("model.").startswith(PREFIX) for name in arrays):
+    if any(PREFIX in name or name.startswith(EVIDENCE) for name in arrays):
         raise AtmeError(
-            f"{path}: was corrected for a data set (atme-train fit --init), so no training starts from it; "
-            "give the weights that it was corrected from, or a .safetensors made by fit"
+            f"{path}: was fitted to a data set (atme-train fit), so no training starts from it; give the "
+            "weights that it was fitted from, or a .safetensors made by fit"
         )
     model = DualAtme(ModelConfig(classes=len(backend.info.classes) + backend.info.nothing)).eval()
     state = model.state_dict()
@@ -99,7 +163,7 @@ def _from_onnx(path: Path) -> State:
     model.load_state_dict(state)
     _restore_norms(model, layers)
     _check(model, backend, path)
-    return _classes_only(model.state_dict(), len(backend.info.classes))
+    return model.state_dict(), backend.info
 
 
 def _classes_only(state: State, classes: int) -> State:

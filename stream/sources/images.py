@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from recognizer.errors import AtmeError
 from recognizer.ffmpeg import reason
+from recognizer.picture import read_picture
 from stream.frame import Image
 from stream.sources.base import FrameSource
 from stream.sources.picture_numbers import number_pictures
@@ -75,14 +75,4 @@ class ImageFolder(FrameSource):
 
 
 def _load(path: Path) -> Image:
-    # Not cv2.imread: it cannot open names outside the code page on Windows.
-    try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except OSError as error:
-        raise AtmeError(f"{path}: cannot be read ({reason(error)}); check its permissions") from error
-    except cv2.error:  # more pixels than it accepts, for one
-        image = None
-    if image is None:
-        raise AtmeError(f"{path}: cannot be read as a picture; replace it or take it out of the folder")
-    return np.ascontiguousarray(image, np.uint8)
+    return np.ascontiguousarray(read_picture(path, "replace it or take it out of the folder"), np.uint8)

@@ -61,7 +61,7 @@ class LongVideo:
         return _read_film(self.film) if self.film else self._read_frames()
 
     def _read_frames(self) -> Iterator[tuple[int, float, Image]]:
-        from training.pair import read_picture
+        from recognizer.picture import read_picture
 
         for number, path in self.frames:
             yield number, number / self.fps, read_picture(path)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
+from recognizer.npz_file import check_zip
 
 HEADER_WITHIN = 40
 """Rows from the top in which the header is looked for; SAMM's is on row 14."""
+MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 20_000, 256, 64_000_000
+"""Of a sheet, and of all that is unpacked from its file; the releases have a thousand rows."""
+MOST_WHOLE = 10**12
+"""What is called a whole number is a frame, a subject or a clip: never larger."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,9 @@ def whole(value: Any) -> int | None:
     """46, 46.0 and ``"046"`` → 46; anything else (``/``, an empty cell, a formula's residue) → None."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return int(number) if number.is_integer() else None
+    return int(number) if number.is_integer() and abs(number) < MOST_WHOLE else None
 
 
 def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> list[Row]:
@@ -50,7 +57,7 @@ def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> 
     AtmeError: not an .xlsx file, no such sheet, no header with these columns (names those it found).
     """
     book = _open(path)
-    try:
+    with _closing(book, path):
         if sheet is not None and sheet not in book.sheetnames:
             raise AtmeError(
                 f"{path}: no sheet '{sheet}', only {', '.join(book.sheetnames)}; take the release as it came"
@@ -62,8 +69,6 @@ def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> 
             if at is not None:
                 return _rows(table, at, columns)
             best = max(best, found, key=len)
-    finally:
-        book.close()
     raise AtmeError(
         f"{path}: a sheet of another version; expected the columns {', '.join(columns)}; "
         f"found {', '.join(best) or 'none'}"
@@ -73,14 +78,12 @@ def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> 
 def read_tables(path: Path, count: int) -> list[list[tuple[Any, ...]]]:
     """The rows of the first ``count`` sheets, for a file without headers. AtmeError where it has fewer."""
     book = _open(path)
-    try:
+    with _closing(book, path):
         if len(book.sheetnames) < count:
             raise AtmeError(
                 f"{path}: {len(book.sheetnames)} sheets, the release has {count}; take the release as it came"
             )
         return [_table(book[name]) for name in book.sheetnames[:count]]
-    finally:
-        book.close()
 
 
 def _open(path: Path) -> Any:
@@ -92,17 +95,40 @@ def _open(path: Path) -> Any:
         with warnings.catch_warnings():  # about styles and extensions that do not matter here
             warnings.simplefilter("ignore")
             # data_only: what a formula came to when last saved, not the formula.
+            check_zip(path, MOST_BYTES, "an annotation sheet")
             return openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except AtmeError:
+        raise
     except Exception as error:  # openpyxl raises whatever it stumbles upon in a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AtmeError(
-            f"{path}: not a readable .xlsx sheet ({reason}); take the release as it came"
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+@contextmanager
+def _closing(book: Any, path: Path) -> Iterator[None]:
+    """Closes the book; what is damaged in it shows only as its rows are read."""
+    try:
+        yield
+    except AtmeError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from None
+    finally:
+        book.close()
+
+
+def _unreadable(path: Path, error: Exception) -> AtmeError:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return AtmeError(f"{path}: not a readable .xlsx sheet ({reason}); take the release as it came")
 
 
 def _table(sheet: Any) -> list[tuple[Any, ...]]:
+    """ValueError for a sheet of more rows than any release has: one row far down brings all before it."""
     sheet.reset_dimensions()  # hand-edited files may lie about their size
-    return [tuple(row) for row in sheet.iter_rows(values_only=True)]
+    lines = sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True)
+    rows = [tuple(row) for row in islice(lines, MOST_ROWS + 1)]
+    if len(rows) > MOST_ROWS:
+        raise ValueError(f"more than {MOST_ROWS} rows")
+    return rows
 
 
 def _plain(name: Any) -> str:

@@ -1,0 +1,192 @@
+"""The kinds of input: what is damaged, how it is read, and what must not go unsaid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.faults import formats
+from benchmarks.faults.mutate import Mutation, damage, in_head, in_zip, json_text, some_of
+from recognizer.command_line import run
+
+ANSWER = "answer"
+"""File in which a child leaves what it has read."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of input."""
+
+    name: str
+    share: int
+    """Of the cases: how many of a hundred."""
+    files: str
+    """Glob below the kind's folder of originals: one of these is damaged."""
+    read: Callable[[Path, Path, random.Random], None]
+    """In the child: reads the input, as a user would. Gets the folder (a copy) and the damaged file in it."""
+    exact: bool = False
+    """What is accepted without a word must be what the original says."""
+    frames: bool = False
+    """Every frame of the original must be seen or accounted for."""
+
+
+def mutation(name: str) -> Mutation:
+    """How a file of this name is damaged."""
+    suffix = Path(name).suffix
+    table: dict[str, Sequence[Mutation]] = {
+        ".npz": (formats.bomb, damage, *3 * (in_zip(formats.npy),)),
+        ".onnx": (damage, in_head, formats.onnx_model, formats.onnx_settings),
+        ".safetensors": (damage, in_head, formats.safetensors),
+        ".json": (damage, json_text, json_text),
+        ".jsonl": (damage, json_text, json_text),
+        ".toml": (damage, formats.toml, formats.toml, formats.toml),
+        ".png": (damage, in_head, formats.png_size),
+        ".jpg": (damage, in_head, formats.png_size),
+        ".xlsx": (damage, in_zip(formats.sheet_xml), in_zip(formats.sheet_xml)),
+        ".csv": (damage, formats.csv_text),
+    }
+    return some_of(*table.get(suffix, (damage, damage, damage, in_head)))
+
+
+def atme(*words: object) -> None:
+    from stream.cli import main
+
+    sys.argv = ["atme", *map(str, words)]
+    main()
+
+
+def _leave(*arrays: Any) -> None:
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
+    Path(ANSWER).write_text(json.dumps(digest.hexdigest()))
+
+
+def _say(notes: Sequence[str]) -> None:
+    """As the commands do."""
+    for note in notes:
+        print(f"atme: {note}", file=sys.stderr)
+
+
+def _video(folder: Path, file: Path, rng: random.Random) -> None:
+    atme("replay", file, "--speed", "max", "--json", "--out", "out")
+
+
+def _stream(folder: Path, file: Path, rng: random.Random) -> None:
+    from benchmarks.faults.sender import serve
+    from stream.session import Session
+    from stream.settings import SessionConfig, Settings
+
+    settings = Settings(session=SessionConfig(stall_timeout_s=2.0))
+    url = serve(file.read_bytes())
+    run(lambda: [None for _ in Session.open(url, settings)], "atme")
+
+
+def _archive(folder: Path, file: Path, rng: random.Random) -> None:
+    from training import feature_archive
+
+    def read() -> None:
+        read = feature_archive.load(file)
+        _leave(read.entire, read.puzzled, read.label, read.subject, read.database, read.sample)
+
+    run(read, "atme-train")
+
+
+def _weights(folder: Path, file: Path, rng: random.Random) -> None:
+    from recognizer.backend import Backend
+    from recognizer.feature import FeatureExtractor
+
+    def read() -> None:
+        backend = Backend(file)
+        _say(backend.notes)
+        FeatureExtractor(backend.info.working_size).close()
+        with np.load(folder / "pairs.npz") as pair:
+            found = backend.judge(pair["entire"], pair["puzzled"])
+        _leave(found.probabilities, found.evidence)
+
+    run(read, "atme")
+
+
+def _recognize(folder: Path, file: Path, rng: random.Random) -> None:
+    atme("recognize", folder / "onset.png", folder / "apex.jpg")
+
+
+def _judge(folder: Path, file: Path, rng: random.Random) -> None:
+    from spotting.judge import BEFORE_S, CHANNELS, COURSE_S, FACTS, Judge
+
+    def read() -> None:
+        judge = Judge(file)
+        _say(judge.notes)
+        draw = np.random.default_rng(0)
+        feeds = {
+            "course": draw.normal(size=(1, len(COURSE_S), CHANNELS)).astype(np.float32),
+            "facts": draw.normal(size=(1, FACTS)).astype(np.float32),
+        }
+        _leave(*judge._session.run(["chances", "times"], feeds), len(BEFORE_S))
+
+    run(read, "atme")
+
+
+def _state(folder: Path, file: Path, rng: random.Random) -> None:
+    from training.weights import load_state
+
+    def read() -> None:
+        state = load_state(file)
+        _leave(*(state[name].numpy() for name in sorted(state)))
+
+    run(read, "atme-train")
+
+
+def _session(folder: Path, file: Path, rng: random.Random) -> None:
+    format = rng.choice(("csv", "elan", "praat", "vtt", "srt", "boris", "megc", None))
+    if format is None:
+        atme("report", folder / "s01", "--out", "report.html")
+    else:
+        atme("export", folder / "s01", "--format", format)
+
+
+def _config(folder: Path, file: Path, rng: random.Random) -> None:
+    if rng.random() < 0.5:
+        atme("replay", folder / "clip.mp4", "--speed", "max", "--json", "--config", file)
+    else:
+        atme("recognize", folder / "onset.png", folder / "apex.jpg", "--config", file)
+
+
+def _images(folder: Path, file: Path, rng: random.Random) -> None:
+    atme("replay", folder, "--speed", "max", "--json", "--out", "out")
+
+
+def _sheet(folder: Path, file: Path, rng: random.Random) -> None:
+    from training.datasets.registry import find
+
+    run(lambda: find("casme2").load(folder), "atme-train")
+
+
+def _list(folder: Path, file: Path, rng: random.Random) -> None:
+    from training.datasets.registry import find
+
+    run(lambda: find("megc2019").load(folder), "atme-train")
+
+
+KINDS = (
+    Kind("video", 26, "clip.*", _video, frames=True),
+    Kind("stream", 6, "clip.ts", _stream),
+    Kind("archive", 12, "*.npz", _archive, exact=True),
+    Kind("weights", 12, "*.onnx", _weights, exact=True),
+    Kind("judge", 5, "*.onnx", _judge, exact=True),
+    Kind("state", 8, "*.safetensors", _state, exact=True),
+    Kind("session", 12, "s01/**/*", _session),
+    Kind("config", 8, "*.toml", _config),
+    Kind("picture", 6, "*.*", _recognize),
+    Kind("images", 4, "*.*", _images),
+    Kind("sheet", 6, "*.xlsx", _sheet),
+    Kind("list", 3, "*.csv", _list),
+)
+FOLDERS = {"stream": "video"}
+"""Kinds that damage the originals of another one."""

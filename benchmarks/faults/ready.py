@@ -1,0 +1,41 @@
+"""Imports whatever a case may need, so that no child has to."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+MODULES = (
+    "mediapipe",
+    "recognizer.recognizer",
+    "recognizer.attention",
+    "onnx",
+    "onnx.numpy_helper",
+    "stream.cli",
+    "stream.session",
+    "stream.watch_session",
+    "stream.demo",
+    "stream.records.export",
+    "stream.records.report",
+    "training.cli",
+    "training.weights",
+    "training.feature_archive",
+    "training.datasets.registry",
+    "openpyxl",
+    "pympi",
+    "skimage.data",
+)
+
+
+def import_everything() -> None:
+    """Imports, and loads the compiled flow; AssertionError where that leaves threads behind."""
+    import numpy as np
+
+    for name in MODULES:
+        importlib.import_module(name)
+    from recognizer.tvl1_cpu import tvl1
+
+    blank = np.zeros((32, 32), np.uint8)
+    tvl1(blank, blank)
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    assert threads == 1, f"{threads} threads: a child could inherit a lock that nobody opens"

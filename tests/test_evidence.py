@@ -1,0 +1,54 @@
+"""Fitted weights still tell what is no emotion, although no data set shows it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_archive import tiny_archive
+
+from recognizer.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.errors import AtmeError
+from training.cli import app
+from training.engine import ADAPTING
+from training.evidence import PREFIX
+from training.feature_archive import save
+from training.fit import fit
+from training.flow_synthesis import synthesize
+from training.random_motion import NON_EVENT
+from training.weights import load_evidence, load_state
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Synthetic features, four in ten of which show no emotion."""
+    made = synthesize(60, torch.Generator().manual_seed(3))
+    assert (made.label == NON_EVENT).any()
+    return made.entire.to(torch.uint8).numpy(), made.puzzled.to(torch.uint8).numpy()
+
+
+def test_what_is_no_emotion_is_refused_as_by_the_weights_it_came_from(samples, tmp_path):
+    """Without --calibrate, as with it: the fourth output used to be dropped, and everything was named."""
+    archive = tmp_path / "tiny.npz"
+    save(tiny_archive(), archive)
+    fit(archive, tmp_path / "mine.onnx", ADAPTING, DEFAULT_WEIGHTS, None, "none")
+    shipped, mine = Backend(), Backend(tmp_path / "mine.onnx")
+    assert mine.info.nothing
+    assert mine.info.refusal == shipped.info.refusal
+    expected, found = (backend.judge(*samples).evidence for backend in (shipped, mine))
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+    assert (found < mine.info.refusal).any()
+    with pytest.raises(AtmeError, match="was fitted to a data set"):
+        load_state(tmp_path / "mine.onnx")
+
+
+def test_a_kept_state_is_exported_with_what_it_knows(samples, tmp_path):
+    archive = tmp_path / "tiny.npz"
+    save(tiny_archive(), archive)
+    kept = tmp_path / "kept.safetensors"
+    fit(archive, kept, ADAPTING, DEFAULT_WEIGHTS, None, "none")
+    assert not any(name.startswith(PREFIX) for name in load_state(kept)), "training starts from classes only"
+    assert load_evidence(kept).refusal == Backend().info.refusal
+    app(["export", str(kept), "--out", str(tmp_path / "mine.onnx")], standalone_mode=False)
+    found = Backend(tmp_path / "mine.onnx").judge(*samples).evidence
+    np.testing.assert_allclose(found, Backend().judge(*samples).evidence, atol=5e-3)
