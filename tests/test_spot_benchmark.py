@@ -16,13 +16,12 @@ from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
 from spotting.judge import KINDS
 from spotting.motion import MotionMeter
-from training import spot_timeline
 from training.cli import app
 from training.clip import Portrait, load_portrait, render, truth
 from training.clip_script import GLANCE_S, ClipScript, Glance, HeadGesture, HeadPose
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_benchmark import portrait as face_of
-from training.spot_benchmark import read_index, write_benchmark
+from training.spot_benchmark import STORIES, read_index, write_benchmark
 from training.spot_evaluate import OTHER_POINTS, SPOTTERS, read_benchmark
 from training.spot_label import Labelled, gated
 from training.spot_score import Hit, SpotScore
@@ -45,7 +44,8 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory):
     """One clip of nine seconds at 30 fps."""
     out = tmp_path_factory.mktemp("benchmark")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spot_timeline, "SECONDS", 9.0)
+        for story in STORIES.values():
+            patch.setattr(story, "SECONDS", 9.0)
         assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1)) == [(0, 1), (1, 1)]
         # What is there is not rendered again.
         assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1)) == [(1, 1)]
