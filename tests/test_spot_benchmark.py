@@ -16,12 +16,13 @@ from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
 from spotting.judge import KINDS
 from spotting.motion import MotionMeter
+from training import spot_timeline
 from training.cli import app
 from training.clip import Portrait, load_portrait, render, truth
 from training.clip_script import GLANCE_S, ClipScript, Glance, HeadGesture, HeadPose
 from training.datasets.long_video import LongVideo, Movement
-from training.spot_benchmark import portrait as face_of
 from training.spot_benchmark import STORIES, read_index, write_benchmark
+from training.spot_benchmark import portrait as face_of
 from training.spot_evaluate import OTHER_POINTS, SPOTTERS, read_benchmark
 from training.spot_label import Labelled, gated
 from training.spot_score import Hit, SpotScore
