@@ -20,10 +20,11 @@ from motion_curves import Bump, Told, at_rate, blind, samples
 
 from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.gpu import gpu_count
+from recognizer.untrusted_text import tomllib
 from spotting import Judge, Spotter
 from spotting.motion import SIDES
 from stream import Session
-from stream.settings import Settings, load_settings, tomllib
+from stream.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("recognizer", "spotting", "stream", "training")
