@@ -21,5 +21,5 @@ class OperatingPoint:
 OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
     "quiet": OperatingPoint(0.2, 2.0, 0.75, 0.95),
     "normal": OperatingPoint(0.2, 2.0, 0.6, 0.9),
-    "keen": OperatingPoint(0.17, 1.7, 0.45, 0.85),
+    "keen": OperatingPoint(0.2, 2.0, 0.3, 0.8),
 }
