@@ -128,11 +128,12 @@ def _finished(job: Job, ours: bool) -> RecordedSession | None:
     source = about.get("source") or {}
     known = source.get("fingerprint")
     wanted = [
-        (known, fingerprint(job.recording) if known else known, "content of the recording"),
         (source.get("recording"), str(job.recording.resolve()), "recording"),
         ((about.get("weights") or {}).get("sha256"), sha256_of(weights), "weights"),
         (_comparable(about.get("settings") or {}), _comparable(asdict(job.settings)), "settings"),
     ]
+    if known and source.get("recording") == str(job.recording.resolve()):
+        wanted.append((known, fingerprint(job.recording), "content of the recording"))
     for there, here, what in wanted:
         if there != here:
             raise AtmeError(f"{job.folder / ABOUT}: finished, but with other {what}; name another --out")

@@ -338,7 +338,7 @@ def test_an_unfit_picture_is_one_line_that_names_it(portrait: Portrait, tmp_path
     third = cv2.resize(portrait.image, None, fx=0.35, fy=0.35, interpolation=cv2.INTER_AREA)
     small.write_bytes(cv2.imencode(".png", third)[1].tobytes())
     cases = {
-        tmp_path / "missing.png": "cannot read",
+        tmp_path / "missing.png": "cannot be read",
         no_picture: "not a picture",
         no_face: "no face",
         small: "84 px wide",
