@@ -167,9 +167,9 @@ class Session:
 
     def poll(self, timeout: float) -> Expression | None:
         """The next event, or None after ``timeout`` seconds or at the end; raises a worker's error."""
-        self.start()
         if self._finished:
             return None
+        self.start()
         try:
             result = self._results.get(timeout=timeout)
         except queue.Empty:

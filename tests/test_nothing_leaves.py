@@ -109,7 +109,7 @@ def created(calls: list[str]) -> Iterator[Path]:
 @pytest.mark.slow
 def test_a_replay_opens_no_socket_to_anywhere(replay):
     assert replay.seconds > ENOUGH_S
-    assert replay.output.count('"label"') >= 8, "nothing was recognised: nothing was tested"
+    assert replay.output.count('"label"') >= 5, "nothing was recognised: nothing was tested"
     assert replay.calls, "strace saw nothing"
     assert [call for call in replay.calls if "AF_INET" in call] == []
     assert [call for call in replay.calls if "jack" in call or "pulse" in call] == [], "nobody wanted sound"

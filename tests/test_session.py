@@ -99,15 +99,26 @@ def test_the_demo_clip_shows_three_movements_and_three_are_found(demo_clip, sett
     assert status.dropped == 0
     assert status.state == "finished"
     assert status.progress == pytest.approx(1, abs=0.01)
-    assert status.rejected.keys() <= {"blink", "head motion", "noise", "gaze", "rest of a movement"}
+    assert status.rejected.keys() <= {
+        "blink",
+        "head motion",
+        "noise",
+        "gaze",
+        "mouth",
+        "macro",
+        "fragment",
+        "speech",
+    }
     blinks = [r.movement for r in turned_away.rejections if r.reason == "blink"]
     assert status.rejected["blink"] == len(blinks)
-    # Lids may settle a little after a blink; the blinks themselves are strong, and each is turned away once.
+    # Each blink is rejected as one, in one movement or in two: lids that fall, and lids that rise.
     strong = [movement for movement in blinks if movement.peak > 1]
     shown = [row for row in truth(demo_clip, labelled=False) if row["kind"] == "blink"]
-    assert len(strong) == len(shown) == 2
-    for movement, real in zip(strong, shown, strict=True):
-        assert real["onset"] < movement.apex < real["offset"]
+    assert len(shown) == 2
+    for real in shown:
+        assert any(real["onset"] < movement.apex < real["offset"] + 0.3 for movement in strong)
+    for movement in strong:
+        assert any(real["onset"] < movement.apex < real["offset"] + 0.3 for real in shown)
     assert status.latency_p50_ms is not None
     assert status.latency_p50_ms <= status.latency_p95_ms
     assert status.provider in ("CPU", "CUDA", "TensorRT")

@@ -32,10 +32,10 @@ def test_folder_holds_what_the_session_saw(sample_folder):
     assert (about["frames"], about["frames_dropped"], about["events"]) == (144, 0, 1)
     event = json.loads((sample_folder / "events.jsonl").read_text(encoding="utf-8"))
     assert about["latency_ms"]["max"] == round(event["latency_ms"], 1)
-    assert about["rejected"].keys() <= {"noise"}, "the blink came from the test"
+    assert about["rejected"].keys() <= {"noise", "cut off"}, "the blink came from the test"
     assert about["source"]["recording"].endswith("short.mp4")
     assert len(about["weights"]["sha256"]) == 64
-    assert about["settings"]["spotter"]["max_duration_ms"] == 500.0
+    assert about["settings"]["spotter"]["max_duration_ms"] == 600.0
 
     with open(sample_folder / "motion.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -60,7 +60,7 @@ def test_session_is_read_back_as_it_was(sample_folder):
     session = read_session(sample_folder)
     assert session.notes == ()
     assert session.name == "short"
-    said = [rejection for rejection in session.rejections if rejection.reason != "noise"]
+    said = [rejection for rejection in session.rejections if rejection.reason not in ("noise", "cut off")]
     assert (len(session.events), len(said), len(session.motion)) == (1, 1, 144)
     assert said[0].reason == "blink"
     assert said[0].movement.apex_frame == 25

@@ -47,11 +47,14 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         for story in STORIES.values():
             patch.setattr(story, "SECONDS", 9.0)
-        assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1)) == [(0, 1), (1, 1)]
+        assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1, story="first")) == [
+            (0, 1),
+            (1, 1),
+        ]
         # What is there is not rendered again.
-        assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1)) == [(1, 1)]
+        assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1, story="first")) == [(1, 1)]
         with pytest.raises(AtmeError, match="another benchmark"):
-            list(write_benchmark(out, 0.15, seed=9, faces=[None], workers=1))
+            list(write_benchmark(out, 0.15, seed=9, faces=[None], workers=1, story="first"))
     return out
 
 

@@ -12,6 +12,8 @@ _LEAST_KNOWN = 8
 """Distances between frames that must be known, and alike, before a longer one tells of missing frames."""
 _MISSING_FROM = 1.6
 """Times the usual distance from which a frame is missing in between."""
+_LONGEST_HOLE_S = 60.0
+"""Seconds; a longer distance between frames is not told by their rhythm."""
 _SMALLEST_PACKET = 8
 """Bytes up to which a packet says "as before" and becomes no frame (MPEG-4's skipped frames)."""
 
@@ -108,6 +110,10 @@ class FrameAccount:
         usual = median(self._steps) if len(self._steps) >= _LEAST_KNOWN else 0.0
         # Matroska rounds to milliseconds, so two of them are no difference.
         alike = usual > 0 and max(self._steps) - min(self._steps) <= max(0.3 * usual, 0.0021)
+        if step > _LONGEST_HOLE_S:  # a wrong timestamp, whose frame seemed to be missing where it belongs
+            self.missing = max(self.missing - 1, 0)
+            self.first_loss = self.first_loss if self.missing or self.undecoded else None
+            return
         if alike and step > _MISSING_FROM * usual:
             self.missing += round(step / usual) - 1
             self._note(last)
