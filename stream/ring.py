@@ -16,25 +16,27 @@ from stream.frame import Frame
 LOSSLESS_BACKLOG = 8
 """Frames of a recording that are read ahead."""
 LEAST_KEPT = 6
-"""Frames before the current one that stay whatever their age: later stages may still look at them."""
+"""Frames before the current one that later stages may still be at: history is counted back from there."""
 MAX_BYTES = 768 * 2**20
-"""Room for a second and a half of 4K at 20 fps, or of 640×480 at any rate."""
+"""Room for 640×480 at any rate; ``frame_memory`` says what a source needs."""
 
 
 class RingBuffer:
     """A pool of picture slots: one thread pushes, one takes frames in order, any number look back.
 
     A frame is *unread* until ``next`` hands it out, then *current* until the following ``next``, then
-    *history* as long as it is at most ``history_s`` older than the current one; after that its slot is free
-    for the writer. Current and history are never overwritten. What counts is the frames' own times, so a
-    source may be faster than it claims. When too many frames are unread and another comes,
+    *history* as long as it is at most ``history_s`` older than the frame that is ``LEAST_KEPT`` before the
+    current one, where the last reader may be; after that its slot is free for the writer. Current and history
+    are never overwritten. What counts is the frames' own times, so a source may be faster than it claims.
+    When too many frames are unread and another comes,
 
     - ``lossless=True`` makes ``push`` wait for the reader: nothing is ever dropped (replay);
     - ``lossless=False`` skips unread frames more than ``backlog_s`` older than the new one and counts them in
       ``dropped``: the newest always gets in and the writer never waits (live).
 
-    Memory: as many pictures as that takes, but no more than ``max_bytes`` (and always a handful); where that
-    is not enough, the oldest of the history go first, then the oldest unread.
+    Memory: as many pictures as that takes, but no more than ``max_bytes`` (and always a handful). Where that
+    is not enough, a live ring lets the oldest of the history go first, then the oldest unread; a lossless one
+    loses nothing, so that ``push`` raises an AtmeError.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class RingBuffer:
         """Copy a frame in; its capture time is now. Returns False, without it, once the ring is closed.
 
         Frame indices must grow, gaps are fine. Another size of picture than before is taken where frames may
-        be dropped (live), else an AtmeError.
+        be dropped (live), else an AtmeError; so is a history that outgrows the memory where none may be lost.
         """
         captured = time.monotonic()
         if frame.image.shape != self._shape and self._lossless:
@@ -96,9 +98,16 @@ class RingBuffer:
             )
         with self._changed:
             if self._lossless:
-                self._changed.wait_for(lambda: self._closed or len(self._unread) < LOSSLESS_BACKLOG)
+                self._changed.wait_for(lambda: self._closed or self._has_room or not self._unread)
             if self._closed:
                 return False
+            if self._lossless and not self._has_room:
+                raise AtmeError(
+                    f"at {frame.timestamp:.2f} s: frames come faster than the recording states, and the last "
+                    f"{self._history_s:g} s of {_size(self._shape)} do not fit into "
+                    f"{self._max_bytes >> 20} MB; "
+                    "scale it first: ffmpeg -i RECORDING -vf scale=1280:-2 -crf 16 smaller.mp4"
+                )
             if frame.image.shape != self._shape:
                 self._hold(frame.image.shape)
             slot = self._take_slot(frame.timestamp)
@@ -132,9 +141,10 @@ class RingBuffer:
                 return None
             slot = self._unread.popleft()
             self._kept.append(slot)
-            oldest = self._time(slot) - self._history_s
-            while len(self._kept) > LEAST_KEPT + 1 and self._time(self._kept[0]) < oldest:
-                self._forget(self._kept.popleft())
+            if len(self._kept) > LEAST_KEPT:
+                oldest = self._time(self._kept[-1 - LEAST_KEPT]) - self._history_s
+                while self._time(self._kept[0]) < oldest:
+                    self._forget(self._kept.popleft())
             self._changed.notify_all()
             return self._frames[slot]
 
@@ -169,6 +179,11 @@ class RingBuffer:
                 self._error = error
             self._closed = True
             self._changed.notify_all()
+
+    @property
+    def _has_room(self) -> bool:
+        """A lossless ring can take one more frame and forget none."""
+        return len(self._unread) < LOSSLESS_BACKLOG and len(self._slots) < self._most
 
     def _take_slot(self, timestamp: float) -> int:
         """A slot for a frame of this time, the lock being held."""

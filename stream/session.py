@@ -30,6 +30,7 @@ from spotting.spotter import Spotter
 from stream.capture import Capture
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
+from stream.frame_memory import frame_memory
 from stream.gap import Gap, GapFinder
 from stream.interrupts import STOPPED
 from stream.observer import Observer
@@ -69,7 +70,8 @@ class Session:
     """
 
     def __init__(self, source: FrameSource, settings: Settings | None = None, *, pace: bool = False) -> None:
-        """``pace``: replay a recording at the speed it was taken. AtmeError when weights cannot be used.
+        """``pace``: replay a recording at the speed it was taken. AtmeError when weights cannot be used,
+        or where the machine has too little memory for the frames that a candidate may need.
 
         Set ``observer`` before the session starts to be told of every frame, event and rejection.
         """
@@ -79,17 +81,15 @@ class Session:
         try:
             self._recognizer = Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS)
             self._spotter = Spotter(settings.spotter, Judge())
+            history_s = self._spotter.look_behind_ms / 1000
+            backlog_s = settings.session.backlog_ms / 1000
+            memory = frame_memory(source, history_s, backlog_s)
         except BaseException:
             source.close()
             raise
         self._meter = MotionMeter(settings.motion)
         self._gaps = GapFinder()
-        self._ring = RingBuffer(
-            source.size,
-            history_s=self._spotter.look_behind_ms / 1000,
-            backlog_s=settings.session.backlog_ms / 1000,
-            lossless=not source.live,
-        )
+        self._ring = RingBuffer(source.size, history_s, backlog_s, lossless=not source.live, max_bytes=memory)
         self._capture = Capture(source, self._ring, pace=pace)
         self._seen: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
         self._pairs: queue.Queue[_Pair | BaseException | None] = queue.Queue(_QUEUE)

@@ -53,7 +53,7 @@ class Model:
         if not self.unread:
             return None
         self.kept.append(self.unread.pop(0))
-        while len(self.kept) > LEAST_KEPT + 1 and self.kept[0][1] < self.kept[-1][1] - self.history_s:
+        while len(self.kept) > LEAST_KEPT + 1 and self.kept[0][1] < self.kept[-7][1] - self.history_s:
             self.kept.pop(0)
         return self.kept[-1][0]
 
@@ -82,8 +82,13 @@ def test_ring_holds_exactly_what_it_promises(
     views: dict[int, Frame] = {}
     for step in steps:
         if isinstance(step, int):
-            if lossless and len(model.unread) == LOSSLESS_BACKLOG:
+            full = len(model.unread) + len(model.kept) == most
+            if lossless and (len(model.unread) == LOSSLESS_BACKLOG or (full and model.unread)):
                 continue  # push would wait
+            if lossless and full:
+                with pytest.raises(AtmeError, match="do not fit into"):
+                    ring.push(frame(index + step))
+                continue
             index += step  # a step above 1 leaves a gap, as a pause does
             assert ring.push(frame(index))
             model.push(index, index / 100)
@@ -133,7 +138,18 @@ def test_a_source_faster_than_it_claims_loses_no_history() -> None:
         newest = 3 * fps - 1
         assert shows(ring.get(newest - fps + 1), newest - fps + 1)
         with pytest.raises(KeyError):
-            ring.get(newest - fps - 2)
+            ring.get(newest - fps - 2 - LEAST_KEPT)
+
+
+@pytest.mark.parametrize("fps", [10, 30, 200])
+def test_a_reader_that_is_some_frames_behind_finds_all_its_history(fps: int) -> None:
+    """The spotter measures a frame while the landmarks of those after it are found."""
+    ring = RingBuffer((WIDTH, HEIGHT), history_s=1.0, backlog_s=0.2, lossless=True)
+    for index in range(3 * fps):
+        assert ring.push(Frame(index, index / fps, frame(index).image))
+        assert ring.next(timeout=0) is not None
+    behind = 3 * fps - 1 - LEAST_KEPT
+    assert shows(ring.get(behind - fps + 1), behind - fps + 1)
 
 
 def test_memory_is_bounded_and_the_oldest_history_goes_first() -> None:

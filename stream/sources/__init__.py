@@ -18,6 +18,7 @@ from stream.sources.video import open_video
 __all__ = [
     "CameraConfig",
     "FrameSource",
+    "ImageFolder",
     "Returning",
     "open_camera",
     "open_recording",
