@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from recognizer.end_with_parent import end_with_parent
 from recognizer.native_log import native_log
 from recognizer.ray_cluster import ray_cluster
 from stream.batch import Job, Outcome, run_job
@@ -106,13 +107,11 @@ def _new_worker() -> tuple[BaseProcess, Connection]:
 def _work(connection: Connection) -> None:
     """A worker's life: jobs in, messages out, until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    end_with_parent()  # killed: whoever starts the batch again finds no one at work
     told = 0.0
-    owner = multiprocessing.parent_process()
 
     def report(share: float) -> None:
         nonlocal told
-        if owner is not None and not owner.is_alive():
-            raise BrokenPipeError  # killed: whoever starts the batch again finds no one at work
         if share >= told + _STEP:
             told = share
             connection.send(share)

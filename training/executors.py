@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+from recognizer.end_with_parent import end_with_parent
 from recognizer.errors import AtmeError
 from recognizer.ray_cluster import ray_cluster
 
@@ -31,10 +32,11 @@ def local(
 ) -> Iterator[tuple[int, Result]]:
     """In worker processes with one thread each, which beats one process with many: the networks are tiny.
 
+    They end with this process, also where it is killed.
     AtmeError when a worker is killed; what came before it was already yielded.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages for torch, a few per cent
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=one_thread)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         futures = {pool.submit(function, item): index for index, item in enumerate(items)}
         for future in as_completed(futures):
@@ -69,6 +71,12 @@ def on_ray(
         while waiting:
             (done, *_), _ = ray.wait(list(waiting), num_returns=1)
             yield waiting.pop(done), ray.get(done)
+
+
+def _begin() -> None:
+    """The start of a worker process."""
+    end_with_parent()
+    one_thread()
 
 
 def one_thread() -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime, timezone
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from recognizer.end_with_parent import end_with_parent
 from recognizer.errors import AtmeError
 from recognizer.feature import FeatureExtractor
 from recognizer.model_info import PREPROCESSING
@@ -116,17 +116,9 @@ def _begin(log: Path) -> None:
     """Readies a worker process: one thread, native messages into a file, no life without the parent."""
     global _extractor  # noqa: PLW0603 - the only way to hand a worker something to keep
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     cv2.setNumThreads(1)
     _extractor = FeatureExtractor(WORKING_SIZE)
-
-
-def _end_with_parent() -> None:
-    """Idle workers would otherwise outlive a parent that was killed, for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(sample: Sample, path: Path) -> None:
