@@ -139,7 +139,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
                 moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
             if script.glances:
                 moving.append(irises * np.array(gaze, np.float32))
-            back = _inverse(sum(moving[1:], moving[0]), grid) if moving else None
+            back = inverse(sum(moving[1:], moving[0]), grid) if moving else None
             last = state
         head = pose.matrix(centre)
         yield time, _expose(_posed(image, head, back, grid), script, time, index, grain)
@@ -192,7 +192,7 @@ def _irises(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
     return np.asarray(unit / 256 * field, np.float32)[..., None]
 
 
-def _inverse(field: Field, grid: npt.NDArray[np.float32]) -> Field:
+def inverse(field: Field, grid: npt.NDArray[np.float32]) -> Field:
     """The field that leads back: inverse(q) = −field(q + inverse(q)), by repeated insertion.
 
     The error shrinks by the field's steepness each time: 2 or 3 steps for a micro-movement.
@@ -287,7 +287,7 @@ def write_clip(
     records: Sequence[dict[str, Any]] = (),
     crf: int | None = 12,
 ) -> Path:
-    """Write the video (H.264 4:2:0; Motion JPEG where ``crf`` is None) and its truth.
+    """Write the video (H.264 4:2:0; at ``crf`` 0 lossless; Motion JPEG where it is None) and its truth.
 
     Both appear only when they are complete.
 
@@ -332,7 +332,9 @@ def _encode(path: Path, frames: Iterable[tuple[float, Image]], fps: float, crf: 
     ticks = 90_000  # a second; divides evenly by the usual frame rates
     with create_video(path) as container:
         codec, pixels, options = _JPEG
-        if crf is not None:
+        if crf == 0:
+            codec, pixels, options = "libx264rgb", "bgr24", {"qp": "0", "preset": "ultrafast"}
+        elif crf is not None:
             codec, pixels, options = "libx264", "yuv420p", {"crf": str(crf), "preset": "veryfast"}
         stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
         stream.pix_fmt = pixels

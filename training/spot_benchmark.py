@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -27,7 +27,12 @@ from training.spot_timeline import SIZE, Plan, plan
 CLIPS = "clips.jsonl"
 STORIES = {"lifelike": spot_lifelike, "first": spot_timeline}
 """Who writes what happens in the clips. The first, in which nothing overlaps, stays as a regression."""
-FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm")
+FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg")
+
+FILMED = "filmed"
+"""The story of clips that are recordings of people (``training.filmed_clips``)."""
+
+Clip = TypeVar("Clip")
 
 
 def write_benchmark(
@@ -44,8 +49,6 @@ def write_benchmark(
 
     AtmeError where a face cannot be used, the story is unknown, or the folder holds another benchmark.
     """
-    from training.executors import in_process, local
-
     for face in faces:
         portrait(face)
     if story not in STORIES:
@@ -53,20 +56,35 @@ def write_benchmark(
     writer = STORIES[story]
     rates = dict.fromkeys(fps, 1 / len(fps)) if fps else writer.RATES
     plans = plan(minutes, seed, faces, rates, story, writer.PEAKS, writer.DRIFTS)
-    lines = [_conditions(clip) for clip in plans]
+    rows = [_conditions(clip) for clip in plans]
+    return render_missing(out, rows, plans, partial(render_plan, out), workers)
+
+
+def render_missing(
+    out: Path,
+    rows: Sequence[dict[str, Any]],
+    clips: Sequence[Clip],
+    work: Callable[[Clip], None],
+    workers: int,
+) -> Iterator[tuple[int, int]]:
+    """Writes the index, a row a clip, and the clips that are not there yet; yields (done, of how many).
+
+    AtmeError where the folder holds another benchmark.
+    """
+    from training.executors import in_process, local
+
     index = out / CLIPS
-    if index.is_file() and not _continues(read_index(out), lines):
+    lines = [json.dumps(row) for row in rows]
+    if index.is_file() and not _continues(read_index(out), [json.loads(line) for line in lines]):
         raise AtmeError(f"{out} holds another benchmark; choose a new folder, or the same seed and faces")
     out.mkdir(parents=True, exist_ok=True)
-    index.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    todo = [clip for clip in plans if not (out / f"{clip.name}.mp4").is_file()]
-    done = len(plans) - len(todo)
-    yield done, len(plans)
-    work = partial(render_plan, out)
-    finished = in_process(work, todo) if workers < 2 else local(work, todo, workers)
-    for _ in finished:
+    index.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    todo = [clip for clip, row in zip(clips, rows, strict=True) if not (out / row["clip"]).is_file()]
+    done = len(clips) - len(todo)
+    yield done, len(clips)
+    for _ in in_process(work, todo) if workers < 2 else local(work, todo, workers):
         done += 1
-        yield done, len(plans)
+        yield done, len(clips)
 
 
 def _continues(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> bool:
@@ -87,6 +105,11 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
         raise AtmeError(
             f"{folder} holds no {CLIPS}; make a benchmark with atme-train spot-benchmark --out {folder}"
         ) from None
+
+
+def is_filmed(row: dict[str, Any]) -> bool:
+    """This clip is a recording of a person; only rendered ones train."""
+    return bool(row["story"] == FILMED)
 
 
 def digest(folder: Path) -> str:

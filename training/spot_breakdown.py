@@ -14,8 +14,8 @@ from training.spot_score import Hit, Outcome, SpotScore, Wanted, error_quantiles
 LASTING = 0.2
 """Seconds: rates are compared on movements that a slow camera can see."""
 COMPARED = (30.0, 200.0)
-CONDITIONS = ("peak", "fps", "drift", "crf", "face")
-"""Of a recording."""
+CONDITIONS = ("peak", "fps", "drift", "crf", "face", "recording")
+"""Of a recording; ``recording``: of filmed ones, whether motion is laid into it."""
 BESIDE = {
     "blink": "a blink in it",
     "gaze": "a gaze shift",

@@ -40,16 +40,54 @@ def spot_benchmark(
         str,
         typer.Option(help="lifelike, or first: clips in which movements never overlap."),
     ] = "lifelike",
+    filmed: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of recordings of people: instead of rendering, expressions measured in some of "
+            "them, made small and short, are laid into the others. To measure on, never to train on."
+        ),
+    ] = None,
     workers: WorkersOption = 1,
 ) -> None:
-    """Render clips with scripted micro-expressions, blinks, speech, head motion to measure a spotter on."""
+    """Make clips with known micro-expressions among blinks, speech, head motion to measure a spotter on."""
     from recognizer.native_log import native_log
     from training.spot_benchmark import write_benchmark
 
+    if filmed:
+        if face or fps or story != "lifelike":
+            raise AtmeError(
+                "--filmed takes faces, frame rates and stories from the recordings; "
+                "leave --face, --fps and --story out"
+            )
+        _from_recordings(out, filmed, minutes, seed, workers)
+        return
     faces = [None if str(path) == "built-in" else path for path in face or [Path("built-in")]]
     with native_log():
         _advance("rendering clips", write_benchmark(out, minutes, seed, faces, workers, fps or (), story))
     print(printable(f"{out}: measure it with atme-train spot-evaluate {out}"))
+
+
+def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers: int) -> None:
+    from recognizer.native_log import native_log
+    from training.filmed_clips import donors_by_recording, plan_filmed, recordings, write_filmed
+    from training.filmed_motion import Donor
+    from training.spot_signal import measured
+
+    videos, signals = recordings(folder), out / ".signals"
+    count = len(videos)
+    found: list[Donor] = []
+    with native_log():
+        _advance("measuring motion", ((done, count) for done in measured(videos, signals, workers)))
+        _advance("finding expressions", donors_by_recording(videos, signals, found))
+        clips = plan_filmed(videos, signals, found, minutes, seed)
+        _advance("writing clips", write_filmed(out, clips, seed, workers))
+    movements = sum(len(clip.events) for clip in clips)
+    used = {clip.video.film for clip in clips}
+    print(
+        f"{out}: {movements} movements in {len(clips)} clips, {len(found)} expressions of "
+        f"{len({donor.recording for donor in found})} recordings laid on {len(used)} of {count}"
+    )
+    print(f"measure it with atme-train spot-evaluate {out}")
 
 
 def spot_fit(
@@ -60,7 +98,7 @@ def spot_fit(
 ) -> None:
     """Train the spotter's judge, which tells micro-expressions from all else that moves, on clips."""
     from recognizer.native_log import native_log
-    from training.spot_benchmark import digest
+    from training.spot_benchmark import digest, is_filmed, read_index
     from training.spot_evaluate import read_benchmark
     from training.spot_fit import FitConfig, export, fit
     from training.spot_signal import measured
@@ -68,6 +106,9 @@ def spot_fit(
 
     if not out.parent.is_dir() or out.is_dir():
         raise AtmeError(f"{out}: name a file (.onnx) in a folder that exists")
+    for root in roots:
+        if any(is_filmed(row) for row in read_index(root)):
+            raise AtmeError(f"{root} holds recordings of people, which only measure; train on rendered clips")
     benchmarks = {root: read_benchmark(root) for root in roots}
     seen: list[Snapshot] = []
     with native_log():

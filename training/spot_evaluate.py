@@ -18,7 +18,7 @@ from training.spot_baselines.course import Scored
 from training.spot_baselines.flow_rule import flow_rule
 from training.spot_baselines.mdmd import mdmd
 from training.spot_baselines.whole_video import P, frame_difference, half_length, whole_video
-from training.spot_benchmark import CLIPS, quality, read_index
+from training.spot_benchmark import CLIPS, is_filmed, quality, read_index
 from training.spot_score import Outcome
 from training.spot_signal import Signal, signal_of
 
@@ -57,8 +57,12 @@ def _clip(folder: Path, row: dict[str, Any]) -> LongVideo:
         movements = read_records(film.with_suffix(".truth.jsonl"), movement)
     except OSError:
         raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
-    conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline", "story")}
-    conditions["crf"] = quality(row["seed"], row["timeline"], row["story"])
+    if is_filmed(row):
+        conditions = {name: row[name] for name in ("fps", "peak", "timeline", "story")}
+        conditions["recording"] = "with motion" if row["events"] else "as it is"
+    else:
+        conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline", "story")}
+        conditions["crf"] = quality(row["seed"], row["timeline"], row["story"])
     return LongVideo(row["name"], tuple(movements), float(row["fps"]), film, conditions=conditions)
 
 
