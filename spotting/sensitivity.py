@@ -23,3 +23,12 @@ OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
     "normal": OperatingPoint(0.2, 2.0, 0.6, 0.9),
     "keen": OperatingPoint(0.2, 2.0, 0.3, 0.8),
 }
+"""What each finds, and how often it is wrong, as measured: on half an hour of rendered faces that the judge
+has not seen, and on 7.8 minutes of real recordings in which no micro-expression is coded.
+
+| | recall, rendered | false alarms a minute, rendered | false alarms in all, real |
+|---|---|---|---|
+| quiet | .35 | 0.10 | 0 |
+| normal | .39 | 0.30 | 0 |
+| keen | .48 | 1.20 | 9 |
+"""
