@@ -139,3 +139,16 @@ def test_an_unreadable_picture_is_one_line_that_names_it(tmp_path):
     (folder / "img1.png").mkdir()
     with open_recording(folder) as source, pytest.raises(AtmeError, match=r"img1.png: cannot be read"):
         list(iter(source.read, None))
+
+
+def test_a_codec_that_nobody_knows_is_one_line(tmp_path):
+    known, unknown = tmp_path / "known.avi", tmp_path / "unknown.avi"
+    with av.open(str(known), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="bgr24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    unknown.write_bytes(known.read_bytes().replace(b"FMP4", b"ZZZZ"))
+    with pytest.raises(AtmeError, match="no video in this file"):
+        open_recording(unknown)

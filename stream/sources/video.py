@@ -219,9 +219,10 @@ def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -
 
 
 def videos_in(container: Any) -> list[Any]:
-    """The streams of moving pictures: the cover of a song, or a preview, is none."""
+    """The streams of moving pictures that can be decoded: the cover of a song, or a preview, is none."""
     still = Disposition.attached_pic | Disposition.timed_thumbnails
-    return [stream for stream in container.streams.video if not stream.disposition & still]
+    # A stream of a codec that FFmpeg does not know has no codec context.
+    return [s for s in container.streams.video if s.codec_context is not None and not s.disposition & still]
 
 
 def shown_stream(container: Any) -> Any:
