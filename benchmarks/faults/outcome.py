@@ -33,7 +33,7 @@ def outcome(ending: Ending) -> str:
 
 
 def _one_line(stderr: str) -> bool:
-    """The last line is the error, and no other line is part of it."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
+    """The last line is the error, and no other line is part of it; what could be seen is said before it."""
+    lines = [line for line in stderr.splitlines() if line.strip() and ": seen: " not in line]
     said = [line for line in lines if line.startswith(("atme: ", "atme-train: "))]
     return len(said) == 1 and lines[-1] == said[0]
