@@ -37,7 +37,7 @@ def fill_disks(count: int, originals: Path, work: Path, seed: int) -> Iterator[R
             return
         flag, *more = rng.choice(OUTPUTS)
         name = {"--out": "out", "--events": "events.jsonl", "--record": "video.mp4"}[flag]
-        filled = 4096 * rng.randrange(8, 16) if flag != "--events" else 65536 - 4096
+        filled = 4096 * rng.randrange(8, 16) if flag != "--events" else 65536
         (disk / "other").write_bytes(bytes(filled))
         words = (
             "replay",
