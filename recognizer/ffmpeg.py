@@ -6,6 +6,7 @@ they point. Here a path is a path, and only formats that hold the pictures thems
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ def open_video(path: Path, format: str | None = None) -> Any:
     FFmpegError or OSError; ArgumentError where it is none of ``FORMATS``.
     """
     return av.open(f"file:{path}", format=format, options=_WHAT_IS_READ, metadata_errors="replace")
+
+
+def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
+    """The packets of these streams, or of all. A stream that turns up in the middle, or that damage makes up,
+    is passed over: PyAV knows those of the beginning only, and ends with an IndexError there."""
+    while True:
+        try:
+            yield from container.demux(*streams)
+            return
+        except IndexError:
+            continue
 
 
 def create_video(path: Path, options: dict[str, str] | None = None) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from test_sources import HEIGHT, WIDTH, write_clip, write_pictures
 
 from recognizer.errors import AtmeError
+from recognizer.ffmpeg import packets_of
 from stream.sources import open_recording
 from stream.sources.picture_numbers import number_pictures
 
@@ -152,3 +153,19 @@ def test_a_codec_that_nobody_knows_is_one_line(tmp_path):
     unknown.write_bytes(known.read_bytes().replace(b"FMP4", b"ZZZZ"))
     with pytest.raises(AtmeError, match="no video in this file"):
         open_recording(unknown)
+
+
+def test_a_stream_that_turns_up_in_the_middle_is_passed_over():
+    """As PyAV says it: an IndexError for a packet of a stream that was not there at the beginning."""
+
+    left = ["first", IndexError("list index out of range"), "second"]
+
+    class Container:
+        def demux(self, *streams):
+            while left:
+                packet = left.pop(0)
+                if isinstance(packet, Exception):
+                    raise packet
+                yield packet
+
+    assert list(packets_of(Container())) == ["first", "second"]

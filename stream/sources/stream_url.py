@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import av
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import FORMATS, reason
+from recognizer.ffmpeg import FORMATS, packets_of, reason
 from stream.frame import Image
 from stream.sources.arrival_clock import ArrivalClock
 from stream.sources.base import STALL_TIMEOUT, FrameSource
@@ -64,7 +63,7 @@ class StreamUrl(FrameSource):
         stream = shown_stream(container)
         stream.thread_type = "SLICE"  # frame threads would hold back a frame each
         self._stream = stream
-        self._packets: Iterator[Any] = container.demux()
+        self._packets = packets_of(container)
         self._ready: deque[tuple[float, Image]] = deque()
         rate = stream.average_rate or stream.guessed_rate
         self._waiting: deque[tuple[Any, float]] = deque()

@@ -160,7 +160,7 @@ class VideoFile(FrameSource):
 
         Where the container breaks off, its error comes after the packets before it.
         """
-        packets = self._container.demux(stream)
+        packets = ffmpeg.packets_of(self._container, stream)
         failure = None
         while True:
             while failure is None and len(self._ahead) < _AHEAD:
