@@ -1,4 +1,4 @@
-"""What the spotter says: a movement it has seen, or one it has turned away."""
+"""What the spotter says: a movement that counts, or one that it has rejected."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A movement that crossed the threshold and was turned away, and why."""
+    """A movement that crossed the threshold and was rejected, and why."""
 
     movement: Candidate
     reason: str

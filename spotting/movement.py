@@ -41,8 +41,7 @@ class Movement:
         lengths = by_region(memory.places[before:] - self.rest)
         curve = zip(when[before:].tolist(), lengths.max(axis=1).tolist(), strict=True)
         self._points: list[Point] = list(curve)
-        self._begin = len(self._points) - 1
-        self._top = self._begin
+        self._top = len(self._points) - 1
         self._region = _NAMES[int(lengths[-1].argmax())]
 
     def add(self, memory: Memory) -> None:
