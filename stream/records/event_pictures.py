@@ -14,7 +14,7 @@ from recognizer.errors import AtmeError
 from recognizer.face import Box, FaceGeometry, Gray
 from recognizer.feature import PairFeatures
 from recognizer.flow import Field
-from stream.records.received_file import MIB, read_received
+from recognizer.received_file import MIB, read_received
 
 Picture = npt.NDArray[np.uint8]
 """BGR or grey uint8."""

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
+from recognizer.received_file import MIB, lines_of, open_received
 from recognizer.write_file import open_new
 from spotting.motion import REGIONS, MotionSample
 from stream.line_file import LineFile
-from stream.records.received_file import MIB, lines_of, open_received
 
 Numbers = npt.NDArray[np.float64]
 

@@ -19,6 +19,7 @@ from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
+from recognizer.received_file import MIB
 from stream.event import Expression, MicroExpression
 from stream.frame import Image
 from stream.overlay.labels import look_of
@@ -27,7 +28,6 @@ from stream.records.event_pictures import NAMES, EventPictures, draw_pictures, r
 from stream.records.fingerprint import fingerprint
 from stream.records.motion_file import Motion
 from stream.records.output_file import check_name, write_output
-from stream.records.received_file import MIB
 from stream.records.recorded_session import RecordedSession
 from stream.records.report_page import page
 from stream.sources import open_recording
