@@ -23,7 +23,7 @@ class Candidate:
     peak: float
     """Peak of the motion signal, in pixels of a face 256 px wide."""
     region: str
-    """The region that moved most: one of ``spotting.motion.REGIONS``."""
+    """The region that moved most: one of ``spotting.face_places.REGIONS``."""
     decided: float
     """Time of the sample at which the spotter made up its mind; ``decided - apex`` is the decision delay."""
     probability: float | None = None

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
+from spotting.face_places import REGIONS, SIDES, by_region
 from spotting.memory import MEMORY_S, Memory
-from spotting.motion import REGIONS, SIDES, by_region
 
 Floats = npt.NDArray[np.float32]
 

@@ -17,73 +17,23 @@ import numpy.typing as npt
 
 from recognizer.face import NoFaceError
 from recognizer.landmarks import Landmarker, Landmarks, eye_opening
+from spotting.face_places import (
+    FACE,
+    LANDMARKS,
+    OUTLINE,
+    PX_256,
+    REGIONS,
+    RIGID,
+    SIDES,
+    SIZE,
+    SKULL,
+    anchors,
+    by_region,
+)
 from spotting.face_tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
 from spotting.place_flow import PlaceFlow
 
-REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
-    # name: (anchor landmarks, shift in face widths (right, down)), one entry a side
-    "inner brows": (((20, 21), (0.0, -0.02)), ((22, 23), (0.0, -0.02))),
-    "outer brows": (((18, 19), (0.0, -0.02)), ((24, 25), (0.0, -0.02))),
-    "nose": (((31,), (-0.02, -0.04)), ((35,), (0.02, -0.04))),
-    "under eyes": (((41,), (-0.03, 0.09)), ((46,), (0.03, 0.09))),
-    "cheeks": (((48, 36), (-0.03, 0.0)), ((54, 45), (0.03, 0.0))),
-    "lip corners": (((48,), (-0.01, 0.0)), ((54,), (0.01, 0.0))),
-    "upper lip": (((51,), (0.0, -0.02)),),
-    "lower lip": (((57,), (0.0, 0.02)),),
-    "chin": (((8, 57), (0.0, 0.0)),),
-}
-"""Where the motion is read, as (anchor landmarks, shift) a side."""
-
-SIDES = tuple((name, *side) for name, sides in REGIONS.items() for side in sides)
-
-_FIRST, _SECOND = (np.array([side[1][end] for side in SIDES]) for end in (0, -1))
-_SHIFT = np.array([shift for _, _, shift in SIDES])
-_LEFT, _RIGHT = (
-    np.array([[k for k, side in enumerate(SIDES) if side[0] == name][end] for name in REGIONS])
-    for end in (0, -1)
-)
-_MIRROR = np.array((-1.0, 1.0))
-_ALONE = np.array([(0.0, 1.0) if name == "under eyes" else (1.0, 1.0) for name in REGIONS])
-"""What of one side alone counts: under an eye the way up or down, for a look aside carries the iris past."""
-_ONE_SIDE = 0.6
-"""What one side moves alone counts this part; half would be its share in the mean of both."""
-_TOGETHER = 0.6
-"""This part of what most places do at once is taken off: more of it is the head and the encoder than skin."""
-_GAIN = 1.4
-"""Windows are wider than what moves, and the rest is averaged away: this brings a smile back to its size."""
-
-RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
-"""Landmarks that expressions hardly move."""
-
-# Their places in the canonical picture, in face widths around the middle of the eyes (mean of FaceMesh's
-# canonical face), further places of the skull at which motion is taken to be the head's, and the outline
-# whose way through the picture is called the head's motion.
-_CANONICAL = np.array(
-    [(0, -0.005), (0, 0.09), (0, 0.165), (-0.31, 0), (-0.12, 0.02), (0.12, 0.02), (0.31, 0)], np.float32
-)
-_SKULL = np.array(
-    [
-        (0, 0),
-        (0, 0.08),
-        (0, 0.15),
-        (-0.06, 0.06),
-        (0.06, 0.06),
-        (-0.4, 0.02),
-        (0.4, 0.02),
-        (-0.4, 0.1),
-        (0.4, 0.1),
-    ],
-    np.float32,
-)
-_OUTLINE = np.array([(0, 0), (-0.4, 0), (0.4, 0), (0, 0.6)], np.float32)
-
-SIZE = 128
-FACE = 104.0
-"""Width of the face in the canonical picture, pixels."""
-_CENTRE = np.array((SIZE / 2, SIZE * 0.36), np.float32)
-PX_256 = 256 / FACE
-"""Canonical pixels → pixels of a face 256 px wide, the unit of every motion figure."""
 _STRAYED = 3.0
 """The carried pose is given up where landmarks lie this far off it: more than they tremble."""
 _FAR = 0.5
@@ -115,7 +65,7 @@ class MotionSample:
     region: str
     """The region it is in."""
     floor: float
-    """The usual level of the signal when nothing happens: sensor noise and tracking jitter."""
+    """The noise floor of the signal when nothing happens: sensor noise and tracking jitter."""
     eye_opening: float
     """Lid distance over eye width, both eyes' mean; falls in a blink. As old as the landmarks are."""
     head: float
@@ -153,7 +103,7 @@ class MotionMeter:
     def __init__(self, config: MotionConfig | None = None) -> None:
         self.config = config or MotionConfig()
         self._tracker = FaceTracker(self.config.landmarks_ms)
-        self._neutral = NeutralFace(self.config, _CENTRE + FACE * _SKULL, FACE)
+        self._neutral = NeutralFace(self.config, SKULL, FACE)
         self._pose: npt.NDArray[np.float64] | None = None
 
     def reset(self) -> None:
@@ -182,17 +132,17 @@ class MotionMeter:
         pose = self._carried(seen.landmarks, seen.fresh)
         pose, picture, moved = self._compare(image, pose)
         self._pose = pose
-        anchors = _anchors(seen.landmarks @ pose[:, :2].T + pose[:, 2])
+        where = anchors(seen.landmarks @ pose[:, :2].T + pose[:, 2])
         places = moved + self._neutral.gone
         regions = _named(by_region(moved))
         region = max(regions, key=lambda name: regions[name])
         signal = regions[region]
-        outline = _in_picture(pose, _CENTRE + FACE * _OUTLINE)
+        outline = _in_picture(pose, OUTLINE)
         face_px = FACE / float(np.hypot(pose[0, 0], pose[0, 1]))
         eyes = eye_opening(seen.landmarks)
         before = self._neutral.outline
         gone = 0.0 if before is None else float(np.abs(outline - before).max())
-        floor, rebased = self._neutral.see(Look(time, picture, outline, anchors, eyes, moved, places, signal))
+        floor, rebased = self._neutral.see(Look(time, picture, outline, where, eyes, moved, places, signal))
         return MotionSample(
             frame,
             time,
@@ -220,8 +170,8 @@ class MotionMeter:
         aligned = alignment(landmarks)
         if self._pose is None:
             return aligned
-        places = _in_picture(aligned, _CENTRE + FACE * _CANONICAL)
-        apart = places @ self._pose[:, :2].T + self._pose[:, 2] - (_CENTRE + FACE * _CANONICAL)
+        places = _in_picture(aligned, LANDMARKS)
+        apart = places @ self._pose[:, :2].T + self._pose[:, 2] - LANDMARKS
         strayed = PX_256 * np.linalg.norm(apart, axis=1).max() > _STRAYED
         return aligned if strayed else self._pose
 
@@ -234,7 +184,7 @@ class MotionMeter:
         if flow is None:
             return pose, picture, np.zeros((len(SIDES), 2))
         head, own = flow.measure(picture)
-        if np.abs(head).max() > _FAR:  # a quick head: once more, from nearby
+        if np.abs(head[:4]).max() > _FAR:  # a quick head: once more, from nearby
             pose = _corrected(pose, head)
             picture = canonical(image, pose)
             head, own = flow.measure(picture)
@@ -250,7 +200,7 @@ def regions_from(
     of a 256-px face, NaN where no face is found. Raises NoFaceError without a face in ``first``.
 
     The meter itself cannot tell this of a short clip: it may take a picture of the movement as its next
-    neutral, because within a clip that is all movement the movement is the usual level.
+    neutral, because within a clip that is all movement the movement is the noise floor.
     """
     landmarker = Landmarker(tracking=True)
     try:
@@ -258,8 +208,8 @@ def regions_from(
         if landmarks is None:
             raise NoFaceError("no face in the first picture of the clip; give a frontal, lit face")
         pose = alignment(landmarks)
-        anchors = _anchors(landmarks @ pose[:, :2].T + pose[:, 2])
-        flow = PlaceFlow(canonical(first, pose), _CENTRE + FACE * _SKULL, anchors, FACE)
+        where = anchors(landmarks @ pose[:, :2].T + pose[:, 2])
+        flow = PlaceFlow(canonical(first, pose), SKULL, where, FACE)
         found = []
         for image in images:
             landmarks = landmarker.detect(image)
@@ -310,43 +260,13 @@ def _corrected(pose: npt.NDArray[np.float64], head: npt.NDArray[np.float64]) -> 
     return np.column_stack((back @ pose[:, :2], middle + back @ (pose[:, 2] - middle - head[:2])))
 
 
-def _anchors(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(sides, 2) where the motion is read, from the landmarks in the canonical picture."""
-    return np.asarray((points[_FIRST] + points[_SECOND]) / 2 + FACE * _SHIFT)
-
-
-def by_region(moved: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(…, sides, 2) displacements → (…, regions) lengths: of the mean of both sides, one of them mirrored.
-
-    Muscles pull both sides alike and noise does not: what is left of a tremble is small. On the midline,
-    where the region is its own mirror image, this is the way up or down. One side may move alone.
-    """
-    median = np.sort(moved, axis=-2)[..., len(SIDES) // 2, :]  # np.median takes ten times as long
-    moved = moved - _TOGETHER * median[..., None, :]
-    both = _length(_MIRROR * moved[..., _LEFT, :] + moved[..., _RIGHT, :]) / 2
-    further = np.maximum(*(_length(_ALONE * moved[..., side, :]) for side in (_LEFT, _RIGHT)))
-    return np.asarray(_GAIN * np.maximum(both, _ONE_SIDE * further), np.float64)
-
-
-def _length(moved: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray(np.hypot(moved[..., 0], moved[..., 1]), np.float64)
-
-
 def _named(lengths: npt.NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(REGIONS, lengths.tolist(), strict=True))
 
 
-def mirrored_sides() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Order and signs that turn ``MotionSample.places`` into those of the face's mirror image."""
-    other = np.arange(len(SIDES))
-    other[_LEFT], other[_RIGHT] = _RIGHT, _LEFT
-    order = np.stack([2 * other, 2 * other + 1], axis=1).ravel()
-    return order, np.tile(_MIRROR, len(SIDES)).astype(np.float32)
-
-
 def alignment(landmarks: Landmarks) -> npt.NDArray[np.float64]:
     """(2, 3) similarity that brings the rigid landmarks to their canonical places (Umeyama 1991)."""
-    source, target = landmarks[RIGID].astype(np.float64), (_CENTRE + FACE * _CANONICAL).astype(np.float64)
+    source, target = landmarks[RIGID].astype(np.float64), LANDMARKS.astype(np.float64)
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)
     norm = (a * a).sum()
     cos, sin = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from spotting.candidate import Candidate
+from spotting.face_places import REGIONS, by_region
 from spotting.memory import Array, Memory
-from spotting.motion import REGIONS, by_region
 
 SUMMIT = 0.95
 """What is above this part of the peak cannot be told from it."""

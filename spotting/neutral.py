@@ -30,13 +30,13 @@ class NeutralConfig:
     neutral_age_ms: float = 160.0
     """The face must be quiet this long; the mean picture of the older half of it becomes the neutral one."""
     neutral_quiet: float = 1.7
-    """A picture may become neutral while the signal is under this many times its usual level."""
+    """A picture may become neutral while the signal is under this many times its noise floor."""
     hold_ms: float = 400.0
     """Displaced but still for this long is a new resting face: longer than a micro-expression holds."""
     restless_ms: float = 900.0
     """After this long without rest the current picture becomes the neutral one."""
     floor_window_ms: float = 4000.0
-    """The usual level is the median of the signal over this window."""
+    """The noise floor is the median of the signal over this window."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Look:
     outline: npt.NDArray[np.float64]
     """(4, 2) places around the face in the frame, image pixels."""
     anchors: npt.NDArray[np.float64]
-    """(sides, 2) places at which motion is read, in the canonical picture."""
+    """(sides, 3) places at which motion is read, in the canonical picture: right, down, to the camera."""
     eyes: float
     """How far open they are."""
     moved: npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class NeutralFace:
     """Takes every frame's look and keeps the neutral face up to date; holds about ``hold_ms`` of pictures."""
 
     def __init__(self, config: NeutralConfig, skull: Floats, unit: float) -> None:
-        """``skull`` (n, 2): places in the canonical picture moved by the head alone; ``unit``: its width."""
+        """``skull`` (n, 3): places in the canonical picture moved by the head alone; ``unit``: its width."""
         self._config = config
         self._skull, self._unit = skull, unit
         self.reset()
@@ -83,7 +83,7 @@ class NeutralFace:
         self._ordered: list[float] = []  # the same levels by size
 
     def see(self, look: Look) -> tuple[float, bool]:
-        """The signal's usual level, and whether the neutral face was replaced although it was displaced."""
+        """The signal's noise floor, and whether the neutral face was replaced although it was displaced."""
         floor = self._floor(look.time, look.signal)
         quiet = self._smooth(look) < self._config.neutral_quiet * floor
         return floor, self._renew(look, quiet, floor)
@@ -94,7 +94,7 @@ class NeutralFace:
         return (sum(near) + look.signal) / (len(near) + 1)
 
     def _floor(self, time: float, signal: float) -> float:
-        """The usual level: the median of the last seconds."""
+        """The noise floor: the median of the last seconds."""
         ordered = self._ordered
         self._levels.append((time, signal))
         insort(ordered, signal)

@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from spotting.candidate import Candidate, Rejection
+from spotting.face_places import by_region
 from spotting.held_expression import HeldExpression
 from spotting.judge import Judge, Verdict
 from spotting.memory import Array, Memory
-from spotting.motion import MotionSample, by_region
+from spotting.motion import MotionSample
 from spotting.movement import Movement
 from spotting.sensitivity import OPERATING_POINTS, Sensitivity
 

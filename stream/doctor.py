@@ -112,9 +112,10 @@ def _judge() -> Finding:
     import numpy as np
 
     from spotting.candidate import Candidate
+    from spotting.face_places import SIDES
     from spotting.judge import Judge
     from spotting.memory import Memory
-    from spotting.motion import NO_FACE, SIDES, STILL, MotionSample
+    from spotting.motion import NO_FACE, STILL, MotionSample
 
     still = Memory()
     for k in range(101):

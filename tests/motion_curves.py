@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotting.candidate import Candidate
+from spotting.face_places import SIDES
 from spotting.judge import Verdict
 from spotting.memory import Memory
-from spotting.motion import NO_FACE, SIDES, MotionSample
+from spotting.motion import NO_FACE, MotionSample
 from spotting.spotter import Spotter
 
 FLOOR = 0.05

@@ -11,9 +11,9 @@ from motion_curves import Bump, Told, at_rate, blind, samples, spot
 
 from recognizer.errors import AtmeError
 from spotting import Judge, Spotter, SpotterConfig
+from spotting.face_places import SIDES, mirrored_sides
 from spotting.judge import CHANNELS, COURSE_S, FACTS, KINDS, Verdict, evidence
 from spotting.memory import Memory
-from spotting.motion import SIDES, mirrored_sides
 from training.spot_fit import FitConfig, export, fit, mirrored
 from training.spot_snapshots import Snapshots, named
 

@@ -22,7 +22,7 @@ from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.gpu import gpu_count
 from recognizer.untrusted_text import tomllib
 from spotting import Judge, Spotter
-from spotting.motion import SIDES
+from spotting.face_places import SIDES
 from stream import Session
 from stream.settings import Settings, load_settings
 

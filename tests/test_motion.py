@@ -9,7 +9,8 @@ import pytest
 from recognizer.errors import AtmeError
 from recognizer.landmarks import eye_opening
 from spotting import MotionMeter, Spotter
-from spotting.motion import REGIONS, SIDES, alignment
+from spotting.face_places import REGIONS, SIDES
+from spotting.motion import alignment
 from training.clip import render
 from training.clip_script import GLANCE_S, ClipScript, Glance
 

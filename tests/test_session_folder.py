@@ -16,7 +16,7 @@ from overlay_session import make_event
 from sample_session import open_sample
 
 from recognizer.errors import AtmeError
-from spotting.motion import REGIONS
+from spotting.face_places import REGIONS
 from stream.gap import Gap
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import read_session

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from motion_curves import Bump, at_rate, samples
 
-from spotting.motion import SIDES, STILL
+from spotting.face_places import SIDES
+from spotting.motion import STILL
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_baselines.course import courses, runs
 from training.spot_baselines.flow_rule import flow_rule

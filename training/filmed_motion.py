@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from recognizer.flow import Field
 from recognizer.landmarks import Landmarker, Landmarks
-from spotting.motion import PX_256, REGIONS, SIZE, MotionSample, alignment
+from spotting.face_places import PX_256, REGIONS, SIZE
+from spotting.motion import MotionSample, alignment
 from training.datasets.long_video import LongVideo
 from training.spot_signal import Signal
 

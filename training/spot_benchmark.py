@@ -55,7 +55,7 @@ def write_benchmark(
         raise AtmeError(f"'{story}' is no story; known are {', '.join(STORIES)}")
     writer = STORIES[story]
     rates = dict.fromkeys(fps, 1 / len(fps)) if fps else writer.RATES
-    plans = plan(minutes, seed, faces, rates, story, writer.PEAKS, writer.DRIFTS)
+    plans = plan(minutes, seed, faces, rates, story, writer.PEAKS, writer.DRIFTS, writer.SHARED or bool(fps))
     rows = [_conditions(clip) for clip in plans]
     return render_missing(out, rows, plans, partial(render_plan, out), workers)
 
@@ -119,8 +119,9 @@ def digest(folder: Path) -> str:
 
 def render_plan(out: Path, clip: Plan) -> None:
     """One clip and its truth."""
-    person = portrait(clip.face)
-    story = STORIES[clip.story].script(clip, person)
+    writer = STORIES[clip.story]
+    person = writer.person(clip, portrait(clip.face))
+    story = writer.script(clip, person)
     crf = quality(clip.seed, clip.timeline, clip.story)
     write_clip(out / f"{clip.name}.mp4", render(person, story), clip.fps, truth(person, story), crf=crf)
 

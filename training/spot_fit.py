@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
+from spotting.face_places import SIDES, mirrored_sides
 from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
-from spotting.motion import SIDES, mirrored_sides
 from training.export import completed, save, traced
 from training.spot_snapshots import Snapshots
 

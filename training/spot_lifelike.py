@@ -14,7 +14,8 @@ import numpy as np
 
 from training import spot_movements
 from training.clip import Portrait
-from training.clip_script import Action, Blink, ClipScript, Glance, HeadGesture
+from training.clip_script import Action, Blink, ClipScript, Glance, HeadGesture, HeadShape, HeadSway
+from training.portrait_variation import varied
 from training.spot_timeline import SECONDS, SIZE, Plan
 
 RATES = {30.0: 0.5, 25.0: 0.1, 60.0: 0.2, 100.0: 0.12, 200.0: 0.08}
@@ -25,6 +26,14 @@ DRIFTS = (0.0, 1.0, 2.5, 0.5, 5.0)
 """Pixels that the head drifts."""
 QUALITIES = (None, None, 16, 20, 24)
 """What is done to the frames: JPEG as webcams send it (None), or H.264 by constant rate factor."""
+
+SHARED = False
+"""Every clip has a timeline of its own."""
+
+STILL = 0.3
+"""Share of the people whose head is held still, as in the laboratories of the data sets."""
+SWAYS = (0.25, 4.0)
+"""Pixels that another's head shifts within a fifth of a second, least and most: 0.5 to 5 in recordings."""
 
 WITH_BLINK, WITH_GAZE, WITH_HEAD, FOLLOWED, OVER_SMILE = 0.15, 0.19, 0.06, 0.1, 0.06
 """Shares of the micro-expressions that a blink, a glance or a small head motion goes with, that a second
@@ -52,6 +61,11 @@ class _Story:
     gestures: list[HeadGesture] = field(default_factory=list)
 
 
+def person(clip: Plan, portrait: Portrait) -> Portrait:
+    """Whom the clip shows: every clip another face made from the portrait."""
+    return varied(portrait, np.random.default_rng((clip.seed, clip.timeline, 4)))
+
+
 def script(clip: Plan, portrait: Portrait) -> ClipScript:
     """Everything that happens in the clip; the same for all rates of one timeline, but for the noise."""
     rng = np.random.default_rng((clip.seed, clip.timeline, 3))
@@ -73,10 +87,24 @@ def script(clip: Plan, portrait: Portrait) -> ClipScript:
         lids_follow=float(rng.uniform(0, 0.12)),
         head_motion=clip.drift,
         gestures=tuple(story.gestures),
+        sway=_sway(mood, rng),
+        shape=_shape(rng),
         noise=float(rng.uniform(0.6, 3.0)),
         light=float(rng.choice((0.0, 0.01, 0.05))),
         seed=int(rng.integers(2**31)),
     )
+
+
+def _sway(mood: str, rng: np.random.Generator) -> HeadSway | None:
+    if rng.random() < STILL:
+        return None
+    way = float(np.exp(rng.uniform(*np.log(SWAYS)))) * (1.3 if mood == "talking" else 1.0)
+    return HeadSway(way, float(rng.uniform(0.2, 0.9)), int(rng.integers(2**31)))
+
+
+def _shape(rng: np.random.Generator) -> HeadShape:
+    nose, curve, uneven = rng.uniform((0.08, 1.05, 0.02), (0.18, 1.95, 0.07))
+    return HeadShape(float(nose), float(curve), float(uneven))
 
 
 def _micro(story: _Story, time: float) -> float:

@@ -98,7 +98,7 @@ def macro(onset: float, portrait: Portrait, rng: Rng, hold: float | None = None)
 
 def syllables(start: float, end: float, portrait: Portrait, rng: Rng) -> Iterator[Action]:
     """Words: syllables at 3 to 6 Hz that run into each other, as loud as this speaker is, with pauses."""
-    loudness = float(rng.uniform(2, 14))
+    loudness = float(np.exp(rng.uniform(np.log(2.5), np.log(20))))
     time = start
     while time < end:
         size = loudness * float(np.exp(rng.normal(0, 0.4)))

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import recognizer.landmarks
+import spotting.face_places
 import spotting.face_tracker
 import spotting.motion
 import spotting.neutral
@@ -109,6 +110,7 @@ def _meter_version() -> bytes:
     """Changes with the code that measures."""
     modules = (
         recognizer.landmarks,
+        spotting.face_places,
         spotting.face_tracker,
         spotting.motion,
         spotting.neutral,

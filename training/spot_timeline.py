@@ -30,6 +30,8 @@ DRIFTS = (0.0, 1.0, 2.5, 5.0)
 """Pixels that the head drifts; above 0 it makes gestures too."""
 QUALITIES = (16, 20, 24)
 """H.264 constant rate factors: hardly compressed, good, a video call."""
+SHARED = True
+"""Clips of different rates show the same events."""
 SHORTEST, LONGEST = 0.06, 0.5
 """Seconds from onset to offset of a micro-expression."""
 
@@ -71,23 +73,29 @@ def plan(
     story: str = "first",
     peaks: Sequence[float] = PEAKS,
     drifts: Sequence[float] = DRIFTS,
+    shared: bool = True,
 ) -> list[Plan]:
-    """The clips, in an order of which every beginning is about as mixed as the whole."""
+    """The clips, in an order of which every beginning is about as mixed as the whole.
+
+    ``shared``: the rates have timelines in common, so that they can be compared event by event.
+    """
     clips = max(1, round(minutes * 60 / SECONDS))
     rates = rates or RATES
     owed = dict.fromkeys(rates, 0.0)
     made = dict.fromkeys(rates, 0)
-    plans = []
+    plans: list[Plan] = []
     for _ in range(clips):
         for rate, share in rates.items():
             owed[rate] += share
         fps = max(owed, key=lambda rate: owed[rate])
         owed[fps] -= 1
-        number, made[fps] = made[fps], made[fps] + 1
+        name = f"{fps:03.0f}fps-{made[fps]:03d}"
+        number = made[fps] if shared else len(plans)
+        made[fps] += 1
         lap = number // len(peaks)
         plans.append(
             Plan(
-                name=f"{fps:03.0f}fps-{number:03d}",
+                name=name,
                 face=faces[(number + lap) % len(faces)],
                 timeline=number,
                 fps=fps,
@@ -98,6 +106,11 @@ def plan(
             )
         )
     return plans
+
+
+def person(clip: Plan, portrait: Portrait) -> Portrait:
+    """Whom the clip shows: the portrait as it is."""
+    return portrait
 
 
 def script(clip: Plan, portrait: Portrait) -> ClipScript:

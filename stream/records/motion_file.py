@@ -13,7 +13,8 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from recognizer.received_file import MIB, lines_of, open_received
 from recognizer.write_file import open_new
-from spotting.motion import REGIONS, MotionSample
+from spotting.face_places import REGIONS
+from spotting.motion import MotionSample
 from stream.line_file import LineFile
 
 Numbers = npt.NDArray[np.float64]

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.candidate import Candidate, Kind
-from spotting.motion import SIDES, MotionSample
+from spotting.face_places import SIDES
+from spotting.motion import MotionSample
 from training.spot_signal import Signal
 
 Floats = npt.NDArray[np.float64]

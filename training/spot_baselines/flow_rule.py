@@ -26,7 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spotting.candidate import Kind
-from spotting.motion import SIDES
+from spotting.face_places import SIDES
 from training.spot_baselines.course import Course, Floats, Scored, candidate, courses, runs
 from training.spot_signal import Signal
 

@@ -1,0 +1,131 @@
+"""Where motion is read on a face, where the skull is, and how far each place lies before it.
+
+All places belong to the canonical picture of a face, in which ``spotting.motion`` measures. How far a place
+lies towards the camera decides how a turn of the head moves it: a nose goes further than a temple.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
+    # name: (anchor landmarks, shift in face widths (right, down)), one entry a side
+    "inner brows": (((20, 21), (0.0, -0.02)), ((22, 23), (0.0, -0.02))),
+    "outer brows": (((18, 19), (0.0, -0.02)), ((24, 25), (0.0, -0.02))),
+    "nose": (((31,), (-0.02, -0.04)), ((35,), (0.02, -0.04))),
+    "under eyes": (((41,), (-0.03, 0.09)), ((46,), (0.03, 0.09))),
+    "cheeks": (((48, 36), (-0.03, 0.0)), ((54, 45), (0.03, 0.0))),
+    "lip corners": (((48,), (-0.01, 0.0)), ((54,), (0.01, 0.0))),
+    "upper lip": (((51,), (0.0, -0.02)),),
+    "lower lip": (((57,), (0.0, 0.02)),),
+    "chin": (((8, 57), (0.0, 0.0)),),
+}
+"""Where the motion is read, as (anchor landmarks, shift) a side."""
+_DEPTH = {
+    "inner brows": -0.025,
+    "outer brows": -0.105,
+    "nose": 0.07,
+    "under eyes": -0.12,
+    "cheeks": -0.08,
+    "lip corners": -0.1,
+    "upper lip": 0.04,
+    "lower lip": -0.02,
+    "chin": -0.03,
+}
+"""Face widths towards the camera from the root of the nose: the mean of FaceMesh's depths of eight faces."""
+
+SIDES = tuple((name, *side) for name, sides in REGIONS.items() for side in sides)
+
+_FIRST, _SECOND = (np.array([side[1][end] for side in SIDES]) for end in (0, -1))
+_SHIFT = np.array([shift for _, _, shift in SIDES])
+_SIDE_DEPTH = np.array([_DEPTH[name] for name, _, _ in SIDES])
+_LEFT, _RIGHT = (
+    np.array([[k for k, side in enumerate(SIDES) if side[0] == name][end] for name in REGIONS])
+    for end in (0, -1)
+)
+_MIRROR = np.array((-1.0, 1.0))
+_ALONE = np.array([(0.0, 1.0) if name == "under eyes" else (1.0, 1.0) for name in REGIONS])
+"""What of one side alone counts: under an eye the way up or down, for a look aside carries the iris past."""
+_ONE_SIDE = 0.6
+"""What one side moves alone counts this part; half would be its share in the mean of both."""
+_TOGETHER = 0.6
+"""This part of what most places do at once is taken off: more of it is the head and the encoder than skin."""
+_GAIN = 1.4
+"""Windows are wider than what moves, and the rest is averaged away: this brings a smile back to its size."""
+
+RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
+"""Landmarks that expressions hardly move."""
+
+# Their places in the canonical picture, in face widths around the middle of the eyes (mean of FaceMesh's
+# canonical face).
+_CANONICAL = np.array(
+    [(0, -0.005), (0, 0.09), (0, 0.165), (-0.31, 0), (-0.12, 0.02), (0.12, 0.02), (0.31, 0)], np.float32
+)
+_SKULL = np.array(
+    [
+        (0, 0, 0),
+        (0, 0.08, 0.065),
+        (0, 0.15, 0.125),
+        (-0.06, 0.06, -0.005),
+        (0.06, 0.06, -0.005),
+        (-0.4, 0.02, -0.245),
+        (0.4, 0.02, -0.245),
+        (-0.4, 0.1, -0.23),
+        (0.4, 0.1, -0.23),
+    ]
+)
+"""(right, down, towards the camera), likewise."""
+_OUTLINE = np.array([(0, 0), (-0.4, 0), (0.4, 0), (0, 0.6)], np.float32)
+
+SIZE = 128
+"""Side of the canonical picture, pixels."""
+FACE = 104.0
+"""Width of the face in it, pixels."""
+PX_256 = 256 / FACE
+"""Canonical pixels → pixels of a face 256 px wide, the unit of every motion figure."""
+_CENTRE = np.array((SIZE / 2, SIZE * 0.36), np.float32)
+
+LANDMARKS = _CENTRE + FACE * _CANONICAL
+"""(7, 2) canonical pixels at which ``RIGID`` belong."""
+SKULL: Floats = FACE * _SKULL + np.append(_CENTRE, 0.0)
+"""(9, 3) canonical pixels at which motion is taken to be the head's: right, down, towards the camera."""
+OUTLINE = _CENTRE + FACE * _OUTLINE
+"""(4, 2) canonical pixels whose way through the picture is called the head's motion; the first lies between
+the eyes."""
+
+
+def anchors(points: Floats) -> Floats:
+    """(sides, 3) canonical pixels at which motion is read: right, down, towards the camera.
+
+    ``points``: (68, 2) landmarks in the canonical picture.
+    """
+    where = (points[_FIRST] + points[_SECOND]) / 2 + FACE * _SHIFT
+    return np.column_stack((where, FACE * _SIDE_DEPTH))
+
+
+def by_region(moved: Floats) -> Floats:
+    """(…, sides, 2) displacements → (…, regions) lengths: of the mean of both sides, one of them mirrored.
+
+    Muscles pull both sides alike and noise does not: what is left of a tremble is small. On the midline,
+    where the region is its own mirror image, this is the way up or down. One side may move alone.
+    """
+    median = np.sort(moved, axis=-2)[..., len(SIDES) // 2, :]  # np.median takes ten times as long
+    moved = moved - _TOGETHER * median[..., None, :]
+    both = _length(_MIRROR * moved[..., _LEFT, :] + moved[..., _RIGHT, :]) / 2
+    further = np.maximum(*(_length(_ALONE * moved[..., side, :]) for side in (_LEFT, _RIGHT)))
+    return np.asarray(_GAIN * np.maximum(both, _ONE_SIDE * further), np.float64)
+
+
+def _length(moved: Floats) -> Floats:
+    return np.asarray(np.hypot(moved[..., 0], moved[..., 1]), np.float64)
+
+
+def mirrored_sides() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Order and signs that turn ``MotionSample.places`` into those of the face's mirror image."""
+    other = np.arange(len(SIDES))
+    other[_LEFT], other[_RIGHT] = _RIGHT, _LEFT
+    order = np.stack([2 * other, 2 * other + 1], axis=1).ravel()
+    return order, np.tile(_MIRROR, len(SIDES)).astype(np.float32)
