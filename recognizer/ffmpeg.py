@@ -40,6 +40,19 @@ def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
             continue
 
 
+def frames_of(packet: Any) -> list[Any]:
+    """The frames that a packet completes; FFmpegError where it is damaged.
+
+    An empty packet ends a video: the decoder refuses all that follows. Damage makes empty packets up, and the
+    end may come twice, so after one the decoder begins anew.
+    """
+    try:
+        return list(packet.decode())
+    except av.error.EOFError:
+        packet.stream.codec_context.flush_buffers()
+        return list(packet.decode())
+
+
 def create_video(path: Path, options: dict[str, str] | None = None) -> Any:
     """A PyAV container to write to; the format by the path's ending. FFmpegError or OSError."""
     return av.open(f"file:{path}", "w", options=options or {})

@@ -11,7 +11,7 @@ import pytest
 from test_sources import HEIGHT, WIDTH, write_clip, write_pictures
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import packets_of
+from recognizer.ffmpeg import frames_of, packets_of
 from stream.sources import open_recording
 from stream.sources.picture_numbers import number_pictures
 
@@ -169,3 +169,21 @@ def test_a_stream_that_turns_up_in_the_middle_is_passed_over():
                 yield packet
 
     assert list(packets_of(Container())) == ["first", "second"]
+
+
+def test_an_empty_packet_that_damage_makes_up_does_not_end_the_video(clip):
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(video=0)]
+        stream = container.streams.video[0]
+        whole = [frame.pts for packet in packets for frame in frames_of(packet)]
+        stream.codec_context.flush_buffers()
+        again = [*packets[:30], packets[-1], packets[-1], *packets[30:], packets[-1]]
+        assert not packets[-1].size
+        seen = []
+        for packet in again:
+            try:
+                seen += [frame.pts for frame in frames_of(packet)]
+            except av.error.InvalidDataError:
+                continue
+    assert seen[:30] == whole[:30]
+    assert set(seen) & set(whole[40:])

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import av
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import FORMATS, packets_of, reason
+from recognizer.ffmpeg import FORMATS, frames_of, packets_of, reason
 from stream.frame import Image
 from stream.sources.arrival_clock import ArrivalClock
 from stream.sources.base import STALL_TIMEOUT, FrameSource
@@ -122,7 +122,7 @@ class StreamUrl(FrameSource):
 
     def _decode(self, packet: Any, arrived: float) -> None:
         try:
-            frames = packet.decode()
+            frames = frames_of(packet)
         except av.error.InvalidDataError:
             self._damaged()
             return

@@ -14,7 +14,7 @@ from av.stream import Disposition
 
 from recognizer import ffmpeg
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import reason
+from recognizer.ffmpeg import frames_of, reason
 from stream.frame import Image
 from stream.sources.base import FrameSource
 from stream.sources.display import is_believable, to_image
@@ -145,7 +145,7 @@ class VideoFile(FrameSource):
         for packet in self._read_ahead(stream):
             self._account.packet(packet)
             try:
-                frames = packet.decode()
+                frames = frames_of(packet)
             except av.error.InvalidDataError:
                 self._account.refused()
                 continue
