@@ -59,12 +59,13 @@ class Memory:
         columns["head"][at] = sample.eyes_x, sample.eyes_y, sample.roll, sample.face_px
         columns["light"][at] = sample.brightness
         begin = self._index(sample.time - SMOOTH_S - 1e-9)
-        columns["places"][at] = columns["raw"][begin : at + 1].mean(axis=0)
+        columns["places"][at] = columns["raw"][begin : at + 1].sum(axis=0) / (at + 1 - begin)
         # The mean of what a moment saw belongs to that moment's middle.
         columns["middle"][at] = (columns["time"][begin] + sample.time) / 2
         earlier = max(self._index(sample.time - _STEP_S), self._first)
         columns["step"][at] = by_region(columns["places"][at] - columns["places"][earlier]).max()
         self._first = max(self._first, self._index(sample.time - MEMORY_S))
+        self._floor: float | None = None
 
     def _make_room(self) -> None:
         kept = len(self)
@@ -125,9 +126,11 @@ class Memory:
 
     def floor(self) -> float:
         """The noise floor in pixels: how far the face usually moves in an eighth of a second."""
-        steps = self._column("step")[np.searchsorted(self.time, self.time[-1] - _FLOOR_S) :]
-        rank = int(_FLOOR_RANK * (len(steps) - 1))
-        return float(np.partition(steps, rank)[rank])
+        if self._floor is None:
+            steps = self._column("step")[np.searchsorted(self.time, self.time[-1] - _FLOOR_S) :]
+            rank = int(_FLOOR_RANK * (len(steps) - 1))
+            self._floor = float(np.partition(steps, rank)[rank])
+        return self._floor
 
     def frame_at(self, time: float) -> int:
         """Number of the frame nearest to a time that is remembered; beyond the newest it is counted on."""

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from motion_curves import Bump, Told, at_rate, blind, irregular, samples, spot
 
@@ -95,6 +95,7 @@ def test_times_are_near_the_ground_truth_and_in_order(fps):
 def test_any_movement_is_decided_soon_after_its_apex_though_the_face_does_not_return(
     rise, fall, left, height, fps, start
 ):
+    assume(rise + fall <= 0.5)  # what is longer is none by definition
     bump = Bump(start, start + rise, start + rise + fall, (1 - left) * height)
 
     def curve(time):
