@@ -128,7 +128,7 @@ def by_region(moved: Floats) -> Floats:
     Muscles pull both sides alike and noise does not: what is left of a tremble is small. On the midline,
     where the region is its own mirror image, this is the way up or down. One side may move alone.
     """
-    # Called several times a frame: one product instead of many small steps, and np.median is ten times slower.
+    # Called several times a frame: one product, not many small steps; np.median takes ten times as long.
     median = np.sort(moved, axis=-2)[..., len(SIDES) // 2, :]
     own = (moved - _TOGETHER * median[..., None, :]).reshape(*moved.shape[:-2], 2 * len(SIDES))
     views = (own @ _VIEWS).reshape(*moved.shape[:-2], 3, len(REGIONS), 2)

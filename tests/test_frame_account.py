@@ -173,7 +173,7 @@ def test_a_stream_that_turns_up_in_the_middle_is_passed_over():
 
 def test_an_empty_packet_that_damage_makes_up_does_not_end_the_video(clip):
     with av.open(str(clip)) as container:
-        packets = [packet for packet in container.demux(video=0)]
+        packets = list(container.demux(video=0))
         stream = container.streams.video[0]
         whole = [frame.pts for packet in packets for frame in frames_of(packet)]
         stream.codec_context.flush_buffers()
