@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from recognizer.errors import AtmeError
+from recognizer.landmarks import Landmarker
 from training import spot_lifelike, spot_movements
-from training.clip import STEEPEST, load_portrait, steepness, truth
-from training.clip_script import NARROW, Action
-from training.motion_model import Activation, displacement
+from training.clip import STEEPEST, _relief, load_portrait, steepness, truth
+from training.clip_script import FACE_WIDTH, NARROW, SWAY_S, Action, HeadShape, HeadSway
+from training.motion_model import Activation, displacement, face_width
+from training.portrait_variation import varied
 from training.spot_benchmark import STORIES, quality, write_benchmark
 from training.spot_timeline import SIZE, Plan
 
@@ -114,3 +116,50 @@ def test_frames_are_compressed_as_webcams_and_recorders_do():
 def test_an_unknown_story_is_one_line(tmp_path: Path):
     with pytest.raises(AtmeError, match=", ".join(STORIES)):
         list(write_benchmark(tmp_path / "b", 0.5, 1, [None], 1, story="third"))
+
+
+def test_a_head_sways_as_far_as_it_is_told_at_every_moment_smoothly():
+    sway = HeadSway(3.0, 0.5, seed=4)
+    times = np.arange(0, 600, 0.05)
+    poses = np.array([sway.pose(time) for time in times])
+    later = np.array([sway.pose(time + SWAY_S) for time in times])
+    across = np.sqrt(np.mean((later - poses)[:, 0] ** 2))
+    assert 1.5 < across < 6.0
+    assert np.array_equal(sway.pose(7.3), sway.pose(7.3))
+    assert not np.array_equal(sway.pose(7.3), HeadSway(3.0, 0.5, seed=5).pose(7.3))
+    # Twice as far in twice as lively a person; no jumps.
+    assert HeadSway(6.0, 0.5, seed=4).pose(7.3) == pytest.approx(2 * sway.pose(7.3))
+    assert np.abs(np.diff(poses[:, 0])).max() < 8 * across
+
+
+def test_what_is_near_the_camera_moves_further_when_the_head_turns(person):
+    flat, nosy = HeadShape(0.0, 0.0), HeadShape(0.15, 1.5)
+    grid = np.dstack(np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))).astype(np.float32)
+    unit = face_width(person.landmarks)
+    (x, y), (side, height) = person.landmarks[30].astype(int), person.landmarks[1].astype(int)
+    assert np.abs(_relief(person.landmarks, grid, flat, 0)).max() < 1e-3
+    depth = _relief(person.landmarks, grid, nosy, 0)[..., 0] / unit
+    assert depth[y, x] - depth[height, side] > 0.3
+    uneven = _relief(person.landmarks, grid, HeadShape(0.15, 1.5, 0.05), 0)[..., 0] / unit
+    assert 0.03 < (uneven - depth).std() < 0.07
+
+
+def test_most_heads_sway_and_some_are_still(person):
+    sways = [spot_lifelike.script(clip(k), person).sway for k in range(40)]
+    assert 5 <= sum(sway is None for sway in sways) <= 20
+    ways = [sway.way for sway in sways if sway]
+    assert 0.2 < min(ways) < 1 < max(ways) < 6
+    assert max(ways) < FACE_WIDTH / 20
+
+
+def test_a_varied_portrait_is_another_face_whose_landmarks_fit(person):
+    landmarker = Landmarker(tracking=False)
+    try:
+        for seed in range(4):
+            face = varied(person, np.random.default_rng(seed))
+            assert face.image.shape == person.image.shape
+            assert not np.array_equal(face.image, person.image)
+            apart = np.linalg.norm(landmarker.detect(face.image) - face.landmarks, axis=1)
+            assert np.median(apart) < 0.03 * face_width(face.landmarks)
+    finally:
+        landmarker.close()

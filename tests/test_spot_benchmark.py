@@ -27,7 +27,7 @@ from training.spot_evaluate import OTHER_POINTS, SPOTTERS, read_benchmark
 from training.spot_label import Labelled, gated
 from training.spot_score import Hit, SpotScore
 from training.spot_signal import measured, part_path, signal_of
-from training.spot_snapshots import snapshots
+from training.spot_snapshots import View, snapshots
 from training.spot_timeline import PEAKS, SIZE, Plan, plan, script
 
 
@@ -275,7 +275,7 @@ def test_what_the_recognizer_declines_counts_neither_for_nor_against():
 
 def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark: Path):
     (video,) = read_benchmark(benchmark)
-    seen = list(snapshots(video, benchmark / ".signals"))
+    seen = list(snapshots(View(video), benchmark / ".signals"))
     micros = [snapshot for snapshot in seen if snapshot.kind == 0]
     assert micros
     for snapshot in micros:

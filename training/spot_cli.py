@@ -100,9 +100,9 @@ def spot_fit(
     from recognizer.native_log import native_log
     from training.spot_benchmark import digest, is_filmed, read_index
     from training.spot_evaluate import read_benchmark
-    from training.spot_fit import FitConfig, export, fit
+    from training.spot_fit import MIXTURES, FitConfig, export, fit
     from training.spot_signal import measured
-    from training.spot_snapshots import Snapshot, looked_at, stack
+    from training.spot_snapshots import Snapshot, looked_at, stack, views
 
     if not out.parent.is_dir() or out.is_dir():
         raise AtmeError(f"{out}: name a file (.onnx) in a folder that exists")
@@ -116,9 +116,10 @@ def spot_fit(
             cache, count = root / ".signals", len(videos)
             _advance(f"{root}: motion", ((done, count) for done in measured(videos, cache, workers)))
             parts: dict[int, list[Snapshot]] = {}
-            looked = looked_at(videos, cache, workers, parts)
-            _advance(f"{root}: movements", ((done, count) for done in looked))
-            seen += [snapshot for index in range(count) for snapshot in parts[index]]
+            wanted = views(videos, MIXTURES, seed)
+            looked = looked_at(wanted, cache, workers, parts)
+            _advance(f"{root}: movements", ((done, len(wanted)) for done in looked))
+            seen += [snapshot for index in range(len(wanted)) for snapshot in parts[index]]
     if not seen:
         raise AtmeError("nothing moved in these clips; render more minutes with atme-train spot-benchmark")
     with _bar("training") as progress:

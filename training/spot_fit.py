@@ -21,6 +21,8 @@ from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KI
 from training.export import completed, save, traced
 from training.spot_snapshots import Snapshots
 
+MIXTURES = 3
+"""So many times each clip is also looked at with another's movements laid over it."""
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""
 _CUES = (slice(2 * len(SIDES) + 2, 2 * len(SIDES) + 6), -4, -3)

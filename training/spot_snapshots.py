@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ import numpy.typing as npt
 from spotting.candidate import Candidate
 from spotting.judge import KINDS, Evidence, Verdict, evidence
 from spotting.memory import Array, Memory
+from spotting.motion import MotionSample
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
+from training.spot_mixing import mixed
 from training.spot_score import iou, touches
 from training.spot_signal import signal_of
 
@@ -37,6 +40,8 @@ _KIND = {
     "gaze": "gaze",
 }
 """What goes on in a clip → what the judge calls it."""
+_ONE_S = 0.35
+"""Micro-expressions whose apexes are nearer to each other are one movement."""
 _SETTLES_S = 0.3
 """Skin and landmarks take so long to settle after a movement."""
 
@@ -87,17 +92,49 @@ class Witness:
         return Verdict(0.0, "noise", movement.onset, movement.apex, movement.offset)
 
 
-def snapshots(video: LongVideo, cache_folder: Path) -> Iterator[Snapshot]:
-    """Every movement of a clip that is measured, as the judge meets it at each of ``THRESHOLDS``."""
-    samples = signal_of(video, cache_folder).samples
-    for factor, least in THRESHOLDS:
+@dataclass(frozen=True)
+class View:
+    """A clip to be looked at, alone or with another's movements laid over it (``training.spot_mixing``)."""
+
+    video: LongVideo
+    over: LongVideo | None = None
+    thresholds: tuple[tuple[float, float], ...] = THRESHOLDS
+
+
+def views(videos: Sequence[LongVideo], mixtures: int, seed: int) -> list[View]:
+    """Every clip at all ``THRESHOLDS``, then ``mixtures`` times each of them over another, at one of them."""
+    rng = np.random.default_rng((seed, 5))
+    mixed_views = [
+        View(video, videos[int(rng.integers(len(videos)))], (THRESHOLDS[number % len(THRESHOLDS)],))
+        for number in range(mixtures)
+        for video in videos
+    ]
+    return [View(video) for video in videos] + mixed_views
+
+
+def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
+    """Every movement of clips that are measured, as the judge meets it.
+
+    One in which two micro-expressions meet is left out: nobody could say which of them it is.
+    """
+    video = view.video
+    samples: Sequence[MotionSample] = signal_of(video, cache_folder).samples
+    if view.over is not None:
+        video, samples = mixed(video, samples, view.over, signal_of(view.over, cache_folder).samples)
+    for factor, least in view.thresholds:
         witness = Witness()
         spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness)
         for sample in samples:
             spotter.push(sample)
         for movement, shown in witness.seen:
-            kind, true = named(video, movement)
-            yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+            if not _between_two(video, movement):
+                kind, true = named(video, movement)
+                yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+
+
+def _between_two(video: LongVideo, movement: Candidate) -> bool:
+    apexes = sorted(m.apex for m in video.micros if touches(movement, [m]))
+    return any(after - before < _ONE_S for before, after in pairwise(apexes))
 
 
 def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, float]:
@@ -107,19 +144,19 @@ def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, fl
 
 
 def looked_at(
-    videos: Sequence[LongVideo], cache_folder: Path, workers: int, parts: dict[int, list[Snapshot]]
+    wanted: Sequence[View], cache_folder: Path, workers: int, parts: dict[int, list[Snapshot]]
 ) -> Iterator[int]:
-    """Puts the snapshots of every video into ``parts`` by its index; yields the number of those done."""
+    """Puts the snapshots of every view into ``parts`` by its index; yields the number of those done."""
     from training.executors import in_process, local
 
     work = partial(_all_of, cache_folder)
-    for index, found in in_process(work, videos) if workers < 2 else local(work, videos, workers):
+    for index, found in in_process(work, wanted) if workers < 2 else local(work, wanted, workers):
         parts[index] = found
         yield len(parts)
 
 
-def _all_of(cache_folder: Path, video: LongVideo) -> list[Snapshot]:
-    return list(snapshots(video, cache_folder))
+def _all_of(cache_folder: Path, view: View) -> list[Snapshot]:
+    return list(snapshots(view, cache_folder))
 
 
 def named(video: LongVideo, movement: Candidate) -> tuple[str, Movement | None]:

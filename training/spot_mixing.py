@@ -1,0 +1,59 @@
+"""More clips from those there are: what happens in one is laid over another, after both were measured.
+
+Displacements of skin add up, and so does what the head's motion leaves of them; lids are as far down as the
+lower of both. A minute of rendering so becomes several minutes to learn from, in which things meet that no
+script brought together. Only for training: what is measured on is rendered whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from spotting.motion import MotionSample
+from training.datasets.long_video import LongVideo
+
+
+def mixed(
+    video: LongVideo, samples: Sequence[MotionSample], other: LongVideo, laid: Sequence[MotionSample]
+) -> tuple[LongVideo, Sequence[MotionSample]]:
+    """The clip with the other's movements laid over its own, as long as both last, and all that is in it.
+
+    Samples without a face are as they are.
+    """
+    until = min(samples[-1].time, laid[-1].time)
+    kept = [sample for sample in samples if sample.time <= until]
+    seen = [sample for sample in laid if sample.face]
+    if not seen:
+        return video, samples
+    times = np.array([sample.time for sample in kept])
+    known = np.array([sample.time for sample in seen])
+
+    def at(values: Sequence[float]) -> npt.NDArray[np.float64]:
+        return np.asarray(np.interp(times, known, values))
+
+    places = np.stack([at(column) for column in np.array([s.places for s in seen]).T], axis=1)
+    eyes = at([s.eye_opening for s in seen]) / float(np.median([s.eye_opening for s in seen]))
+    size = at([s.face_px for s in seen])
+    right, down = at([s.eyes_x for s in seen]) - seen[0].eyes_x, at([s.eyes_y for s in seen]) - seen[0].eyes_y
+    roll, light = at([s.roll for s in seen]) - seen[0].roll, at([s.brightness for s in seen])
+    merged = [
+        replace(
+            sample,
+            places=tuple((np.array(sample.places) + places[k]).tolist()),
+            eye_opening=sample.eye_opening * min(float(eyes[k]), 1.0),
+            eyes_x=sample.eyes_x + float(right[k]) * sample.face_px / seen[0].face_px,
+            eyes_y=sample.eyes_y + float(down[k]) * sample.face_px / seen[0].face_px,
+            roll=sample.roll + float(roll[k]),
+            face_px=sample.face_px * float(size[k]) / seen[0].face_px,
+            brightness=sample.brightness * float(light[k]) / seen[0].brightness,
+        )
+        if sample.face
+        else sample
+        for k, sample in enumerate(kept)
+    ]
+    movements = tuple(m for m in (*video.movements, *other.movements) if m.onset < until)
+    return replace(video, name=f"{video.name}+{other.name}", movements=movements), merged
