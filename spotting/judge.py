@@ -10,7 +10,6 @@ Trained on rendered clips alone (``atme-train spot-fit``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
 from spotting.face_places import REGIONS, SIDES, by_region
-from spotting.memory import MEMORY_S, Memory
+from spotting.memory import MEMORY_S, Memory, middle
 
 Floats = npt.NDArray[np.float32]
 
@@ -144,13 +143,13 @@ def _course(apex: float, peak: float, floor: float, memory: Memory, rest: npt.ND
     first = max(int(np.searchsorted(memory.middle, apex + COURSE_S[0])) - 1, 0)
     near = slice(first, None)
     moved = memory.places[near] - rest
-    eyes = memory.eyes[near] / max(float(np.median(memory.eyes)), 1e-6) - 1
+    eyes = memory.eyes[near] / max(middle(memory.eyes), 1e-6) - 1
     light = memory.light[near] / max(float(np.mean(memory.light)), 1.0) - 1
     length = by_region(moved).max(axis=1)
     rows = np.column_stack([moved.reshape(len(moved), -1), length, eyes, light])
     at = _at(apex + COURSE_S, memory.middle[near], rows)
     sides, length = at[:, : 2 * len(SIDES)] / peak, at[:, 2 * len(SIDES)]
-    median = np.median(sides.reshape(len(at), -1, 2), axis=1)
+    median = np.sort(sides.reshape(len(at), -1, 2), axis=1)[:, len(SIDES) // 2]
     head = _at(apex + COURSE_S, memory.time[near], memory.head[near])
     levels = np.log(np.column_stack([length, np.full(len(at), floor)]) + 0.05)
     parts = [sides, median, _gone(head), at[:, 2 * len(SIDES) + 1 :], levels]
@@ -195,9 +194,12 @@ def _facts(movement: Candidate, peak: float, floor: float, memory: Memory) -> Fl
 def _before(onset: float, memory: Memory) -> Floats:
     """(len(BEFORE_S) · regions,) log of how far each region went from its mean, by quarter second."""
     edges = np.searchsorted(memory.middle, onset + np.append(BEFORE_S, 0.0))
-    quarters = [memory.places[first:last] for first, last in pairwise(edges)]
-    rows = [
-        by_region(quarter - quarter.mean(axis=0)).max(axis=0) if len(quarter) else np.zeros(len(REGIONS))
-        for quarter in quarters
-    ]
-    return np.asarray(np.log(np.array(rows).ravel() + 0.1), np.float32)
+    count = np.diff(edges)
+    furthest = np.zeros((len(BEFORE_S), len(REGIONS)))
+    if count.any():
+        rows, seen = memory.places[edges[0] : edges[-1]], count > 0
+        starts = (edges[:-1] - edges[0])[seen]
+        means = np.add.reduceat(rows, starts) / count[seen, None, None]
+        lengths = by_region(rows - np.repeat(means, count[seen], axis=0))
+        furthest[seen] = np.maximum.reduceat(lengths, starts)
+    return np.asarray(np.log(furthest.ravel() + 0.1), np.float32)

@@ -122,7 +122,7 @@ class Memory:
     @property
     def interval(self) -> float:
         """Median seconds between samples."""
-        return float(np.median(np.diff(self.time))) if len(self) > 1 else SMOOTH_S
+        return middle(np.diff(self.time)) if len(self) > 1 else SMOOTH_S
 
     def floor(self) -> float:
         """The noise floor in pixels: how far the face usually moves in an eighth of a second."""
@@ -138,3 +138,8 @@ class Memory:
             ahead = round((time - float(self.time[-1])) / self.interval)
             return int(self.frame[-1]) + ahead
         return int(self.frame[int(np.abs(self.time - time).argmin())])
+
+
+def middle(values: Array) -> float:
+    """The upper median of at least one value; np.median takes ten times as long."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])
