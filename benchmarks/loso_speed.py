@@ -31,8 +31,9 @@ from training.flow_synthesis import synthetic_archive
 from training.folds import leave_one_subject_out
 from training.loso import LosoConfig, run_loso
 from training.loso_report import report
-from training.pretrain import focal_loss, mirror
+from training.pretrain import focal_loss
 from training.random_motion import SynthesisConfig
+from training.unit_head import mirror
 
 SAMPLES, SUBJECTS, EPOCHS = 442, 68, 60
 SHORT, LONG = 2, 7

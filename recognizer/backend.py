@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +38,20 @@ class Judgement:
     evidence: npt.NDArray[np.float32]
     """(N,): the probability that it is an emotion at all. Of a network without a logit for "no emotion":
     the greatest probability. Below ``ModelInfo.refusal`` the program declines to name a class."""
+    units: npt.NDArray[np.float32]
+    """(N, units, 2): probability that each of ``ModelInfo.units`` is at work, on the person's left, right."""
 
 
 class BoundSession:
     """A session whose inputs and outputs stay where it runs: one copy in, one out, nothing allocated anew."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, pairs: int, device: str) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        pairs: int,
+        device: str,
+        outputs: Sequence[str] = ("logits",),
+    ) -> None:
         """For so many pairs a run; ``device``: ``cuda`` or ``cpu``."""
         self._session, self._binding = session, session.io_binding()
         shape = (pairs, *FEATURE_SHAPE)
@@ -53,14 +61,15 @@ class BoundSession:
         }
         for name, value in self._inputs.items():
             self._binding.bind_ortvalue_input(name, value)
-        self._binding.bind_output("logits", device)
+        for name in outputs:
+            self._binding.bind_output(name, device)
 
-    def run(self, feeds: Mapping[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        """(N, classes) logits."""
+    def run(self, feeds: Mapping[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+        """The outputs, in the order in which they were named."""
         for name, value in self._inputs.items():
             value.update_inplace(np.ascontiguousarray(feeds[name]))
         self._session.run_with_iobinding(self._binding)
-        return np.asarray(self._binding.copy_outputs_to_cpu()[0], np.float32)
+        return [np.asarray(one, np.float32) for one in self._binding.copy_outputs_to_cpu()]
 
 
 class Backend:
@@ -80,7 +89,8 @@ class Backend:
             raise AtmeError(f"{weights}: an ONNX model, but without atme metadata; export it with atme-train")
         self.info = ModelInfo.from_json(metadata[KEY], str(weights))
         _check_shape(self._session, self.info, str(weights))
-        run_probe(self._session, ["logits"], _probe(), weights)
+        self._outputs = ["logits", "units"] if self.info.units else ["logits"]
+        run_probe(self._session, self._outputs, _probe(), weights)
         self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
         self.provider = _PROVIDERS.get(self._session.get_providers()[0], "CPU")
         self._bound: dict[int, BoundSession] = {}  # on a GPU, by number of pairs
@@ -89,17 +99,24 @@ class Backend:
         self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.float32]:
         """(N, 3, 28, 28) uint8 features twice → (N, classes) float32 logits."""
+        return self._run(entire, puzzled)[0]
+
+    def _run(
+        self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Logits, and the units' probabilities where the network has them."""
         feeds = {"entire": normalise(entire), "puzzled": normalise(puzzled)}
         if self.provider == "CPU":
-            return np.asarray(self._session.run(["logits"], feeds)[0], np.float32)
+            return [np.asarray(one, np.float32) for one in self._session.run(self._outputs, feeds)]
         pairs = len(entire)
         if pairs not in self._bound:
-            self._bound = {pairs: BoundSession(self._session, pairs, "cuda")}
+            self._bound = {pairs: BoundSession(self._session, pairs, "cuda", self._outputs)}
         return self._bound[pairs].run(feeds)
 
     def judge(self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]) -> Judgement:
         """The same, made into calibrated probabilities and evidence."""
-        scaled = self.logits(entire, puzzled) / self.info.temperature
+        logits, *units = self._run(entire, puzzled)
+        scaled = logits / self.info.temperature
         raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         classes = raised[:, : len(self.info.classes)]
         total = classes.sum(axis=1, keepdims=True)
@@ -107,7 +124,12 @@ class Backend:
         evidence = (total / raised.sum(axis=1, keepdims=True))[:, 0]
         if not self.info.nothing:
             evidence = probabilities.max(axis=1)
-        return Judgement(np.asarray(probabilities, np.float32), np.asarray(evidence, np.float32))
+        nothing_said = np.zeros((len(logits), 0, 2), np.float32)
+        return Judgement(
+            np.asarray(probabilities, np.float32),
+            np.asarray(evidence, np.float32),
+            units[0] if units else nothing_said,
+        )
 
     def probabilities(
         self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
@@ -134,6 +156,11 @@ def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: 
         raise AtmeError(
             f"{where}: its network tells {found} classes apart and its metadata names {named}; "
             "export it again"
+        )
+    if info.units and outputs.get("units", [])[1:] != [len(info.units), 2]:
+        raise AtmeError(
+            f"{where}: its metadata names {len(info.units)} action units and its network does not tell "
+            "them; export it again"
         )
 
 

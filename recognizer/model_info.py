@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, fields
+from typing import Any
 
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
+from recognizer.units import UNITS
 from recognizer.untrusted_text import parse_json
 
 KEY = "atme"
@@ -43,6 +45,12 @@ class ModelInfo:
     """The network has one logit more than classes, the last: no emotion (blink, speech, noise, …)."""
     refusal: float = 0.0
     """Below this evidence (see ``Judgement``) the label is ``uncertain``."""
+    units: tuple[str, ...] = ()
+    """Action units that its output ``units`` tells, in order; empty where it has none."""
+    unit_thresholds: tuple[float, ...] = ()
+    """From this probability on a unit counts as at work."""
+    unit_weights: tuple[tuple[float, ...], ...] = ()
+    """For each unit, by how much its presence raises each class's log-odds: a summary of the network."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -52,8 +60,8 @@ class ModelInfo:
         """Reads and checks the metadata; AtmeError where this program cannot serve the model."""
         try:
             raw = parse_json(text)
-            info = cls(**{f.name: raw[f.name] for f in fields(cls)})
-            info = cls(**{**asdict(info), "classes": tuple(info.classes)})
+            given = [f.name for f in fields(cls) if f.name in raw or not _later(f)]
+            info = cls(**{name: _frozen(raw[name]) for name in given})
             info._check()
         except (ValueError, KeyError, TypeError) as error:
             raise AtmeError(
@@ -81,3 +89,29 @@ class ModelInfo:
             raise ValueError("classes")
         if not all(name.isprintable() and 0 < len(name) <= 32 for name in self.classes):
             raise ValueError("classes")
+        self._check_units()
+
+    def _check_units(self) -> None:
+        count = len(self.units)
+        if len(set(self.units)) != count or not all(unit in UNITS for unit in self.units):
+            raise ValueError("units")
+        if len(self.unit_thresholds) != count or not all(_number(one, 0, 1) for one in self.unit_thresholds):
+            raise ValueError("unit_thresholds")
+        if len(self.unit_weights) != count:
+            raise ValueError("unit_weights")
+        for row in self.unit_weights:
+            if len(row) != len(self.classes) or not all(_number(one, -1e6, 1e6) for one in row):
+                raise ValueError("unit_weights")
+
+
+def _number(value: object, least: float, most: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _later(field: Field[Any]) -> bool:
+    """Weights from before there were units say nothing of them."""
+    return field.name.startswith("unit")
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value

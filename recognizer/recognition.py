@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from recognizer.units import Unit, facs_code
+
 CLASSES = ("negative", "positive", "surprise")
 """The classes in the model's output order (0, 1, 2): the three of MEGC2019."""
 
@@ -13,7 +15,7 @@ UNCERTAIN = "uncertain"
 
 @dataclass(frozen=True)
 class Recognition:
-    """Label, probabilities and confidence of one onset–apex pair, with the time each stage took."""
+    """Label, action units and confidence of one onset–apex pair, with the time each stage took."""
 
     label: str
     """One of ``CLASSES``, or ``uncertain``."""
@@ -25,6 +27,8 @@ class Recognition:
     """How sure it is that this is an emotion at all and no blink, speech, head motion or noise, 0–1."""
     stage_ms: dict[str, float] = field(default_factory=dict)
     """Stage name (landmarks, flow, model, …) → milliseconds."""
+    units: tuple[Unit, ...] = ()
+    """Each action unit that the model knows; empty without any."""
 
     @property
     def nearest(self) -> str:
@@ -41,3 +45,24 @@ class Recognition:
     def in_words(self) -> str:
         """``negative 87 %``, or ``uncertain, nearest: positive 64 %``."""
         return f"{self.label}{',' if self.label == UNCERTAIN else ''} {self.share}"
+
+    @property
+    def at_work(self) -> tuple[Unit, ...]:
+        """The units that are at work on one side or both."""
+        return tuple(unit for unit in self.units if unit.side)
+
+    @property
+    def facs(self) -> str:
+        """``AU 4+L7``; empty where no unit is seen."""
+        return facs_code(self.units)
+
+    @property
+    def speaking(self) -> tuple[Unit, ...]:
+        """The units at work that speak for the nearest class, the one that counts most first."""
+        told = (unit for unit in self.at_work if unit.weight > 0)
+        return tuple(sorted(told, key=lambda unit: -unit.weight))
+
+    @property
+    def why(self) -> str:
+        """``brow lowerer, lid tightener left``: what speaks for the nearest class, in words."""
+        return ", ".join(unit.in_words for unit in self.speaking)

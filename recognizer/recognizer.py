@@ -11,6 +11,8 @@ import numpy.typing as npt
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.feature import FeatureExtractor, PairFeatures
 from recognizer.recognition import UNCERTAIN, Recognition
+from recognizer.unit_motion import unit_motion
+from recognizer.units import Unit, side_of
 
 BLINK = 0.8
 """Lids that open or close by more than this are blinking: what emotions of up to 3 px of a 256-px face do to
@@ -24,8 +26,10 @@ class Recognizer:
     ...     print(recognizer.recognize(onset, apex).label)
     """
 
-    def __init__(self, weights: Path | str = DEFAULT_WEIGHTS) -> None:
-        """Loads the weights (.onnx); AtmeError when they cannot be used."""
+    def __init__(self, weights: Path | str = DEFAULT_WEIGHTS, *, units: bool = True) -> None:
+        """Loads the weights (.onnx); AtmeError when they cannot be used. ``units``: tell action units too,
+        where the weights know them."""
+        self._tells_units = units
         self.backend = Backend(Path(weights))
         self.extractor = FeatureExtractor(self.backend.info.working_size)
 
@@ -46,16 +50,39 @@ class Recognizer:
         blinking = features.lids < BLINK
         if blinking:
             evidence = 0.0
-        elapsed = 1000 * (time.perf_counter() - started)
         info = self.backend.info
         best = int(row.argmax())
+        units = self._units(judgement.units[0], best, features) if self._tells_units else ()
+        elapsed = 1000 * (time.perf_counter() - started)
         return Recognition(
             label=UNCERTAIN if blinking or not evidence >= info.refusal else info.classes[best],
             probabilities={name: float(p) for name, p in zip(info.classes, row, strict=True)},
             confidence=float(row[best]),
             evidence=evidence,
             stage_ms={**features.stage_ms, "model": elapsed},
+            units=units,
         )
+
+    def _units(self, said: npt.NDArray[np.float32], best: int, features: PairFeatures) -> tuple[Unit, ...]:
+        """``said``: (units, 2) probabilities; ``best``: the class that their weights speak of."""
+        info = self.backend.info
+        if not info.units:
+            return ()
+        motion = unit_motion(features.entire_flow, features.geometry)
+        found = []
+        for k, code in enumerate(info.units):
+            left, right = (float(p) for p in said[k])
+            found.append(
+                Unit(
+                    unit=code,
+                    side=side_of(left, right, info.unit_thresholds[k]),
+                    left=left,
+                    right=right,
+                    px=max(motion[code]),
+                    weight=info.unit_weights[k][best] * max(left, right),
+                )
+            )
+        return tuple(found)
 
     def close(self) -> None:
         """Frees the native parts."""

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from recognizer import feature as recognizer_feature
+from recognizer.action_units import ACTION_UNITS, MIRROR
 from recognizer.flow import strain as recognizer_strain
 from recognizer.recognition import CLASSES
-from training.action_units import ACTION_UNITS
 from training.emotions import RECIPES, SPEECH
+from training.engine import normalise
 from training.face_shape import CANONICAL, random_faces
 from training.flow_synthesis import (
     GRID,
@@ -25,8 +26,7 @@ from training.flow_synthesis import (
     synthetic_archive,
     to_feature,
 )
-from training.motion_model import MIRROR, Activation, displacement
-from training.pretrain import mirror, normalise
+from training.motion_model import Activation, displacement
 from training.random_motion import (
     NON_EVENT,
     UNITS,
@@ -36,6 +36,7 @@ from training.random_motion import (
     face_contrast,
     random_activations,
 )
+from training.unit_head import mirror
 
 
 def made(seed: int, n: int = 64, config: SynthesisConfig | None = None) -> Samples:
@@ -63,7 +64,7 @@ def test_features_are_whole_numbers_that_fill_the_scale(published: float) -> Non
 
 def test_labels_follow_the_prior() -> None:
     config = SynthesisConfig(prior=(0.6, 0.3, 0.1), non_events=0.25)
-    label, _ = random_activations(4000, torch.Generator().manual_seed(4), config)
+    label = random_activations(4000, torch.Generator().manual_seed(4), config).label
     assert (label == NON_EVENT).float().mean() == pytest.approx(0.25, abs=0.03)
     shares = torch.bincount(label[label != NON_EVENT], minlength=3) / (label != NON_EVENT).sum()
     assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.03)

@@ -26,11 +26,11 @@ from training.pretrain import (
     PretrainConfig,
     focal_loss,
     make_weights,
-    mirror,
     pretrain,
     targets,
 )
 from training.random_motion import NON_EVENT, SynthesisConfig
+from training.unit_head import mirror
 
 TINY = PretrainConfig(steps=12, batch=32, validation=250, threads=1)
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recognizer.action_units import ACTION_UNITS
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
-from training.action_units import ACTION_UNITS
 from training.datasets.sample import Sample
 
 

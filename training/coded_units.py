@@ -2,7 +2,7 @@
 
 Counts of DFME (Zhao et al. 2023, DOI 10.1109/TAFFC.2023.3341918) and CAS(ME)³ (Li et al. 2022, DOI
 10.1109/TPAMI.2022.3174895) together, sides left out: combinations coded four times or more whose units
-``training.action_units`` knows, which are nine tenths of all. One-sidedness is DFME's.
+``recognizer.action_units`` knows, which are nine tenths of all. One-sidedness is DFME's.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.motion_model import MIRROR
+from recognizer.action_units import MIRROR
 
 # The midline and the image's right half, by landmark: (outward, down). The left half is its mirror image.
 _HALF = {

@@ -18,13 +18,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.face_shape import random_faces
+from training.face_shape import CANONICAL, random_faces
 from training.feature_archive import FeatureArchive
-from training.random_motion import PIXEL, Bumps, Scene, SynthesisConfig, random_activations, random_scene
+from training.random_motion import (
+    PIXEL,
+    Activations,
+    Bumps,
+    Scene,
+    SynthesisConfig,
+    random_activations,
+    random_scene,
+)
 
 SIZE = 28
 GRID = 56
 """Cells a side on which fields are drawn, before they shrink to ``SIZE``."""
+HEAD_SHARE = 0.5
+"""Of the strongest unit's peak: where the head moves on by more, its motion counts."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Samples:
     puzzled: Tensor
     label: Tensor
     """(N,) int64: index into ``CLASSES``, or ``NON_EVENT``."""
+    units: Tensor
+    """(N, units, 2) bool, in the order of ``recognizer.units.UNITS``: at work on the person's left, right."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +67,31 @@ def synthesize(n: int, generator: torch.Generator, config: SynthesisConfig | Non
     config = config or SynthesisConfig()
     published = torch.rand(n, generator=generator) < config.published
     faces = random_faces(n, generator)
-    label, activations = random_activations(n, generator, config)
+    activations = random_activations(n, generator, config)
     scene = random_scene(faces, activations, generator, config)
 
     noise = config.noise * PIXEL * torch.exp(0.8 * torch.randn(n, generator=generator))
-    crop = random_crop(faces, published, generator)
+    crop = random_crop(faces, published, config.jitter, generator)
     flow = observe(*render(scene, crop), noise / (crop.right - crop.left) * GRID, generator, config)
     entire = to_feature(flow, strain(flow))
     puzzled = published_puzzle(entire, generator)
     own = ~published
     if own.any():
         puzzled[own] = project_puzzle(_pick(scene, own), faces[own], noise[own], generator, config)
-    return Samples(entire.round(), puzzled.round(), label)
+    head = head_moves(scene, activations)[:, None, None].expand(n, 1, 2)
+    # The image's left is the person's right.
+    units = torch.cat([activations.coded.flip(2), head], dim=1)
+    return Samples(entire.round(), puzzled.round(), activations.label, units)
+
+
+def head_moves(scene: Scene, activations: Activations) -> Tensor:
+    """(N,) bool: on the mean over the face, the head moves by a good part of the strongest unit's peak."""
+    x, y = (CANONICAL[:, k] - (0.0, 0.3)[k] for k in (0, 1))
+    depth = (1 - (x / 0.52).square() - (y / 0.80).square()).clamp(min=0)
+    one, a, b = (scene.rigid[:, :, k, None] for k in range(3))
+    moved = one + a * 2 * x + b * 2 * y + scene.turn[..., None] * depth
+    mean = moved.square().sum(dim=1).mean(dim=1).sqrt()
+    return mean > HEAD_SHARE * activations.sides.abs().amax(dim=(1, 2)).clamp(min=PIXEL * 0.3)
 
 
 def _pick(scene: Scene, which: Tensor) -> Scene:
@@ -83,18 +108,18 @@ def _pick(scene: Scene, which: Tensor) -> Scene:
 # --------------------------------------------------------------------------- from motion to flow
 
 
-def random_crop(faces: Tensor, published: Tensor, generator: torch.Generator) -> Window:
+def random_crop(faces: Tensor, published: Tensor, loose: float, generator: torch.Generator) -> Window:
     """The face's rectangle: the paper's (method §2), or the published lists' narrower one; both loosely."""
 
-    def jitter(scale: float) -> Tensor:
-        return scale * torch.randn(len(faces), generator=generator)
+    def jitter() -> Tensor:
+        return loose * torch.randn(len(faces), generator=generator)
 
     x, y = faces[..., 0], faces[..., 1]
     lift = ((y[:, 38] - y[:, 20]) + (y[:, 43] - y[:, 23])) / 2
-    left = torch.where(published, x[:, 17] - 0.01, x[:, 1]) + jitter(0.02)
-    right = torch.where(published, x[:, 26] + 0.01, x[:, 15]) + jitter(0.02)
-    top = y[:, 19] - torch.where(published, 0.9, 1.0) * lift + jitter(0.02)
-    bottom = y[:, 8] + torch.where(published, 0.05, 0.0) + jitter(0.025)
+    left = torch.where(published, x[:, 17] - 0.01, x[:, 1]) + jitter()
+    right = torch.where(published, x[:, 26] + 0.01, x[:, 15]) + jitter()
+    top = y[:, 19] - torch.where(published, 0.9, 1.0) * lift + jitter()
+    bottom = y[:, 8] + torch.where(published, 0.05, 0.0) + jitter()
     return Window(left, right, top, bottom, GRID, GRID)
 
 

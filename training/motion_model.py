@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.action_units import ACTION_UNITS, Bump
+from recognizer.action_units import ACTION_UNITS, MIRROR, Bump
 
 Field = npt.NDArray[np.float32]
 """(H, W, 2) float32 pixels: where the skin at (y, x) goes, (u right, v down)."""
@@ -87,17 +87,3 @@ def _add_bump(
     b = (dx * down[0] + dy * down[1]) / (bump.radius[1] * unit)
     weight = np.exp(-0.5 * (a * a + b * b))[..., None]
     field += (size * unit) * weight * (bump.pull[0] * outward + bump.pull[1] * down)
-
-
-def _mirror() -> list[int]:
-    order = list(range(68))
-    swaps = [(k, 16 - k) for k in range(8)] + [(17 + k, 26 - k) for k in range(5)]
-    swaps += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
-    swaps += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]
-    for a, b in swaps:
-        order[a], order[b] = b, a
-    return order
-
-
-MIRROR: list[int] = _mirror()
-"""Landmark k of a mirrored face is landmark ``MIRROR[k]`` of the original."""

@@ -14,11 +14,13 @@ from torch.nn import functional as F
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
+from recognizer.units import UNITS
 from training.engine import Bank, contrast_loss, mirrored, multiplies_bfloat16, normalise, pooled
 from training.export import export, round_to_half
 from training.flow_synthesis import synthesize
 from training.random_motion import NON_EVENT, SynthesisConfig
 from training.stacked_model import Batch, StackedModels
+from training.unit_head import OUTPUTS, UnitCalibration, UnitReader, calibrate_units, mirror, split, unit_loss
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class PretrainConfig:
     """λ of the contrast loss between both branches (method §6)."""
     smoothing: float = 0.1
     """Label smoothing."""
+    units: float = 2.0
+    """Weight of the action units' mean cross-entropy beside the loss of the label."""
     average: float = 0.995
     """Decay of the running average of the weights, which is what is kept."""
     validation: int = 4000
@@ -58,6 +62,7 @@ class Calibration:
     accuracy: float
     """On synthetic validation events, before refusal."""
     non_events_refused: float
+    units: UnitCalibration
 
 
 class FlipAveraged(nn.Module):
@@ -72,11 +77,6 @@ class FlipAveraged(nn.Module):
         mirrored: Tensor = self.model(mirror(entire), mirror(puzzled))
         logits: Tensor = self.model(entire, puzzled)
         return (logits + mirrored) / 2
-
-
-def mirror(x: Tensor) -> Tensor:
-    """The feature of the mirrored face, on the scale [−1, 1]: columns swapped, u negated (method §6)."""
-    return torch.cat([-x[:, :1], x[:, 1:]], dim=1).flip(3)
 
 
 def targets(label: Tensor, smoothing: float) -> Tensor:
@@ -102,7 +102,7 @@ Progress = Callable[[int, float], None]
 
 def make_weights(config: PretrainConfig, out: Path, command: str, progress: Progress) -> Calibration:
     """Trains, calibrates and exports: everything behind ``atme-train pretrain``."""
-    model = FlipAveraged(pretrain(config, progress)).eval()
+    model = UnitReader(pretrain(config, progress)).eval()
     round_to_half(model)
     calibration = calibrate(model, config)
     seen = config.steps * config.batch // config.reuse
@@ -113,6 +113,9 @@ def make_weights(config: PretrainConfig, out: Path, command: str, progress: Prog
         temperature=calibration.temperature,
         nothing=True,
         refusal=calibration.refusal,
+        units=tuple(UNITS),
+        unit_thresholds=calibration.units.thresholds,
+        unit_weights=calibration.units.weights,
     )
     export(model, info, out)
     return calibration
@@ -127,7 +130,7 @@ def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: Non
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    shape, half = ModelConfig(classes=len(CLASSES) + 1), multiplies_bfloat16()
+    shape, half = ModelConfig(classes=OUTPUTS), multiplies_bfloat16()
     network = DualAtme(shape)
     models = StackedModels([network.state_dict()], shape, torch.device("cpu"), half)
     average = [_copy(models.parameters), _copy(models.running)]
@@ -138,8 +141,8 @@ def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: Non
     for step in range(config.steps):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _schedule(step / config.steps)
-        batch, label = next(batches)
-        loss = training_loss(models, batch, label, config)
+        batch, label, units = next(batches)
+        loss = training_loss(models, batch, label, units, config)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -155,11 +158,19 @@ def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: Non
     return network.eval()
 
 
-def training_loss(models: StackedModels, batch: Batch, label: Tensor, config: PretrainConfig) -> Tensor:
-    """Focal loss of the logits and contrast loss of the branches, for one batch of one model."""
-    logits, entire, puzzled = models.forward(batch)
-    focal = focal_loss(logits[:, 0], targets(label, config.smoothing), config.gamma)
-    return focal + config.contrast * contrast_loss(entire, puzzled).mean()
+def training_loss(
+    models: StackedModels, batch: Batch, label: Tensor, units: Tensor, config: PretrainConfig
+) -> Tensor:
+    """Focal loss of the label, cross-entropy of the units (N, units, 2) and contrast loss of the branches,
+    for one batch of one model."""
+    outputs, entire, puzzled = models.forward(batch)
+    logits, said = split(outputs[:, 0])
+    focal = focal_loss(logits, targets(label, config.smoothing), config.gamma)
+    return (
+        focal
+        + config.units * unit_loss(said, units)
+        + config.contrast * contrast_loss(entire, puzzled).mean()
+    )
 
 
 def _copy(values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -179,7 +190,7 @@ def _schedule(done: float) -> float:
 
 def _batches(
     config: PretrainConfig, shape: ModelConfig, dtype: torch.dtype
-) -> Iterator[tuple[Batch, Tensor]]:
+) -> Iterator[tuple[Batch, Tensor, Tensor]]:
     """Endless batches from a pool that is synthesised anew after each sample was seen ``reuse`` times."""
     generator = torch.Generator().manual_seed(config.seed)
     chunks, keep = 8, 1 - shape.dropout
@@ -187,6 +198,8 @@ def _batches(
         pool = [synthesize(config.batch, generator, config.synthesis) for _ in range(chunks)]
         features = torch.cat([torch.stack([part.entire, part.puzzled], dim=1) for part in pool])
         label = torch.cat([part.label for part in pool])
+        units = torch.cat([part.units for part in pool]).float()
+        units = torch.cat([units, units.flip(2)])
         features = torch.cat([features, mirrored(features)])
         bank, bank_pooled = Bank(features, dtype), Bank(pooled(features), dtype)
         for _ in range(config.reuse):
@@ -197,15 +210,18 @@ def _batches(
                 rows = (index + len(label) * flip)[:, None]
                 drawn = torch.rand(len(index), 1, shape.hidden, generator=generator)
                 dropout = (drawn < keep).float() / keep
-                yield Batch(bank(rows, None), bank_pooled(rows, None), dropout, None), label[index]
+                batch = Batch(bank(rows, None), bank_pooled(rows, None), dropout, None)
+                yield batch, label[index], units[rows[:, 0]]
 
 
 @torch.no_grad()
-def calibrate(model: nn.Module, config: PretrainConfig) -> Calibration:
-    """Temperature and refusal threshold, on synthetic samples that training has not seen."""
+def calibrate(model: UnitReader, config: PretrainConfig) -> Calibration:
+    """Temperature, refusal threshold and units' probabilities, on synthetic samples that training has not
+    seen; the last become a part of ``model``."""
     generator = torch.Generator().manual_seed(config.seed + 1_000_003)
     parts = [synthesize(250, generator, config.synthesis) for _ in range(math.ceil(config.validation / 250))]
-    logits = torch.cat([model(normalise(part.entire), normalise(part.puzzled)) for part in parts])
+    said = [model.raw(normalise(part.entire), normalise(part.puzzled)) for part in parts]
+    logits, units = (torch.cat(kind) for kind in zip(*said, strict=True))
     label = torch.cat([part.label for part in parts])
     event = label != NON_EVENT
     steps = torch.linspace(math.log(0.05), math.log(5.0), 200).exp()
@@ -218,4 +234,5 @@ def calibrate(model: nn.Module, config: PretrainConfig) -> Calibration:
         refusal=round(refusal, 4),
         accuracy=float((logits[event, :-1].argmax(dim=1) == label[event]).float().mean()),
         non_events_refused=float((evidence[~event] < refusal).float().mean()),
+        units=calibrate_units(model, logits / temperature, units, torch.cat([part.units for part in parts])),
     )

@@ -1,31 +1,37 @@
 """A random face and everything that moves on it: what a synthetic sample shows, before any flow is computed.
 
-Action units of one emotion move the face (the bumps of ``training.action_units``), and what else a pair of
+Action units of one emotion move the face (the bumps of ``recognizer.action_units``), and what else a pair of
 frames shows is added: blinks, gaze, other weak units, what is left of the head's motion, a background that
 does not follow, blobs of wrong flow.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recognizer.action_units import ACTION_UNITS, MIRROR
 from recognizer.recognition import CLASSES
-from training.action_units import ACTION_UNITS
+from training.coded_units import CODED
 from training.emotions import RECIPES, SPEECH, Recipe
-from training.motion_model import MIRROR
 
 MOST_BUMPS = 24
 """Bumps of action units drawn a face; the weakest are left out."""
+
+HEAD_ALONE = 0.3
+"""As ``SynthesisConfig.head``, of samples without an emotion."""
 
 NON_EVENT = -1
 """Label of a sample that shows no emotion: blink, gaze, speech, head motion, noise or nothing."""
 
 UNITS = tuple(ACTION_UNITS)
 _COLUMN = {number: column for column, number in enumerate(UNITS)}
+_CENTRAL = [_COLUMN[n] for n, unit in ACTION_UNITS.items() if unit.bumps[0].central]
+ONE_SIDE = 0.5
+"""A side that moves by less than this part of the other is not coded."""
 PIXEL = 1 / 256
 """One pixel of a face 256 px wide, in face widths."""
 
@@ -42,8 +48,14 @@ class SynthesisConfig:
     """Share of samples in the published lists' geometry."""
     motion: tuple[float, float] = (0.7, 4.0)
     """Peak motion of the strongest unit, log-uniform between these."""
+    coded: float = 0.0
+    """Share of the events whose units are drawn from ``training.coded_units`` instead of recipes."""
     head: float = 0.3
     """Standard deviation of what is left of the head's motion, at the rim of the face."""
+    drift: float = 0.0
+    """Typical size of smooth motion that is neither the head's nor a unit's: skin that is dragged along."""
+    jitter: float = 0.05
+    """Standard deviation of the crop's edges, in face widths: annotators and detectors do not agree."""
     noise: float = 0.08
     """Typical standard deviation of the flow's noise."""
     grain: tuple[float, float] = (1.0, 5.0)
@@ -83,16 +95,32 @@ class Scene:
     """(N, 2): half width and half height of the face's outline."""
 
 
-def random_activations(n: int, generator: torch.Generator, config: SynthesisConfig) -> tuple[Tensor, Tensor]:
-    """Labels (n,) and every unit's peak displacement left and right, (n, units, 2), in face widths."""
+@dataclass(frozen=True)
+class Activations:
+    """Which units are at work on N faces."""
+
+    label: Tensor
+    """(N,) int64: index into ``CLASSES``, or ``NON_EVENT``."""
+    sides: Tensor
+    """(N, units, 2): peak displacement on the image's left and right, in face widths."""
+    coded: Tensor
+    """(N, units, 2) bool: the sides that somebody would code; never those of stray, weak units."""
+
+
+def random_activations(n: int, generator: torch.Generator, config: SynthesisConfig) -> Activations:
+    """Units by label, some on one side only, stray weak ones, and blinks."""
     low, high = config.motion
     strength = low * (high / low) ** torch.rand(n, generator=generator) * PIXEL
     label = _choose(torch.tensor(config.prior), n, generator)
     label[torch.rand(n, generator=generator) < config.non_events] = NON_EVENT
 
     active = torch.zeros(n, len(UNITS))
+    by_coders = torch.rand(n, 1, generator=generator) < config.coded
     for k, name in enumerate(CLASSES):
-        active += _recipes(RECIPES[name], n, generator) * (label == k)[:, None]
+        drawn = _recipes(RECIPES[name], n, generator)
+        if config.coded:
+            drawn = torch.where(by_coders, _recipes(CODED[name], n, generator), drawn)
+        active += drawn * (label == k)[:, None]
     speaks = (label == NON_EVENT) & (torch.rand(n, generator=generator) < 0.35)
     active += _recipes(SPEECH, n, generator) * speaks[:, None]
     strong = torch.exp(0.35 * torch.randn(active.shape, generator=generator))
@@ -113,8 +141,11 @@ def random_activations(n: int, generator: torch.Generator, config: SynthesisConf
     blink = torch.rand(n, generator=generator)
     lids = 0.3 * (3.5 / 0.3) ** torch.rand(n, generator=generator) * strength
     opens = torch.where(torch.rand(n, generator=generator) < 0.35, -0.7, 1.0)
+    coded = active[..., None].bool() & (sides >= ONE_SIDE * sides.amax(dim=2, keepdim=True))
     sides[:, _COLUMN[45]] += ((blink < 0.5) * lids * opens)[:, None]
-    return label, sides
+    coded[:, _COLUMN[45]] = ((blink < 0.5) & (lids >= 0.5 * strength))[:, None]
+    coded[:, _CENTRAL] = coded[:, _CENTRAL].any(dim=2, keepdim=True)
+    return Activations(label, sides, coded)
 
 
 def _choose(weights: Tensor, n: int, generator: torch.Generator) -> Tensor:
@@ -190,8 +221,10 @@ def action_bumps(faces: Tensor, sides: Tensor, generator: torch.Generator) -> Bu
     return Bumps(*(value.gather(1, greatest) for value in values))
 
 
-def random_scene(faces: Tensor, sides: Tensor, generator: torch.Generator, config: SynthesisConfig) -> Scene:
-    """Everything that moves: action units, gaze, local blobs of wrong flow, the head."""
+def random_scene(
+    faces: Tensor, activations: Activations, generator: torch.Generator, config: SynthesisConfig
+) -> Scene:
+    """Everything that moves: action units, gaze, local blobs of wrong flow, dragged skin, the head."""
     n = len(faces)
     blobs = 10
     eyes = torch.stack([faces[:, 36:42].mean(dim=1), faces[:, 42:48].mean(dim=1)], dim=1)
@@ -203,7 +236,7 @@ def random_scene(faces: Tensor, sides: Tensor, generator: torch.Generator, confi
     wrong = size * torch.randn(n, blobs, 2, generator=generator)
     reach = 0.025 * (0.14 / 0.025) ** torch.rand(n, blobs, 2, generator=generator)
     tight = torch.full((n, 2), 0.03)
-    units = action_bumps(faces, sides, generator)
+    units = action_bumps(faces, activations.sides, generator)
     bumps = Bumps(
         torch.cat([units.x, eyes[..., 0], spots[..., 0]], dim=1),
         torch.cat([units.y, eyes[..., 1], spots[..., 1]], dim=1),
@@ -212,12 +245,30 @@ def random_scene(faces: Tensor, sides: Tensor, generator: torch.Generator, confi
         torch.cat([units.u, gaze[..., 0].expand(n, 2), wrong[..., 0]], dim=1),
         torch.cat([units.v, 0.4 * gaze[..., 1].expand(n, 2), wrong[..., 1]], dim=1),
     )
-    amount = config.head * PIXEL * torch.exp(0.7 * torch.randn(n, 1, 1, generator=generator))
+    if config.drift:
+        bumps = _joined(bumps, _drift(n, generator, config))
+    head = torch.where(activations.label == NON_EVENT, HEAD_ALONE, config.head)[:, None, None]
+    amount = head * PIXEL * torch.exp(0.7 * torch.randn(n, 1, 1, generator=generator))
     rigid = amount * torch.randn(n, 2, 3, generator=generator)
     turn = 0.6 * amount[..., 0] * torch.randn(n, 2, generator=generator)
     background = (torch.rand(n, generator=generator) < 0.5).float()
     rim = torch.tensor((0.52, 0.80)) * torch.exp(0.06 * torch.randn(n, 2, generator=generator))
     return Scene(bumps, face_contrast(faces, generator), rigid, turn, background, rim)
+
+
+def _drift(n: int, generator: torch.Generator, config: SynthesisConfig) -> Bumps:
+    """A few wide bumps anywhere on the face."""
+    few = 4
+    places = torch.rand(n, few, 2, generator=generator) * torch.tensor((1.0, 1.3)) - torch.tensor((0.5, 0.4))
+    reach = 0.12 * (0.45 / 0.12) ** torch.rand(n, few, 2, generator=generator)
+    size = config.drift * PIXEL * torch.exp(0.6 * torch.randn(n, 1, 1, generator=generator))
+    pull = size * torch.randn(n, few, 2, generator=generator)
+    return Bumps(places[..., 0], places[..., 1], reach[..., 0], reach[..., 1], pull[..., 0], pull[..., 1])
+
+
+def _joined(one: Bumps, other: Bumps) -> Bumps:
+    names = [field.name for field in fields(Bumps)]
+    return Bumps(*(torch.cat([getattr(one, name), getattr(other, name)], dim=1) for name in names))
 
 
 # Where a face has contrast: landmarks, (radius across, along), strength.

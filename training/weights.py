@@ -31,6 +31,8 @@ from training.pretrain import FlipAveraged
 log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 
+LAST = ("classifier.5.weight", "classifier.5.bias")
+"""Names of the last layer's parameters: a row an output."""
 TOLERANCE = 1e-2
 """Greatest difference of a logit between an ONNX file and the state read from it."""
 
@@ -148,12 +150,14 @@ def _from_onnx(path: Path) -> tuple[State, ModelInfo]:
             f"{path}: was fitted to a data set (atme-train fit), so no training starts from it; give the "
             "weights that it was fitted from, or a .safetensors made by fit"
         )
-    model = DualAtme(ModelConfig(classes=len(backend.info.classes) + backend.info.nothing)).eval()
+    outputs = len(backend.info.classes) + backend.info.nothing
+    model = DualAtme(ModelConfig(classes=outputs)).eval()
     state = model.state_dict()
     for name, value in arrays.items():
         plain = name.removeprefix("model.").removesuffix("_half")
         if plain in state:
-            state[plain] = torch.from_numpy(value.copy())
+            # What the last layer says of action units is not read.
+            state[plain] = torch.from_numpy(value[:outputs].copy() if plain in LAST else value.copy())
     merged = [value for name, value in arrays.items() if re.fullmatch(r"onnx::Conv_\d+", name)]
     layers = [name for name, module in model.named_modules() if _has_norm(name, module, model)]
     places = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
@@ -168,7 +172,7 @@ def _from_onnx(path: Path) -> tuple[State, ModelInfo]:
 
 def _classes_only(state: State, classes: int) -> State:
     """Without the output for "no emotion": data sets hold emotions only."""
-    last = {name: state[name][:classes].clone() for name in ("classifier.5.weight", "classifier.5.bias")}
+    last = {name: state[name][:classes].clone() for name in LAST}
     return state | last
 
 

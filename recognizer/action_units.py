@@ -182,3 +182,17 @@ _TABLE = (
 
 ACTION_UNITS: dict[int, ActionUnit] = {unit.number: unit for unit in _TABLE}
 """FACS number → action unit."""
+
+
+def _mirror() -> list[int]:
+    order = list(range(68))
+    swaps = [(k, 16 - k) for k in range(8)] + [(17 + k, 26 - k) for k in range(5)]
+    swaps += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+    swaps += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]
+    for a, b in swaps:
+        order[a], order[b] = b, a
+    return order
+
+
+MIRROR: list[int] = _mirror()
+"""Landmark k of a mirrored face is landmark ``MIRROR[k]`` of the original."""
