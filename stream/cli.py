@@ -39,6 +39,7 @@ WeightsOption = Annotated[Path | None, typer.Option("--weights", help="Model mad
 OutOption = Annotated[Path | None, typer.Option("--out", help="Keep the session in this new folder.")]
 FacesOption = Annotated[bool, typer.Option("--save-faces", help="With --out: pictures of the faces.")]
 RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the clean video; never sound.")]
+UnitsOption = Annotated[bool, typer.Option("--no-units", help="Tell no action units, only labels.")]
 LslOption = Annotated[bool, typer.Option("--lsl", help="Send events as Lab Streaming Layer markers.")]
 RejectedOption = Annotated[
     bool, typer.Option("--show-rejected", help="Lines: also what was turned away, and why.")
@@ -113,6 +114,7 @@ def live(
     sensitivity: SensitivityOption = None,
     config: ConfigOption = None,
     weights: WeightsOption = None,
+    no_units: UnitsOption = False,
 ) -> None:
     """Watch a camera or a live stream until q is pressed.
 
@@ -123,7 +125,7 @@ def live(
     from stream.session import Session
     from stream.watch_session import watch_session
 
-    settings = _settings(config, weights, sensitivity)
+    settings = _settings(config, weights, sensitivity, no_units)
     keep = RecordOptions(out, save_faces, record, lsl=lsl)
     if source is not None and camera is not None:
         raise AtmeError("a camera and --source at once; give one of them")
@@ -155,6 +157,7 @@ def replay(
     sensitivity: SensitivityOption = None,
     config: ConfigOption = None,
     weights: WeightsOption = None,
+    no_units: UnitsOption = False,
 ) -> None:
     """Run recordings through the same pipeline; nothing is dropped, the result repeats exactly."""
     from stream.records.folder import check_new
@@ -163,7 +166,7 @@ def replay(
     from stream.session_names import session_names
     from stream.watch_session import watch_session
 
-    settings = _with_clock(_settings(config, weights, sensitivity), fps, slow_motion)
+    settings = _with_clock(_settings(config, weights, sensitivity, no_units), fps, slow_motion)
     if jobs is not None or executor is Executor.ray:
         if out is None or events or json or record or render:
             raise AtmeError(
@@ -195,6 +198,7 @@ def recognize(
     explain: Annotated[Path | None, typer.Option(help="Write what the network saw to this .png.")] = None,
     config: ConfigOption = None,
     weights: WeightsOption = None,
+    no_units: UnitsOption = False,
 ) -> None:
     """Label one onset-apex pair of pictures."""
     from recognizer.backend import DEFAULT_WEIGHTS
@@ -203,12 +207,13 @@ def recognize(
     from recognizer.recognition import UNCERTAIN
     from recognizer.recognizer import Recognizer
 
-    settings = _settings(config, weights)
+    settings = _settings(config, weights, no_units=no_units)
     for path in (onset, apex):
         if not path.is_file():
             raise AtmeError(f"{path}: no such picture; give two image files, onset and apex")
     pictures = (read_picture(onset), read_picture(apex))
-    with native_log(), Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS) as recognizer:
+    wanted = settings.recognizer
+    with native_log(), Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units) as recognizer:
         features = recognizer.extractor.extract(*pictures)
         result = recognizer.recognize_features(features)
         provider, notes = recognizer.provider, recognizer.backend.notes
@@ -227,6 +232,9 @@ def recognize(
     print(f"{verdict}  (confidence {result.confidence:.2f}, on {provider})")
     for name, share in result.probabilities.items():
         print(f"  {name:<9} {share:.3f}  {'█' * round(30 * share)}")
+    for unit in result.at_work:
+        counts = f", speaks for {result.nearest}" if unit in result.speaking else ""
+        print(f"  {unit.unit:<5} {unit.in_words}: {unit.p:.2f}, {unit.px:.1f} px{counts}")
     print("  " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in result.stage_ms.items()))
 
 
@@ -320,13 +328,18 @@ def bench(
 
 
 def _settings(
-    config: Path | None, weights: Path | None, sensitivity: SensitivityName | None = None
+    config: Path | None,
+    weights: Path | None,
+    sensitivity: SensitivityName | None = None,
+    no_units: bool = False,
 ) -> Settings:
     from stream.settings import load_settings
 
     settings = load_settings(config, None if sensitivity is None else sensitivity.value)
     if weights is not None:
         settings = replace(settings, recognizer=replace(settings.recognizer, weights=str(weights)))
+    if no_units:
+        settings = replace(settings, recognizer=replace(settings.recognizer, units=False))
     return settings
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from recognizer.recognition import Recognition
 from spotting.candidate import Candidate
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the event format (docs/event-schema.md)."""
 MACRO = "macro-expression"
 """Stands for the label of a macro-expression, which has none."""
@@ -47,6 +47,11 @@ class Expression(ABC):
     @abstractmethod
     def in_words(self) -> str:
         """The name with how sure it is."""
+
+    @property
+    def facs(self) -> str:
+        """``AU 4+L7``; empty where no action unit is told."""
+        return ""
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, JSON-ready form: one line of ``events.jsonl``."""
@@ -95,10 +100,16 @@ class MicroExpression(Expression):
         return self.label
 
     @property
+    def facs(self) -> str:
+        """The action units that moved."""
+        return self.recognition.facs
+
+    @property
     def in_words(self) -> str:
         """``negative 87 %``."""
         return self.recognition.in_words
 
     def to_dict(self) -> dict[str, Any]:
-        """The same with label, probabilities, confidence, evidence and the stages' times."""
-        return {**super().to_dict(), **asdict(self.recognition)}
+        """The same with label, probabilities, confidence, evidence, the stages' times and action units."""
+        told = asdict(self.recognition)
+        return {**super().to_dict(), **told, "units": list(told["units"])}

@@ -49,7 +49,11 @@ def rejection_line(rejection: Rejection) -> str:
 
 def plain(name: str, value: Any) -> Any:
     """A value as JSON holds it: rounded by what its name says it is; ``None`` where it is not finite."""
+    if isinstance(value, (list, tuple)):
+        return [plain(name, inner) for inner in value]
     if isinstance(value, dict):
+        if name == "units":  # an action unit's numbers go by their own names
+            return {key: plain(key, inner) for key, inner in value.items()}
         # The stages inside stage_ms are milliseconds because the dictionary's name says so.
         return {key: plain(name, inner) for key, inner in value.items()}
     if value is None or isinstance(value, str):

@@ -114,7 +114,16 @@ def human_line(event: Expression) -> str:
         f"{event.onset:10.3f} s  {_verdict(event)}"
         f"  onset {event.onset:.3f}  apex {event.apex:.3f}  offset {event.offset:.3f}"
         f"  lasted {event.candidate.duration * 1000:.0f} ms  latency {event.latency_ms:.0f} ms"
+        f"{_units(event)}"
     )
+
+
+def _units(event: Expression) -> str:
+    """What moved, as coders write it, and in brackets what speaks for the label."""
+    if not isinstance(event, MicroExpression) or not event.facs:
+        return ""
+    why = event.recognition.why
+    return f"  {event.facs}" + (f" ({why})" if why and event.label != UNCERTAIN else "")
 
 
 def _verdict(event: Expression) -> str:

@@ -78,6 +78,8 @@ class Markers:
             return
         for name in ("onset", "apex", "offset"):
             self._send(f"{event.label} {name}", getattr(event, name))
+        if event.facs:
+            self._send(event.facs, event.apex)
 
     def rejection(self, rejection: Rejection) -> None:
         """Nothing."""

@@ -79,7 +79,8 @@ class Session:
         self.settings = settings = settings or Settings()
         self._source = source
         try:
-            self._recognizer = Recognizer(settings.recognizer.weights or DEFAULT_WEIGHTS)
+            wanted = settings.recognizer
+            self._recognizer = Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units)
             self._spotter = Spotter(settings.spotter, Judge())
             history_s = self._spotter.look_behind_ms / 1000
             backlog_s = settings.session.backlog_ms / 1000

@@ -24,10 +24,12 @@ MOST_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class RecognizerConfig:
-    """Which model labels."""
+    """Which model labels, and what it tells."""
 
     weights: str = ""
     """An .onnx file made by atme-train; empty: the weights that came with the program."""
+    units: bool = True
+    """Tell which action units moved, on which side and how far."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from recognizer.recognition import Recognition
+from recognizer.units import Unit
 from spotting.candidate import Candidate, Rejection
 from stream.event import MacroExpression, MicroExpression
 from stream.event_log import EventLog
@@ -37,7 +38,15 @@ EVENTS = (
 )
 
 
-def make_event(onset: float = 12.345, label: str = "negative", probabilities=(0.87, 0.09, 0.04)):
+UNITS = (
+    Unit("AU4", "both", 0.93, 0.88, 1.31, 1.2),
+    Unit("AU12", "", 0.02, 0.03, -0.1, -0.05),
+    Unit("AU7", "left", 0.71, 0.2, 0.6, 0.4),
+    Unit("blink", "", 0.1, 0.1, 0.2, 0.0),
+)
+
+
+def make_event(onset: float = 12.345, label: str = "negative", probabilities=(0.87, 0.09, 0.04), units=UNITS):
     """An event of 0.36 s."""
     candidate = Candidate(
         onset=onset,
@@ -57,6 +66,7 @@ def make_event(onset: float = 12.345, label: str = "negative", probabilities=(0.
         probabilities=dict(zip(names, probabilities, strict=True)),
         confidence=max(probabilities),
         stage_ms={"landmarks": 2.1, "flow": 43.2, "model": 1.4},
+        units=units,
     )
     return MicroExpression(candidate, 141.7, recognition)
 

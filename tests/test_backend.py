@@ -108,7 +108,7 @@ def test_a_bound_session_gives_the_same_and_keeps_what_it_gave(untrained):
         for k in (0, 2)
     ]
     found = [bound.run(feed) for feed in feeds]
-    for feed, logits in zip(feeds, found, strict=True):
+    for feed, (logits,) in zip(feeds, found, strict=True):
         np.testing.assert_array_equal(logits, session.run(["logits"], feed)[0])
 
 

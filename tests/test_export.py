@@ -71,7 +71,15 @@ def test_elan(session):
     tiers = {
         tier.ID: [(a.from_ts.sec, a.to_ts.sec, a.text) for a in tier.annotations] for tier in document.tiers()
     }
-    assert set(tiers) == {"micro-expression", "phase", "confidence", "region", "rejected", "mark"}
+    assert set(tiers) == {
+        "micro-expression",
+        "phase",
+        "confidence",
+        "region",
+        "action units",
+        "rejected",
+        "mark",
+    }
     assert tiers["micro-expression"] == [
         (1.0, 1.36, "negative"),
         (1.36, 1.66, "surprise"),
@@ -96,7 +104,7 @@ def test_elan_links_the_recording_and_keeps_time_slots_in_order(sample_folder, s
 
 def test_praat(session):
     grid = parselmouth.read(str(written(session, "praat")))
-    assert call(grid, "Get number of tiers") == 7
+    assert call(grid, "Get number of tiers") == 8
 
     def labelled(tier: int) -> list[tuple[float, float, str]]:
         spans = []
@@ -114,7 +122,7 @@ def test_praat(session):
         (3700.2, 3700.56, "uncertain"),
         (3800.25, 3800.61, "positive"),
     ]
-    apexes = [call(grid, "Get time of point", 7, k) for k in range(1, 5)]
+    apexes = [call(grid, "Get time of point", 8, k) for k in range(1, 5)]
     assert apexes == pytest.approx([onset + 0.16 for onset in ONSETS])
     assert call(grid, "Get total duration") == pytest.approx(3800.61)
 
@@ -124,10 +132,10 @@ def test_subtitles(session, name):
     path = written(session, name)
     captions = webvtt.read(str(path)) if name == "vtt" else webvtt.from_srt(str(path))
     assert [one.text for one in captions] == [
-        "negative 87 %",
-        "surprise 62 %",
-        "uncertain, nearest: negative 41 %",
-        "positive 94 %",
+        "negative 87 %\nAU 4+L7",
+        "surprise 62 %\nAU 4+L7",
+        "uncertain, nearest: negative 41 %\nAU 4+L7",
+        "positive 94 %\nAU 4+L7",
     ]
     assert [one.start for one in captions] == ["00:00:01.000", "00:00:01.300", "01:01:40.200", "01:03:20.250"]
     assert captions[3].end == "01:03:20.610"

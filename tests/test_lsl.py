@@ -78,11 +78,12 @@ def test_markers_carry_the_times_of_what_they_name(pylsl, receiver):
         assert records.mark(99.0)
         assert records.mark(99.2, "question 3")
         records.gap(Gap(97.0, 98.0, "no frames"))
-        got = [json.loads(receiver.stdout.readline()) for _ in range(7)]
+        got = [json.loads(receiver.stdout.readline()) for _ in range(8)]
     expected = {
         "negative onset": event.onset,
         "negative apex": event.apex,
         "negative offset": event.offset,
+        "AU 4+L7": event.apex,
         "mark": 99.0,
         "question 3": 99.2,
         "gap start": 97.0,

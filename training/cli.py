@@ -78,32 +78,51 @@ def evaluate(
     weights: Annotated[Path | None, typer.Option(help="Model (.onnx); default: the delivered one.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Also write PNG plots into this folder.")] = None,
+    units: Annotated[
+        Path | None, typer.Option(help="Coded action units (.csv: sample,action_units): score the units too.")
+    ] = None,
     grad_cam: Annotated[
         Path | None, typer.Option(help="Also plot where the network looks, by class, to this file (.png).")
     ] = None,
 ) -> None:
-    """Measure weights on labelled features: accuracy, UAR, UF1, calibration, refusal."""
+    """Measure weights on labelled features: accuracy, UAR, UF1, calibration, refusal, action units."""
     import numpy as np
     from rich.console import Console
 
     from recognizer.backend import DEFAULT_WEIGHTS, Backend
-    from training import feature_archive, report_view
+    from training import feature_archive, report_view, unit_view
     from training.evaluate import report
+    from training.unit_codings import read_codings
+    from training.unit_scores import score_units
 
     archive = feature_archive.load(features)
     backend = Backend(weights or DEFAULT_WEIGHTS)
     for note in backend.notes:
         print(f"atme-train: {note}", file=sys.stderr)
+    codings = None if units is None else read_codings(units)
+    if codings is not None and not backend.info.units:
+        raise AtmeError(f"{weights}: these weights tell no action units; make them again with atme-train")
     judgement = backend.judge(archive.entire, archive.puzzled)
     probabilities, evidence = (
         part.astype(np.float64) for part in (judgement.probabilities, judgement.evidence)
     )
     refusal = backend.info.refusal
     result = report(archive.label, probabilities, archive.database, archive.subject, refusal, evidence)
+    unit_report = None
+    if codings is not None:
+        info = backend.info
+        people = [f"{a}/{b}" for a, b in zip(archive.database, archive.subject, strict=True)]
+        unit_report = score_units(
+            judgement.units, info.units, info.unit_thresholds, archive.sample.tolist(), people, codings
+        )
     if json:
-        print(report_view.to_json(result))
+        print(report_view.to_json(result, unit_report))
     else:
         report_view.show(result, Console())
+        if unit_report is not None:
+            unit_view.show_units(unit_report, Console())
+    if plots and unit_report is not None:
+        print(printable(str(unit_view.plot_units(unit_report, plots))), file=sys.stderr)
     if plots:
         for path in report_view.plot(result, archive.label, probabilities, plots):
             print(printable(str(path)), file=sys.stderr)

@@ -132,7 +132,7 @@ def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: Non
     torch.manual_seed(config.seed)
     shape, half = ModelConfig(classes=OUTPUTS), multiplies_bfloat16()
     network = DualAtme(shape)
-    models = StackedModels([network.state_dict()], shape, torch.device("cpu"), half)
+    models = StackedModels([network.state_dict()], shape, torch.device("cpu"), half, compiled=True)
     average = [_copy(models.parameters), _copy(models.running)]
     optimizer = torch.optim.Adam(
         list(models.parameters.values()), lr=config.learning_rate, betas=(0.5, 0.999), fused=True

@@ -14,6 +14,7 @@ from rich.table import Table
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
 from training.evaluate import Labels, Probabilities, Report, Scores, reliability
+from training.unit_scores import UnitReport
 
 
 def show(report: Report, console: Console) -> None:
@@ -21,9 +22,10 @@ def show(report: Report, console: Console) -> None:
     console.print(Group(_score_table(report), _confusion_table(report.overall), _summary(report)))
 
 
-def to_json(report: Report) -> str:
-    """The whole report as one JSON object; NaN becomes null."""
-    return json.dumps(_plain(asdict(report)), allow_nan=False)
+def to_json(report: Report, units: UnitReport | None = None) -> str:
+    """The whole report as one JSON object, ``units`` in it if there are any; NaN becomes null."""
+    whole = asdict(report) | ({"units": asdict(units)} if units is not None else {})
+    return json.dumps(_plain(whole), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ the vector units that six leave half empty, and a 5×5 kernel becomes 5×3. All 
 ``recognizer.model.DualAtme``, whose states go in and come out; a test compares both.
 
 On a processor there is a second way through the bi-Inceptions, a quarter faster as a whole: one network after
-the other, compiled. ``training.pretrain`` goes the first way, which the delivered weights were made on.
+the other, compiled.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def event_panel(event: MicroExpression | None, now: float, width: int, letters: 
     big = _label_beside_bars(event, inner, letters, ink, fresh)
     lines = [*big, _when(event, inner), _trust(event, inner)]
     if letters is Letters.double:
-        lines.insert(-2, Text(""))
+        lines.insert(-2, _units(event))
     return Panel(
         Group(*lines),
         box=box.HEAVY if fresh else box.ROUNDED,
@@ -112,6 +112,12 @@ def _when(event: MicroExpression, inner: int) -> Text:
     )
 
 
+def _units(event: MicroExpression) -> Text:
+    """What moved and what speaks for the label, in words."""
+    why = f" · for {event.recognition.nearest}: {event.recognition.why}" if event.recognition.why else ""
+    return Text(f"{event.facs}{why}" if event.facs else "", no_wrap=True, overflow="ellipsis")
+
+
 def _trust(event: MicroExpression, inner: int) -> Text:
     percent = f"{event.confidence:.0%}"
     if event.label == UNCERTAIN:
@@ -123,7 +129,7 @@ def _trust(event: MicroExpression, inner: int) -> Text:
     strength = f" · motion {event.candidate.score:.1f}× threshold"
     region = f" ({event.candidate.region.replace('_', ' ')})"
     line = Text.assemble((verdict, "bold"), strength, region, no_wrap=True, overflow="ellipsis")
-    delay = f" · latency {event.latency_ms:.0f} ms"
-    if line.cell_len + len(delay) <= inner:
-        line.append(delay)
+    for more in (f" · {event.facs}" if event.facs else "", f" · latency {event.latency_ms:.0f} ms"):
+        if line.cell_len + len(more) <= inner:
+            line.append(more)
     return line

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, get_args
 from recognizer.errors import AtmeError
 from recognizer.received_file import MIB, lines_of, open_received, parse
 from recognizer.recognition import Recognition
+from recognizer.units import UNITS, Side, Unit
 from spotting.candidate import Candidate, Kind, Rejection
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.gap import Gap
@@ -102,7 +103,25 @@ def event_from(line: Line) -> Expression:
         for key in table:
             _text({"name": key}, "name")
             _number(table, key, -1e-3, most)
+    known["units"] = _units(known.get("units", []))
     return MicroExpression(candidate, latency, Recognition(**known))
+
+
+def _units(rows: object) -> tuple[Unit, ...]:
+    """The action units of an event; lines from before version 3 have none."""
+    if not isinstance(rows, list) or len(rows) > 100:
+        raise Wrong("units: no short list")
+    found = []
+    for row in rows:
+        values = {f.name: row[f.name] for f in fields(Unit) if f.name in row or not _optional(f)}
+        if values["unit"] not in UNITS or values["side"] not in get_args(Side):
+            raise Wrong("units: unknown unit or side")
+        for name in ("left", "right"):
+            _number(values, name, -1e-3, 1.001)
+        for name in ("px", "weight"):
+            values[name] = _number_or_nan(values, name) if name in values else 0.0
+        found.append(Unit(**values))
+    return tuple(found)
 
 
 def rejection_from(line: Line) -> Rejection:

@@ -107,7 +107,8 @@ def _events(session: RecordedSession) -> list[list[Any]]:
     for events in (session.micros, session.macros):
         for (start, end, name), event in zip(named_intervals(events), events, strict=True):
             share = f"{event.recognition.share}, " if isinstance(event, MicroExpression) else ""
-            rows.append([round(start, 3), SUBJECT, name, "", share + event.candidate.region])
+            comment = share + event.candidate.region + (f", {event.facs}" if event.facs else "")
+            rows.append([round(start, 3), SUBJECT, name, "", comment])
             rows.append([round(max(event.apex, start), 3), SUBJECT, APEX, "", name])
             rows.append([round(end, 3), SUBJECT, name, "", ""])
     return sorted(rows, key=lambda row: row[0])

@@ -7,20 +7,28 @@ import io
 import math
 
 from recognizer.recognition import CLASSES
+from recognizer.units import NUMBERS, UNITS
 from stream.event import MicroExpression
 from stream.records.foreign_text import cell_text
 from stream.records.recorded_session import RecordedSession
+
+
+def _openface(code: str) -> str:
+    """``AU04``, as OpenFace names its columns."""
+    return f"AU{NUMBERS[code]:02d}" if code in NUMBERS else code
+
 
 COLUMNS = (
     *("event", "onset", "apex", "offset", "duration_ms", "onset_frame", "apex_frame", "offset_frame"),
     *("kind", "label", "confidence"),
     *(f"p_{name}" for name in CLASSES),
     *("score", "peak", "region", "decided", "latency_ms"),
+    *(f"{_openface(code)}_{what}" for code in UNITS for what in ("p", "side", "px")),
 )
 
 
 def content(session: RecordedSession) -> bytes:
-    """Times in seconds, ``peak`` in pixels of a 256-px face.
+    """Times in seconds, ``peak`` and the units' ``px`` in pixels of a 256-px face.
 
     A number that is not known is an empty cell, and so is all of a macro-expression that comes with a label.
     """
@@ -35,6 +43,13 @@ def content(session: RecordedSession) -> bytes:
         }
         if isinstance(event, MicroExpression):
             cells |= {f"p_{name}": share for name, share in event.probabilities.items()}
+            for unit in event.recognition.units:
+                column = _openface(unit.unit)
+                cells |= {
+                    f"{column}_p": round(unit.p, 4),
+                    f"{column}_side": unit.side,
+                    f"{column}_px": round(unit.px, 3),
+                }
         rows.writerow({name: _cell(cell) for name, cell in cells.items()})
     return file.getvalue().encode()
 

@@ -43,6 +43,7 @@ def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
             (a, b, event.recognition.share) for (a, b, _), event in zip(spans, events, strict=True)
         ],
         "region": [(a, b, e.candidate.region) for (a, b, _), e in zip(spans, events, strict=True)],
+        "action units": [(a, b, e.facs) for (a, b, _), e in zip(spans, events, strict=True) if e.facs],
         # They have no label: what moved most says more than their name.
         "macro-expression": apart([(e.onset, e.offset, e.candidate.region) for e in session.macros]),
         "rejected": apart([(r.movement.onset, r.movement.offset, r.reason) for r in session.rejections]),

@@ -14,6 +14,7 @@ def content(session: RecordedSession) -> bytes:
     blocks = []
     for number, event in enumerate(session.events, start=1):
         span = f"{clock(event.onset, ',')} --> {clock(event.offset, ',')}"
-        text = plain_text(event.in_words).translate(_NO_TAGS)
+        said = "\n".join(plain_text(line) for line in (event.in_words, event.facs) if line)
+        text = said.translate(_NO_TAGS)
         blocks.append(f"{number}\n{span}\n{text}\n")
     return "\n".join(blocks).encode()

@@ -15,7 +15,8 @@ def content(session: RecordedSession) -> bytes:
     """Cues may overlap; times are rounded to milliseconds."""
     blocks = ["WEBVTT", "NOTE atme-live"]
     for number, event in enumerate(session.events, start=1):
-        text = escape(plain_text(event.in_words), quote=False)
+        said = "\n".join(plain_text(line) for line in (event.in_words, event.facs) if line)
+        text = escape(said, quote=False)
         blocks.append(f"{number}\n{clock(event.onset)} --> {clock(event.offset)}\n{text}")
     return ("\n\n".join(blocks) + "\n").encode()
 

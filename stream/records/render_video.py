@@ -162,7 +162,7 @@ def _banner(image: Image, event: Expression) -> None:
     image[:44] = (0.3 * image[:44]).astype(np.uint8)
     image[:44, :14] = _bgr(event)
     duration = f"{1000 * event.candidate.duration:.0f} ms, {event.candidate.region}"
-    _text(image, event.in_words, (26, 31), 0.85, _WHITE)
+    _text(image, "  ".join(filter(None, (event.in_words, event.facs))), (26, 31), 0.85, _WHITE)
     (width, _), _ = cv2.getTextSize(duration, _FONT, 0.5, 1)
     if image.shape[1] > width + 320:
         _text(image, duration, (image.shape[1] - width - 14, 29), 0.5, _PALE)

@@ -218,7 +218,7 @@ def _card(number: int, event: Expression, images: dict[str, str] | None, motion:
 <button type="button" class="find" data-event="{number - 1}"
  title="Show in the timeline">{clock(event.onset)}</button></h3>
 <div class="pictures">{figures}</div>
-<div class="columns">{_shares(event)}{_spark(event, motion)}
+<div class="columns">{_shares(event)}{_units(event)}{_spark(event, motion)}
 <table class="facts">{rows}</table></div>
 </article>"""
 
@@ -233,6 +233,21 @@ def _shares(event: Expression) -> str:
         for name, share in event.probabilities.items()
     )
     return f"<table class='shares'>{bars}</table>"
+
+
+def _units(event: Expression) -> str:
+    """A row an action unit at work: how sure, how far, and whether it speaks for the label."""
+    if not isinstance(event, MicroExpression) or not event.recognition.at_work:
+        return ""
+    found = event.recognition
+    rows = "".join(
+        f"<tr><th>{escape(unit.facs)}</th><td>{escape(unit.in_words)}</td>"
+        f"<td class='number'>{100 * unit.p:.0f} %</td><td class='number'>{_number(unit.px)} px</td>"
+        f"<td class='quiet'>{f'for {escape(found.nearest)}' if unit in found.speaking else ''}</td></tr>"
+        for unit in found.at_work
+    )
+    caption = "<caption>action units, the person's left and right</caption>"
+    return f"<table class='facts units'>{caption}{rows}</table>"
 
 
 def _spark(event: Expression, motion: Motion | None) -> str:
