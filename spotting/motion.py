@@ -8,7 +8,7 @@ are compared with the neutral face (``spotting.neutral``), and the two sides of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -202,6 +202,27 @@ def regions_from(
     The meter itself cannot tell this of a short clip: it may take a picture of the movement as its next
     neutral, because within a clip that is all movement the movement is the noise floor.
     """
+    lost = dict.fromkeys(REGIONS, float("nan"))
+    return [lost if one is None else _named(by_region(one.moved)) for one in steadied(first, images)]
+
+
+@dataclass(frozen=True)
+class Steady:
+    """How a picture's face lies, and what its places have moved beside the head."""
+
+    pose: npt.NDArray[np.float64]
+    """(2, 3) picture → canonical picture, with the head where it was in the first picture."""
+    moved: npt.NDArray[np.float64]
+    """(sides, 2) displacement of each of ``SIDES`` since the first picture, pixels of a 256-px face."""
+
+
+def steadied(
+    first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray[np.uint8]]
+) -> Iterator[Steady | None]:
+    """Each picture's face held against the one of ``first``; None where no face is found.
+
+    BGR uint8 pictures of one recording in order. Raises NoFaceError without a face in ``first``.
+    """
     landmarker = Landmarker(tracking=True)
     try:
         landmarks = landmarker.detect(first)
@@ -210,17 +231,16 @@ def regions_from(
         pose = alignment(landmarks)
         where = anchors(landmarks @ pose[:, :2].T + pose[:, 2])
         flow = PlaceFlow(canonical(first, pose), SKULL, where, FACE)
-        found = []
         for image in images:
             landmarks = landmarker.detect(image)
             if landmarks is None:
-                found.append(dict.fromkeys(REGIONS, float("nan")))
+                yield None
                 continue
             pose = alignment(landmarks)
             head, _ = flow.measure(canonical(image, pose))  # the landmarks' tremble, taken off at once
-            _, own = flow.measure(canonical(image, _corrected(pose, head)))
-            found.append(_named(by_region(PX_256 * own)))
-        return found
+            pose = _corrected(pose, head)
+            head, own = flow.measure(canonical(image, pose))
+            yield Steady(_corrected(pose, head), PX_256 * own)
     finally:
         landmarker.close()
 

@@ -16,7 +16,7 @@ import typer
 from recognizer.command_line import run
 from recognizer.errors import AtmeError
 from recognizer.plain_text import printable
-from stream import records_cli
+from stream import records_cli, review_cli
 
 if TYPE_CHECKING:  # at run time each command imports what it needs: --help must not load MediaPipe
     from stream.event import MicroExpression
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 
 records_cli.register(app)
+review_cli.register(app)
 
 EventsOption = Annotated[Path | None, typer.Option("--events", help="Write each event to this .jsonl file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of the overlay.")]
@@ -38,6 +39,9 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings fi
 WeightsOption = Annotated[Path | None, typer.Option("--weights", help="Model made by atme-train (.onnx).")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Keep the session in this new folder.")]
 FacesOption = Annotated[bool, typer.Option("--save-faces", help="With --out: pictures of the faces.")]
+ClipsOption = Annotated[
+    bool, typer.Option("--save-clips", help="With --out: a short video of the face around each movement.")
+]
 RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the clean video; never sound.")]
 UnitsOption = Annotated[bool, typer.Option("--no-units", help="Tell no action units, only labels.")]
 LslOption = Annotated[bool, typer.Option("--lsl", help="Send events as Lab Streaming Layer markers.")]
@@ -55,6 +59,8 @@ FpsOption = Annotated[
 SlowMotionOption = Annotated[
     float | None, typer.Option("--slow-motion", help="It plays this many times slower than life.")
 ]
+ParticipantOption = Annotated[str, typer.Option("--participant", help="With --out: whom the session shows.")]
+ConditionOption = Annotated[str, typer.Option("--condition", help="With --out: under which condition.")]
 RenderOption = Annotated[Path | None, typer.Option("--render", help="Write a video with the events in it.")]
 
 
@@ -104,7 +110,10 @@ def live(
     events: EventsOption = None,
     out: OutOption = None,
     save_faces: FacesOption = False,
+    save_clips: ClipsOption = False,
     record: RecordOption = None,
+    participant: ParticipantOption = "",
+    condition: ConditionOption = "",
     lsl: LslOption = False,
     show_rejected: RejectedOption = False,
     show_macro: MacroOption = False,
@@ -121,12 +130,15 @@ def live(
     Keys: q quit, p pause, m mark this moment, r list macro-expressions and what was rejected, s sound, c
     snapshot, h help.
     """
+    from spotting.study import Who
     from stream.records.records import RecordOptions
     from stream.session import Session
     from stream.watch_session import watch_session
 
     settings = _settings(config, weights, sensitivity, no_units)
-    keep = RecordOptions(out, save_faces, record, lsl=lsl)
+    keep = RecordOptions(
+        out, save_faces, record, lsl=lsl, save_clips=save_clips, who=Who(participant, condition)
+    )
     if source is not None and camera is not None:
         raise AtmeError("a camera and --source at once; give one of them")
     opener = partial(Session.camera, camera) if source is None else partial(Session.open, source)
@@ -148,6 +160,8 @@ def replay(
     out: OutOption = None,
     save_faces: FacesOption = False,
     record: RecordOption = None,
+    participant: ParticipantOption = "",
+    condition: ConditionOption = "",
     render: RenderOption = None,
     show_rejected: RejectedOption = False,
     show_macro: MacroOption = False,
@@ -160,6 +174,7 @@ def replay(
     no_units: UnitsOption = False,
 ) -> None:
     """Run recordings through the same pipeline; nothing is dropped, the result repeats exactly."""
+    from spotting.study import Who
     from stream.records.folder import check_new
     from stream.records.records import RecordOptions
     from stream.session import Session
@@ -172,6 +187,8 @@ def replay(
             raise AtmeError(
                 "a batch (--jobs, --executor) writes session folders: give --out, no other output"
             )
+        if participant or condition:
+            raise AtmeError("--participant with a batch; name whom each session shows in study.toml")
         _batch(files, out, settings, save_faces, jobs or 1, executor)
         return
     several = len(files) > 1
@@ -182,7 +199,9 @@ def replay(
         if folder is not None:
             check_new(folder)  # before the first minute of work, not after it
     for path, folder in zip(files, folders, strict=True):
-        keep = RecordOptions(folder, save_faces, record, render, show_macros=show_macro)
+        keep = RecordOptions(
+            folder, save_faces, record, render, show_macros=show_macro, who=Who(participant, condition)
+        )
         opener = partial(Session.replay, path, settings, speed=speed.value)
         if watch_session(
             opener, events, json, keep, path, None, show_rejected, sound, ascii_only, show_macro
@@ -316,7 +335,7 @@ def bench(
     """Measure this machine: every figure as a ratio to a peer or a floor of the same run."""
     import subprocess
 
-    from stream.own_module import own_module
+    from recognizer.own_module import own_module
 
     if not (Path(__file__).resolve().parents[1] / "benchmarks").is_dir():
         raise AtmeError("the benchmarks are not installed with the program; run make bench in its repository")

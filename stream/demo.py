@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from recognizer.errors import AtmeError
+from recognizer.own_module import own_module
 from recognizer.untrusted_text import read_records
 from stream.event import MicroExpression
-from stream.own_module import own_module
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,20 @@ def export(
     session: SessionArgument,
     format: Annotated[str, typer.Option(help="csv, elan, praat, vtt, srt, boris or megc.")],
     out: Annotated[Path | None, typer.Option(help="The file to write; default: beside the events.")] = None,
+    reviewed: Annotated[
+        str | None,
+        typer.Option(help="A coder, or consensus: what was decided, in place of what the program thought."),
+    ] = None,
 ) -> None:
     """Write the events of a session for another program."""
     from stream.records.export import export as write
 
     recorded = _read(session)
-    path = write(recorded, format, out)
+    if reviewed is not None:
+        from stream.records.reviewed import as_reviewed, decisions_of
+
+        recorded = as_reviewed(recorded, decisions_of(recorded, reviewed))
+    path = write(recorded, format, out, reviewed or "")
     print(printable(f"{path}: {_count(recorded)}"))
 
 

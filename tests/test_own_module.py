@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from recognizer.own_module import own_module
 from stream import Session, demo
-from stream.own_module import own_module
 
 ROOT = Path(__file__).resolve().parents[1]
 

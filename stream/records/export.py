@@ -53,8 +53,10 @@ FORMATS = {
 }
 
 
-def export(session: RecordedSession, name: str, out: Path | None = None) -> Path:
+def export(session: RecordedSession, name: str, out: Path | None = None, reviewed: str = "") -> Path:
     """Write the session as ``name``; beside it, or as ``out``. Returns the file's path.
+
+    ``reviewed``: by whom the session was decided, for the name of the file.
 
     AtmeError for an unknown format, for a name that a session keeps for itself, where a file stands that is
     no earlier export in this format, and where the file cannot be written.
@@ -64,7 +66,8 @@ def export(session: RecordedSession, name: str, out: Path | None = None) -> Path
     format = FORMATS[name]
     if out is None:
         folder = session.path if session.path.is_dir() else session.path.parent
-        out = folder / default_name(session.name, format.suffix)
+        stem = f"{session.name}-{reviewed}" if reviewed else session.name
+        out = folder / default_name(stem, format.suffix)
     if out.suffix == ".jsonl":
         raise AtmeError(f"{out}: .jsonl is for the events themselves; let the name end in {format.suffix}")
     check_name(out, (Path(f"name{format.suffix}").suffix,))

@@ -8,9 +8,11 @@ import math
 
 from recognizer.recognition import CLASSES
 from recognizer.units import NUMBERS, UNITS
+from spotting.unit_text import write_coded
 from stream.event import MicroExpression
 from stream.records.foreign_text import cell_text
 from stream.records.recorded_session import RecordedSession
+from stream.records.reviewed import CodedExpression
 
 
 def _openface(code: str) -> str:
@@ -25,6 +27,8 @@ COLUMNS = (
     *("score", "peak", "region", "decided", "latency_ms"),
     *(f"{_openface(code)}_{what}" for code in UNITS for what in ("p", "side", "px")),
 )
+CODED_COLUMNS = ("units", "note")
+"""Of a reviewed session."""
 
 
 def content(session: RecordedSession) -> bytes:
@@ -33,7 +37,8 @@ def content(session: RecordedSession) -> bytes:
     A number that is not known is an empty cell, and so is all of a macro-expression that comes with a label.
     """
     file = io.StringIO(newline="")
-    rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+    coded = any(isinstance(event, CodedExpression) for event in session.events)
+    rows = csv.DictWriter(file, COLUMNS + CODED_COLUMNS * coded, extrasaction="ignore")
     rows.writeheader()
     for number, event in enumerate(session.events, start=1):
         cells = {
@@ -50,6 +55,8 @@ def content(session: RecordedSession) -> bytes:
                     f"{column}_side": unit.side,
                     f"{column}_px": round(unit.px, 3),
                 }
+        if isinstance(event, CodedExpression):
+            cells |= {"units": write_coded(event.decision.units), "note": event.decision.note}
         rows.writerow({name: _cell(cell) for name, cell in cells.items()})
     return file.getvalue().encode()
 

@@ -12,6 +12,7 @@ from pympi.Elan import Eaf, to_string
 from stream.records.export import Interval, apart, named_intervals
 from stream.records.foreign_text import plain_text
 from stream.records.recorded_session import RecordedSession
+from stream.records.reviewed import CodedExpression
 
 
 def content(session: RecordedSession) -> bytes:
@@ -49,6 +50,8 @@ def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
         "rejected": apart([(r.movement.onset, r.movement.offset, r.reason) for r in session.rejections]),
         "mark": apart([(mark.time, mark.time + 0.1, mark.text or "mark") for mark in session.marks]),
     }
+    coded = [(span, e) for span, e in zip(spans, events, strict=True) if isinstance(e, CodedExpression)]
+    found["note"] = [(a, b, e.decision.note) for (a, b, _), e in coded if e.decision.note]
     return {
         tier: [(start, end, plain_text(text)) for start, end, text in intervals]
         for tier, intervals in found.items()

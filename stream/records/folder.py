@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -28,6 +29,7 @@ from recognizer.feature import PairFeatures
 from recognizer.write_file import open_new, write_file
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
+from spotting.study import NOBODY, Who
 from stream.event import Expression, MicroExpression
 from stream.event_log import EventLog, rejection_line
 from stream.frame import Frame
@@ -83,10 +85,12 @@ class SessionFolder:
                 f"{self.path}: cannot be made a session folder ({error.strerror}); name one you may write to"
             ) from error
 
-    def begin(self, session: Observed, recording: Path | None = None) -> None:
-        """Notes what will be observed, before the session starts. ``recording``: what is replayed, if any."""
+    def begin(self, session: Observed, recording: Path | None = None, who: Who = NOBODY) -> None:
+        """Notes what will be observed, before the session starts. ``recording``: what is replayed, if any;
+        ``who``: whom the session shows."""
         self._session = session
         self._about = at_start(session, recording, self._save_faces)
+        self._about |= {name: said for name, said in asdict(who).items() if said}
         if self._save_faces:
             self._attention = Attention(Path(session.settings.recognizer.weights or DEFAULT_WEIGHTS))
         try:

@@ -13,17 +13,19 @@ from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
+from spotting.study import NOBODY, Who, checked_name, read_study
 from stream.event import Expression
 from stream.frame import Frame
 from stream.gap import Gap
 from stream.lsl import Markers
 from stream.observer import Observer, Observers
 from stream.records.about_session import Observed
+from stream.records.clip_keeper import ClipKeeper
 from stream.records.folder import SessionFolder
 from stream.records.motion_file import Motion
 from stream.records.record_video import VideoRecorder
 from stream.records.recorded_session import RecordedSession
-from stream.records.session_files import same_name
+from stream.records.session_files import CLIPS, same_name
 from stream.records.video_writer import check_video_path
 
 
@@ -41,6 +43,10 @@ class RecordOptions:
     """``--render``: the annotated video, of replays."""
     lsl: bool = False
     """``--lsl``: markers of the Lab Streaming Layer, of live sources."""
+    save_clips: bool = False
+    """``--save-clips``: a short video around each movement in it."""
+    who: Who = NOBODY
+    """``--participant``, ``--condition``: whom the session shows, and when."""
     show_macros: bool = False
     """``--show-macro``: also draw macro-expressions into the annotated video."""
 
@@ -53,6 +59,10 @@ class Records:
         """AtmeError where something cannot be written, or options contradict each other."""
         if options.save_faces and options.out is None:
             raise AtmeError("--save-faces without --out; name the folder that shall hold the pictures")
+        if options.save_clips and options.out is None:
+            raise AtmeError("--save-clips without --out; name the folder that shall hold the clips")
+        if options.who != NOBODY:
+            _check_who(options.who, options.out)
         for video in (options.record, options.render):
             if video is not None:
                 check_video_path(video, coming=options.out)
@@ -63,21 +73,24 @@ class Records:
         self._render, self._show_macros = options.render, options.show_macros
         self._trace = Trace() if options.render else None
         self._markers = Markers() if options.lsl else None
+        self._save_clips = options.save_clips
+        self._clips: ClipKeeper | None = None
         every: tuple[Observer | None, ...] = (self.folder, self._recorder, self._trace, self._markers)
         self._observers = Observers([one for one in every if one is not None])
+        self._who = options.who
         self._recording: Path | None = None
         self._session: Observed | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What could not be kept, one line each."""
-        parts = (self.folder, self._recorder, self._markers)
+        parts = (self.folder, self._recorder, self._clips, self._markers)
         return tuple(line for part in parts if part is not None for line in part.warnings)
 
     @property
     def unwritten(self) -> tuple[str, ...]:
         """What is not on the disk, counted; complete once the records are closed."""
-        parts = (self.folder, self._recorder)
+        parts = (self.folder, self._recorder, self._clips)
         return tuple(what for part in parts if part is not None for what in part.unwritten)
 
     def begin(self, session: Observed, recording: Path | None = None) -> None:
@@ -88,10 +101,13 @@ class Records:
         if self._markers is not None:
             self._markers.begin(session)
         if self.folder is not None:
-            self.folder.begin(session, recording)
+            self.folder.begin(session, recording, self._who)
         if self._recorder is not None:
             source = session.source
             self._recorder.begin(source.size, source.nominal_fps, live=source.live)
+        if self._save_clips and self.folder is not None:
+            self._clips = self._keep_clips(session, self.folder.path / CLIPS)
+            self._observers = Observers([self._observers, self._clips])
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
         """Told by the session."""
@@ -125,12 +141,23 @@ class Records:
     ) -> None:
         if self._recorder is not None:
             self._recorder.close()
+        if self._clips is not None:
+            self._clips.close()
         if self.folder is not None:
             if self._recorder is not None:
                 self.folder.add(video=self._recorder.summary())
             self.folder.__exit__(kind, error, trace)
         if self._trace is not None and error is None and self._recording is not None:
             self._draw(self._trace.session(self._recording))
+
+    def _keep_clips(self, session: Observed, folder: Path) -> ClipKeeper:
+        try:
+            source = session.source
+            return ClipKeeper(folder, source.size, source.nominal_fps, live=source.live)
+        except OSError as error:
+            raise AtmeError(
+                f"{folder}: cannot be made ({error.strerror}); name an --out you may write to"
+            ) from error
 
     def _draw(self, session: RecordedSession) -> None:
         from rich.progress import Progress
@@ -150,6 +177,20 @@ class Records:
                 clock=self._session.settings.session.recording_clock,
                 progress=lambda share: bar.update(task, completed=share),
             )
+
+
+def _check_who(who: Who, out: Path | None) -> None:
+    """AtmeError where nothing would keep it, or the study in whose folder ``out`` is knows no such name."""
+    if out is None:
+        raise AtmeError(
+            "--participant and --condition without --out; name the folder that shall hold the session"
+        )
+    for what, name in (("--participant", who.participant), ("--condition", who.condition)):
+        if name:
+            checked_name(what, name)
+    study = read_study(out.absolute().parent)
+    if study is not None:
+        study.check(who)
 
 
 class Trace:

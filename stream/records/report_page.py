@@ -20,6 +20,7 @@ from stream.overlay.words import clock, counted
 from stream.records.about_session import percentiles
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession
+from stream.records.report_reviews import reviews
 from stream.seen import Seen
 
 _HERE = Path(__file__).parent
@@ -54,6 +55,7 @@ def page(
 {_summary(session)}
 {_timeline(session)}
 {_events(session, pictures)}
+{reviews(session)}
 {_quality(session)}
 </main>
 <script type="application/json" id="data">{data}</script>

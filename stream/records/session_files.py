@@ -7,11 +7,11 @@ import unicodedata
 from pathlib import Path
 
 EVENTS, REJECTED, MARKS, GAPS = "events.jsonl", "rejected.jsonl", "marks.jsonl", "gaps.jsonl"
-MOTION, ABOUT, FACES = "motion.csv", "session.json", "faces"
+MOTION, ABOUT, FACES, CLIPS = "motion.csv", "session.json", "faces", "clips"
 BATCH = "batch.json"
 """Says which batch made the folder, and of which recording."""
 
-SESSION_FILES = frozenset({EVENTS, REJECTED, MARKS, GAPS, MOTION, ABOUT, FACES, BATCH})
+SESSION_FILES = frozenset({EVENTS, REJECTED, MARKS, GAPS, MOTION, ABOUT, FACES, CLIPS, BATCH})
 
 
 def comparable(name: str) -> str:
@@ -26,4 +26,5 @@ def same_name(one: Path, other: Path) -> bool:
 
 def is_session_file(name: str) -> bool:
     """Whether a session folder uses this name itself, on file systems that ignore upper case too."""
-    return comparable(name) in SESSION_FILES
+    name = comparable(name)
+    return name in SESSION_FILES or (name.startswith("review-") and name.endswith(".jsonl"))

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from recognizer.errors import AtmeError
-from training.datasets import casme2, casme3, megc2019, samm, smic
+from training.datasets import casme2, casme3, megc2019, reviewed, samm, smic
 from training.datasets.sample import Loaded
 
 
@@ -73,6 +73,13 @@ DATASETS = {
             casme3.load,
             f"{casme3.SHEET} and part A, from casme.psych.ac.cn/casme/e4",
             _CHINESE_ACADEMY,
+        ),
+        Dataset(
+            "reviewed",
+            "your own sessions, decided with atme review",
+            reviewed.load,
+            "nothing: a folder of session folders, with study.toml; docs/review.md",
+            "yours",
         ),
     )
 }

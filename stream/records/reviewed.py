@@ -1,0 +1,150 @@
+"""A session as its coders see it: the movements that they call micro-expressions are its events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recognizer.errors import AtmeError
+from recognizer.recognition import CLASSES, UNCERTAIN, Recognition
+from spotting.candidate import Candidate, Rejection
+from spotting.consensus import consensus
+from spotting.decision import Decision, movement_ids
+from spotting.review_file import coders_of, read_review
+from spotting.unit_text import write_coded
+from stream.event import Expression, MacroExpression, MicroExpression
+from stream.records.motion_file import Motion
+from stream.records.recorded_session import RecordedSession
+
+CONSENSUS = "consensus"
+"""Stands for a coder: what most of them say."""
+
+
+@dataclass(frozen=True)
+class CodedExpression(MicroExpression):
+    """A micro-expression as a coder has decided it."""
+
+    decision: Decision
+
+    @property
+    def facs(self) -> str:
+        """``AU 4C+L12B``; empty where no action unit was coded."""
+        written = write_coded(self.decision.units)
+        return f"AU {written}" if written else ""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A movement of the session, and what the program made of it."""
+
+    id: str
+    movement: Candidate
+    event: Expression | None
+    """None of a rejected movement."""
+    reason: str | None
+    """None of an event."""
+
+
+def named_movements(session: RecordedSession) -> list[Named]:
+    """Events and rejected movements alike, in order of onset, each with the name that reviews know it by."""
+    found: list[tuple[Candidate, Expression | None, str | None]] = [
+        *((event.candidate, event, None) for event in session.events),
+        *((one.movement, None, one.reason) for one in session.rejections),
+    ]
+    found.sort(key=lambda one: (one[0].onset, one[0].apex, one[0].offset))
+    ids = movement_ids((m.onset_frame, m.apex_frame, m.offset_frame) for m, *_ in found)
+    return [Named(name, *one) for name, one in zip(ids, found, strict=True)]
+
+
+def decisions_of(session: RecordedSession, coder: str) -> dict[str, Decision]:
+    """Movement → decision of one coder, or of ``consensus``. AtmeError where there is no such review."""
+    folder = session.path
+    coders = coders_of(folder) if folder.is_dir() else []
+    if not coders:
+        raise AtmeError(f"{folder}: not reviewed yet; atme review {folder}")
+    if coder == CONSENSUS:
+        return consensus({name: read_review(folder, name).standing for name in coders})
+    if coder not in coders:
+        raise AtmeError(f"{folder}: no review of '{coder}'; there are {', '.join(coders)}, and {CONSENSUS}")
+    return read_review(folder, coder).standing
+
+
+def as_reviewed(session: RecordedSession, decisions: Mapping[str, Decision]) -> RecordedSession:
+    """The session with what was decided in place of what the program thought.
+
+    Its micro-expressions are those that were decided so, with the coder's times and class; macro-expressions
+    stay unless they were decided to be micro-expressions; all else is rejected, for the coder's reason.
+    """
+    events: list[Expression] = []
+    rejections: list[Rejection] = []
+    for one in named_movements(session):
+        decision = decisions.get(one.id)
+        if decision is not None and decision.verdict == "yes":
+            events.append(_event(session, one.movement, decision))
+        elif isinstance(one.event, MacroExpression):
+            events.append(one.event)
+        else:
+            said = "not reviewed" if decision is None else f"coder: {decision.verdict}"
+            rejections.append(Rejection(one.movement, said))
+    for decision in decisions.values():
+        if decision.added and decision.verdict == "yes":
+            events.append(_event(session, _added(session, decision), decision))
+    events.sort(key=lambda event: event.onset)
+    return replace(session, events=tuple(events), rejections=tuple(rejections), faces=None)
+
+
+def _event(session: RecordedSession, movement: Candidate, decision: Decision) -> CodedExpression:
+    label = decision.label or UNCERTAIN
+    shares = {name: float(name == label) for name in CLASSES}
+    return CodedExpression(
+        replace(_timed(session, movement, decision), kind="micro"),
+        float("nan"),
+        Recognition(label, shares, 1.0),
+        decision,
+    )
+
+
+def _timed(session: RecordedSession, movement: Candidate, decision: Decision) -> Candidate:
+    times = {name: getattr(decision, name) for name in ("onset", "apex", "offset")}
+    if all(abs(getattr(movement, name) - time) < 1e-6 for name, time in times.items()):
+        return movement
+    return replace(
+        movement,
+        onset=decision.onset,
+        apex=decision.apex,
+        offset=decision.offset,
+        onset_frame=_frame(session, decision.onset),
+        apex_frame=_frame(session, decision.apex),
+        offset_frame=_frame(session, decision.offset),
+    )
+
+
+def _added(session: RecordedSession, decision: Decision) -> Candidate:
+    """A movement that the program did not see has no figures of its own."""
+    return Candidate(
+        onset=decision.onset,
+        apex=decision.apex,
+        offset=decision.offset,
+        onset_frame=_frame(session, decision.onset),
+        apex_frame=_frame(session, decision.apex),
+        offset_frame=_frame(session, decision.offset),
+        score=float("nan"),
+        peak=float("nan"),
+        region="",
+        decided=decision.offset,
+    )
+
+
+def _frame(session: RecordedSession, time: float) -> int:
+    """The number of the frame nearest to a time."""
+    motion: Motion | None = session.motion
+    if motion is None or not len(motion):
+        rate = ((session.about or {}).get("source") or {}).get("nominal_fps") or 30.0
+        return max(round(time * rate), 0)
+    after = int(np.clip(np.searchsorted(motion.time, time), 1, max(len(motion) - 1, 1)))
+    near = min(after, len(motion) - 1)
+    before = max(near - 1, 0)
+    closest = before if time - motion.time[before] <= motion.time[near] - time else near
+    return int(motion.frame[closest])

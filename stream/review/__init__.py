@@ -1,0 +1,1 @@
+"""``atme review``: a local page on which a person decides about each movement."""

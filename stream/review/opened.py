@@ -1,0 +1,231 @@
+"""A session that is being reviewed: its movements, its recording, and what its coder has decided."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from recognizer.errors import AtmeError
+from recognizer.landmarks import Landmarker
+from recognizer.shown_flow import ShownFlow
+from spotting.decision import Decision
+from stream.overlay.labels import look_of
+from stream.records.recorded_session import RecordedSession, read_session
+from stream.review.candidates import Movement, movements_of
+from stream.review.clip_film import ClipFilm
+from stream.review.film import Film
+from stream.review.find_film import FilmPlace, find_film, open_film
+from stream.review.loop import Loop, make_loop, plain
+from stream.review.magnify import packed
+from stream.review.motion_field import FaceMotion, measure
+from stream.review.writing import ReviewWriter
+
+AROUND_S = 0.3
+"""A loop begins this long before the onset and ends this long after the offset."""
+LONGEST_S = 6.0
+"""Of one loop."""
+OVERVIEW = 2000
+"""Points of the curve of a whole session."""
+
+
+class Opened:
+    """One session, one coder. Everything but ``plain`` may come from any thread."""
+
+    def __init__(self, path: Path, coder: str, blind: bool, video: Path | None = None) -> None:
+        """AtmeError where the session or the coder's file cannot be read, or another process holds that."""
+        self.session: RecordedSession = read_session(path)
+        if not path.is_dir():
+            raise AtmeError(f"{path}: an event log alone cannot be reviewed; give the session's folder")
+        self.blind = blind
+        self.movements = movements_of(self.session)
+        self._by_id = {one.id: one for one in self.movements}
+        self.writer = ReviewWriter(path, coder)
+        self._lock = Lock()
+        self._made: dict[str, int] = {}
+        """Movement → the newest decision of this page about it."""
+        self.tab = 0
+        """The newest page that shows this session; older ones may not decide."""
+        self._film: Film | ClipFilm | None = None
+        self._landmarker: Landmarker | None = None
+        self._flow: ShownFlow | None = None
+        self._measured: tuple[tuple[float, float, float], Loop, FaceMotion | None] | None = None
+        self.place: FilmPlace = find_film(self.session, video)
+
+    def close(self) -> None:
+        """Lets go of the file; once the workshop has ended."""
+        self.writer.close()
+        if self._film is not None:
+            self._film.close()
+        if self._landmarker is not None:
+            self._landmarker.close()
+
+    # ---- what the page is told
+
+    def about(self) -> dict[str, Any]:
+        """The session for a page that begins: movements, decisions, curve."""
+        self.tab += 1
+        self._made.clear()
+        return {
+            "name": self.session.name,
+            "folder": str(self.session.path),
+            "coder": self.writer.coder,
+            "blind": self.blind,
+            "tab": self.tab,
+            "duration": self.session.duration,
+            "film": {"found": self.place.path is not None, "problem": self.place.problem},
+            "notes": list(self.session.notes),
+            "movements": [self._listed(one) for one in self.movements],
+            "decisions": {name: told(one) for name, one in self.writer.standing.items()},
+            "overview": self._overview(),
+        }
+
+    def opinion(self, name: str) -> dict[str, Any] | None:
+        """What the program thought; None while that is hidden, and of a movement that it did not see."""
+        one = self._by_id.get(name)
+        if one is None or (self.blind and name not in self.writer.standing):
+            return None
+        looks = look_of(one.label or one.opinion["verdict"])
+        return {**one.opinion, "symbol": looks.symbol, "colour": looks.colour}
+
+    def curve(self, start: float, end: float) -> dict[str, Any]:
+        """The motion signal and its threshold between two times."""
+        motion = self.session.motion
+        if motion is None:
+            return {"time": [], "signal": [], "threshold": []}
+        first, last = np.searchsorted(motion.time, (start, end))
+        return {
+            "time": _numbers(motion.time[first:last], 4),
+            "signal": _numbers(motion.signal[first:last], 3),
+            "threshold": _numbers(motion.threshold[first:last], 3),
+        }
+
+    def progress(self) -> dict[str, int]:
+        """How many movements there are, and how many are decided."""
+        standing = self.writer.standing
+        return {
+            "movements": len(self.movements),
+            "decided": sum(one.id in standing for one in self.movements),
+            "added": sum(one.added for one in standing.values()),
+        }
+
+    # ---- what the page decides
+
+    def decide(self, decision: Decision, made: int = 0) -> Decision:
+        """Keeps it; a movement that is new gets its name. AtmeError for one that this session has not.
+
+        ``made``: counts the page's decisions; one that a later one about its movement has overtaken on the
+        way is left out. 0: not counted.
+        """
+        name = decision.movement
+        with self._lock:
+            if 0 < made < self._made.get(name, 0):
+                return self.writer.standing[name]
+            kept = self._keep(decision, name)
+            self._made[kept.movement] = max(made, self._made.get(kept.movement, 0))
+            return kept
+
+    def _keep(self, decision: Decision, name: str) -> Decision:
+        if name == "added-new":
+            name = f"added-{self.writer.added + 1}"
+        elif name not in self._by_id and name not in self.writer.standing:
+            raise AtmeError(f"{name}: this session has no such movement; reload the page")
+        blind = self.blind and (name not in self.writer.standing)
+        before = self.writer.standing.get(name)
+        kept = replace(decision, movement=name, blind=blind or bool(before and before.blind))
+        self.writer.decide(kept)
+        return kept
+
+    def undo(self) -> str | None:
+        """Takes the newest decision back; the movement it was about, or None where there is none left."""
+        with self._lock:
+            return self.writer.undo()
+
+    # ---- pictures; on the workshop's thread
+
+    def span(self, name: str) -> tuple[float, float, float]:
+        """Start, end and onset of the loop of a movement. AtmeError where there is none of that name."""
+        if name in self._by_id:
+            movement = self._by_id[name].movement
+            onset, offset = movement.onset, movement.offset
+        elif name in (standing := self.writer.standing):
+            onset, offset = standing[name].onset, standing[name].offset
+        else:
+            raise AtmeError(f"{name}: this session has no such movement; reload the page")
+        return onset - AROUND_S, min(offset, onset + LONGEST_S) + AROUND_S, onset
+
+    def plain(self, start: float, end: float, onset: float) -> bytes:
+        """The pictures of a stretch, packed. AtmeError where the recording is not at hand or damaged."""
+        return plain(self._loop(start, end, onset))
+
+    def magnified(self, start: float, end: float, onset: float, times: float) -> bytes:
+        """The same with its motion magnified, measured from ``onset``; errors as ``plain``."""
+        where = (start, end, onset)
+        if self._measured is None or self._measured[0] != where:
+            loop = self._loop(*where)
+            self._flow = self._flow or ShownFlow()
+            self._measured = where, loop, measure(loop, self._flow)
+        return packed(*self._measured[1:], times)
+
+    def _loop(self, start: float, end: float, onset: float) -> Loop:
+        return make_loop(self.film().frames(start, end), onset, self.landmarker())
+
+    def film(self) -> Film | ClipFilm:
+        """Opened when it is first wanted. AtmeError where there is none."""
+        if self._film is None:
+            self._film = open_film(self.place, self.session)
+        return self._film
+
+    def landmarker(self) -> Landmarker:
+        """Looks at each picture afresh."""
+        if self._landmarker is None:
+            self._landmarker = Landmarker(tracking=False)
+        return self._landmarker
+
+    def moved_to(self, video: Path) -> None:
+        """The recording lies there now. AtmeError where that is another one, or none."""
+        place = find_film(self.session, video)
+        if self._film is not None:
+            self._film.close()
+        self.place, self._film = place, None
+
+    def _listed(self, one: Movement) -> dict[str, Any]:
+        movement = one.movement
+        known: dict[str, Any] = {
+            "id": one.id,
+            "onset": round(movement.onset, 6),
+            "apex": round(movement.apex, 6),
+            "offset": round(movement.offset, 6),
+        }
+        if not self.blind:
+            known |= {
+                "likely": round(one.likely, 4),
+                "says": one.reason or one.label or movement.kind,
+                "rejected": one.reason is not None,
+            }
+        return known
+
+    def _overview(self) -> dict[str, Any]:
+        """The greatest motion in each of at most ``OVERVIEW`` stretches of the session."""
+        motion = self.session.motion
+        if motion is None or not len(motion):
+            return {"time": [], "signal": []}
+        step = -(-len(motion) // OVERVIEW)
+        edges = np.arange(0, len(motion), step)
+        return {
+            "time": _numbers(motion.time[edges], 3),
+            "signal": _numbers(np.maximum.reduceat(motion.signal, edges), 3),
+        }
+
+
+def told(decision: Decision) -> dict[str, Any]:
+    """A decision as the page takes it."""
+    return json.loads(json.dumps(asdict(decision)))  # type: ignore[no-any-return]
+
+
+def _numbers(values: Any, digits: int) -> list[float | None]:
+    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
