@@ -9,8 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from recognizer.action_units import MIRROR
 from training.clip import Portrait
-from training.motion_model import MIRROR
 
 _STRETCH = 0.05
 """Standard deviation of the logarithm of width and height."""
