@@ -42,10 +42,11 @@ test: lint
 bench: install
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-# The pictures of the overlay and the report in the README, from real replays.
+# The pictures of the overlay, the report and the review page in the README, from real replays.
 picture: install
 	@$(BIN)/python docs/overlay_picture.py
 	@$(BIN)/python docs/report_picture.py
+	@$(BIN)/python docs/review_picture.py
 
 clean:
 	rm -rf $(VENV) .demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

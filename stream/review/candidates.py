@@ -55,6 +55,9 @@ def _opinion(movement: Candidate, reason: str | None, event: object) -> dict[str
         "region": movement.region,
         "peak": _number(movement.peak),
         "score": _number(movement.score),
+        "more": [f"{micro.facs}: {micro.recognition.why}" if micro.recognition.why else micro.facs]
+        if micro and micro.facs
+        else [],
     }
 
 

@@ -55,16 +55,21 @@ class Film:
             self.seeks = False
         else:
             try:
-                self._container = ffmpeg.open_video(recording)
-                self._stream = shown_stream(self._container)
-                self._stream.thread_type = "AUTO"
-                self._aspect = self._stream.sample_aspect_ratio
-                start = self._container.start_time
+                start = self._open().start_time
                 self._zero = 0.0 if start is None or not from_start else float(start * AV_TIME_BASE)
             except (av.error.FFmpegError, OSError, IndexError, AttributeError):
                 self.seeks = False
         if not self.seeks:
             self._reopen()
+
+    def _open(self) -> Any:
+        if self._container is not None:
+            self._container.close()
+        self._container = ffmpeg.open_video(self.recording)
+        self._stream = shown_stream(self._container)
+        self._stream.thread_type = "AUTO"
+        self._aspect = self._stream.sample_aspect_ratio
+        return self._container
 
     def frames(self, start: float, end: float) -> list[Frame]:
         """Every frame from ``start`` to ``end``, seconds on the session's clock; none where there are none.
@@ -98,8 +103,11 @@ class Film:
 
     def _from(self, seek: float, start: float, end: float) -> list[tuple[float, Any]] | None:
         """Times and decoded frames; None where the first that came is later than ``start``."""
-        where = round((seek * self._pace + self._zero) / float(self._stream.time_base))
-        self._container.seek(max(where, 0), stream=self._stream, backward=True)
+        if seek == 0.0:
+            self._open()  # some formats cannot be sought in as far as their very first frame
+        else:
+            where = round((seek * self._pace + self._zero) / float(self._stream.time_base))
+            self._container.seek(max(where, 0), stream=self._stream, backward=True)
         slack = 0.5 * self._interval(start)
         found: list[tuple[float, Any]] = []
         before = seek == 0.0

@@ -82,10 +82,10 @@ def reference_view(loop: Loop) -> npt.NDArray[np.float64]:
     return to_picture(alignment(loop.landmarks))
 
 
-def plain(loop: Loop) -> bytes:
-    """The loop as it was recorded, packed."""
+def plain(loop: Loop, *, seeks: bool = True) -> bytes:
+    """The loop as it was recorded, packed. ``seeks``: False where the recording seeks badly."""
     view = reference_view(loop)
-    about = {"face": loop.landmarks is not None, "every": loop.every}
+    about = {"face": loop.landmarks is not None, "every": loop.every, "seeks": seeks}
     return pack(loop, [cut(frame.image, view) for frame in loop.frames], about)
 
 

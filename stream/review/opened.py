@@ -160,7 +160,7 @@ class Opened:
 
     def plain(self, start: float, end: float, onset: float) -> bytes:
         """The pictures of a stretch, packed. AtmeError where the recording is not at hand or damaged."""
-        return plain(self._loop(start, end, onset))
+        return plain(self._loop(start, end, onset), seeks=self.film().seeks)
 
     def magnified(self, start: float, end: float, onset: float, times: float) -> bytes:
         """The same with its motion magnified, measured from ``onset``; errors as ``plain``."""

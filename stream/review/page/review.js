@@ -167,6 +167,7 @@ async function go(place, pressedAt = 0) {
     player.show(found);
     setPair();
     $("plain-words").textContent = found.face ? "as recorded" : "as recorded; no face is found in it";
+    if (!found.seeks) $("plain-words").textContent += "; no seeking in this recording, so it is read from its beginning: slow, but right";
     if (found.every > 1) $("plain-words").textContent += `; one frame in ${found.every}`;
     document.documentElement.dataset.shown = id;
     if (pressedAt) performance.measure("next-loop", { start: pressedAt, end: performance.now() });
@@ -253,10 +254,10 @@ function opinion(found) {
     line("The program called it ", sign, bold(found.label));
     line(Object.entries(found.probabilities).map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join(" · "));
   }
+  for (const words of found.more) line(words);
   const facts = [`moved most: ${found.region}`, found.peak === null ? "" : `${found.peak.toFixed(2)} px`, found.score === null ? "" : `${found.score.toFixed(1)} × threshold`];
   line(facts.filter(Boolean).join(" · "));
   if (found.probability !== null) line(`judge: ${Math.round(100 * found.probability)} % a micro-expression`);
-  for (const words of found.more || []) line(words);
 }
 
 function count() {
