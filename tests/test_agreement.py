@@ -15,6 +15,7 @@ from test_cli import atme, complaint
 from spotting.consensus import aligned, consensus
 from spotting.decision import CodedUnit
 from stream.records.recorded_session import RecordedSession, read_session
+from stream.records.report import write_report
 from stream.records.reviewed import as_reviewed, decisions_of, named_movements
 from stream.review.agreement import agreement, kappa, wilson
 
@@ -140,3 +141,24 @@ def test_the_command(folder, session, tmp_path):
     assert found["coders"] == ["ana", "ben"]
     assert found["pairs"][0]["verdict"][0] == 1.0
     assert found["program"][0]["precision"][0] == 0.5
+
+
+def test_the_report_shows_what_was_decided_beside_what_the_program_thought(folder, session, tmp_path):
+    assert 'id="reviewed"' not in page(session)
+    write(folder, "ana", says(session, 0, "yes", label="positive", note="<b>left</b>"), added(1, 15.0))
+    write(folder, "ben", says(session, 0, "no"), says(session, 5, "yes", units=(CodedUnit(12, "L", "C"),)))
+    text = page(session)
+    section = text[text.index('id="reviewed"') :]
+    section = section[: section.index("</section>")]
+    assert "<b>ana</b> has decided 1 of 7 movements: 2 yes (1 of them not seen by the program)" in section
+    assert "yes, positive, &lt;b&gt;left&lt;/b&gt;" in section
+    assert "rejected: blink" in section
+    assert "yes, L12C" in section
+    assert "not seen" in section
+    assert "program against ben" in section
+    (folder / "review-ben.jsonl").write_text('{"schema": 9}\n', encoding="utf-8")
+    assert "written by a newer atme-live" in page(session)
+
+
+def page(session: RecordedSession) -> str:
+    return write_report(session, pictures=False).read_text(encoding="utf-8")

@@ -92,6 +92,9 @@ def test_two_coders_one_of_them_blind(session, event):
         assert page.is_disabled("#order")
         assert page.inner_text("#opinion").startswith("Blind")
         page.keyboard.press("y")
+        kept(page, f"{event.id} yes")
+        assert page.inner_text("#opinion").startswith("Blind")
+        page.keyboard.press("Enter")
         page.get_by_text("The program called it").wait_for()
     with served(session, "ben") as link, in_browser(link) as page:
         page.get_by_text("The program called it").wait_for()

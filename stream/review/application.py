@@ -130,7 +130,7 @@ class _Views:
         if isinstance(made, bool) or not isinstance(made, int):
             raise BadLine("made: no count")
         kept = await run_in_threadpool(opened.decide, decision, made)
-        return JSONResponse({"decision": told(kept), "opinion": opened.opinion(kept.movement)})
+        return JSONResponse({"decision": told(kept), "opinion": opened.opinion(kept.movement, deciding=True)})
 
     async def undo(self, request: Request) -> Response:
         """Takes the newest decision back."""
@@ -146,7 +146,10 @@ class _Views:
         path = found.get("path")
         if not isinstance(path, str) or not path.strip() or "\0" in path:
             raise AtmeError("give the path of the recording")
-        await run_in_threadpool(opened.moved_to, Path(path.strip()).expanduser())
+        try:
+            await run_in_threadpool(opened.moved_to, Path(path.strip()).expanduser())
+        except (OSError, RuntimeError) as error:  # no such user's home
+            raise AtmeError(f"that path cannot be looked at ({getattr(error, 'strerror', error)})") from None
         return JSONResponse({"found": True})
 
     async def _opened(self, request: Request) -> Opened:

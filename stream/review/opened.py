@@ -48,6 +48,8 @@ class Opened:
         self._lock = Lock()
         self._made: dict[str, int] = {}
         """Movement → the newest decision of this page about it."""
+        self._revealed: set[str] = set()
+        """Movements of which the coder has been told what the program thought."""
         self.tab = 0
         """The newest page that shows this session; older ones may not decide."""
         self._film: Film | ClipFilm | None = None
@@ -84,11 +86,15 @@ class Opened:
             "overview": self._overview(),
         }
 
-    def opinion(self, name: str) -> dict[str, Any] | None:
-        """What the program thought; None while that is hidden, and of a movement that it did not see."""
+    def opinion(self, name: str, *, deciding: bool = False) -> dict[str, Any] | None:
+        """What the program thought; None while that is hidden, and of a movement that it did not see.
+
+        ``deciding``: the coder is still at it, and a blind one may yet name class and units.
+        """
         one = self._by_id.get(name)
-        if one is None or (self.blind and name not in self.writer.standing):
+        if one is None or (self.blind and (deciding or name not in self.writer.standing)):
             return None
+        self._revealed.add(name)
         looks = look_of(one.label or one.opinion["verdict"])
         return {**one.opinion, "symbol": looks.symbol, "colour": looks.colour}
 
@@ -134,9 +140,7 @@ class Opened:
             name = f"added-{self.writer.added + 1}"
         elif name not in self._by_id and name not in self.writer.standing:
             raise AtmeError(f"{name}: this session has no such movement; reload the page")
-        blind = self.blind and (name not in self.writer.standing)
-        before = self.writer.standing.get(name)
-        kept = replace(decision, movement=name, blind=blind or bool(before and before.blind))
+        kept = replace(decision, movement=name, blind=self.blind and name not in self._revealed)
         self.writer.decide(kept)
         return kept
 

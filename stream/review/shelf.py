@@ -81,6 +81,8 @@ def shelf_of(
         if len(paths) == 1:
             shelf.open(0)  # whatever is wrong with it is said at once
         return shelf
+    if what.suffix == ".jsonl":
+        raise AtmeError(f"{what}: an event log alone cannot be reviewed; give the session's folder")
     if not what.exists():
         raise AtmeError(f"{what}: no such session or recording; check the path")
     folder = out or Path(session_names([what])[0])

@@ -245,7 +245,7 @@ function opinion(found) {
   const line = (...parts) => { const p = document.createElement("div"); p.append(...parts); box.append(p); };
   const bold = (words) => { const b = document.createElement("b"); b.textContent = words; return b; };
   if (draft.movement.startsWith("added-")) return line("The program did not see this movement.");
-  if (!found) return line(session.blind ? "Blind: what the program thought is shown once you have decided." : "");
+  if (!found) return line(session.blind ? "Blind: what the program thought is shown when you come back to a movement that you have decided." : "");
   if (found.verdict === "rejected") line("The program rejected it: ", bold(found.reason));
   else if (found.verdict === "macro") line("The program took it for a ", bold("macro-expression"));
   else {
