@@ -47,7 +47,10 @@ def review(
 
     name = coder_name(coder)
     with native_log():
-        serve(shelf_of(what, name, blind=blind, video=video, out=out), port, open_browser=not no_open)
+        shelf = shelf_of(what, name, blind=blind, video=video, out=out)
+        serve(shelf, port, open_browser=not no_open)
+    for line in shelf.summary():
+        print(printable(line))
 
 
 def agreement(

@@ -288,6 +288,18 @@ def test_a_blind_coder_is_told_nothing_before_the_decision(session, ids):
     assert not read_review(session, "ana").standing[ids[0]].blind, "decided again, knowing what it thought"
 
 
+def test_ctrl_c_ends_it_and_says_what_was_decided(session, ids):
+    with reviewing(session, "--coder", "ana") as (process, link):
+        cookie = opened(link)
+        tab = told(link, cookie)["tab"]
+        post(link, cookie, "/api/0/decide", decision(ids[0], tab))
+        process.send_signal(signal.SIGINT)
+        words, complaints = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert words.splitlines()[-1] == f"{session / 'review-ana.jsonl'}: 1 of 2 decided"
+    assert "Traceback" not in complaints
+
+
 def test_two_reviews_of_one_coder_are_refused_and_of_two_coders_are_not(session):
     with served(session, "ana"):
         line = complaint(atme("review", session, "--coder=ana", "--no-open", cwd=session.parent, expected=2))

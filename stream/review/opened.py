@@ -73,7 +73,7 @@ class Opened:
         self.tab += 1
         self._made.clear()
         return {
-            "name": self.session.name,
+            "name": self.session.path.resolve().name,
             "folder": str(self.session.path),
             "coder": self.writer.coder,
             "blind": self.blind,

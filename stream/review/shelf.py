@@ -49,6 +49,15 @@ class Shelf:
         """Name and progress of each."""
         return [self._entry(number) for number in range(len(self._paths))]
 
+    def summary(self) -> list[str]:
+        """A line for each session that was looked at: how much of it is decided, and where that is."""
+        lines = []
+        for opened in self._opened.values():
+            done = opened.progress()
+            added = f", {done['added']} added" if done["added"] else ""
+            lines.append(f"{opened.writer.path}: {done['decided']} of {done['movements']} decided{added}")
+        return lines
+
     def close(self) -> None:
         """Ends the workshop, then closes the sessions."""
         self.workshop.close()

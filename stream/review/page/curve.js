@@ -69,6 +69,7 @@ export class Curve {
     }
     const level = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find((s) => highest / s <= 4) || 50;
     for (let v = 0; v <= highest; v += level) make("text", { x: LEFT - 6, y: y(v) + 4, "text-anchor": "end" }, svg, v.toFixed(level < 1 ? 1 : 0));
+    for (const one of data.known || []) make("rect", { class: "shown", x: this.x(one.onset), width: Math.max(this.x(one.offset) - this.x(one.onset), 1), y: TOP, height: floor - TOP }, svg);
     if (this.times) make("rect", { class: "span", x: this.x(this.times.onset), width: Math.max(this.x(this.times.offset) - this.x(this.times.onset), 1), y: TOP, height: floor - TOP }, svg);
     if (usual && data.curve.time.length) make("path", { class: "threshold", d: this.path(data.curve.time, data.curve.threshold, y) }, svg);
     for (const [name, times, values, colour] of lines) {

@@ -32,7 +32,7 @@ async function begin() {
   $("to-list").hidden = $("work").hidden = true;
   $("list").hidden = false;
   $("name").textContent = "Sessions";
-  for (const id of ["order", "count", "progress", "blind"]) $(id).hidden = true;
+  for (const id of ["order", "order-word", "count", "progress", "blind"]) $(id).hidden = true;
   const table = document.createElement("table");
   const row = (cells, name) => {
     const line = document.createElement("tr");
@@ -62,7 +62,7 @@ async function begin() {
 async function wait(one) {
   $("list").hidden = false;
   $("name").textContent = one.name;
-  for (const id of ["order", "count", "progress", "blind"]) $(id).hidden = true;
+  for (const id of ["order", "order-word", "count", "progress", "blind"]) $(id).hidden = true;
   let bar = $("list").querySelector("progress");
   if (!bar) {
     const box = document.createElement("div"), words = document.createElement("p");
@@ -90,7 +90,7 @@ async function open(which) {
   document.title = `${session.name} – review`;
   $("coder").textContent = `coder ${session.coder}`;
   $("blind").hidden = !session.blind;
-  for (const id of ["order", "count", "progress"]) $(id).hidden = false;
+  for (const id of ["order", "order-word", "count", "progress"]) $(id).hidden = false;
   $("order").disabled = session.blind; // the order would tell
   const several = (await get("/api/sessions")).length > 1;
   $("to-list").hidden = !several;
@@ -142,6 +142,7 @@ async function go(place, pressedAt = 0) {
   }
   at = Math.min(Math.max(place, 0), order.length - 1);
   browsing = null;
+  document.documentElement.classList.remove("looking");
   endAdding();
   const id = order[at], one = movements.get(id), turn = ++wanted;
   const said = decisions.get(id);
@@ -364,6 +365,7 @@ async function browse(from) {
   const start = Math.min(Math.max(from, 0), Math.max(session.duration - BROWSE_S, 0));
   browsing = [start, Math.min(start + BROWSE_S, session.duration)];
   const turn = ++wanted, [a, b] = browsing;
+  document.documentElement.classList.add("looking");
   strip.setHere((a + b) / 2);
   $("number").textContent = "Looking for missed movements";
   $("when").textContent = `${clock(a)}–${clock(b)}`;
@@ -374,7 +376,8 @@ async function browse(from) {
     const range = `from=${a.toFixed(6)}&to=${b.toFixed(6)}`;
     const [found, part] = await Promise.all([loop(`/api/${number}/stretch?${range}`), get(`/api/${number}/curve?${range}`)]);
     if (turn !== wanted) return;
-    curve.show({ curve: part, from: a, to: b }, null);
+    const known = [...movements.values()].filter((one) => one.offset > a && one.onset < b);
+    curve.show({ curve: part, from: a, to: b, known }, null);
     curve.begin();
     player.flicker = false;
     player.playing = true;
