@@ -21,8 +21,8 @@ FURTHEST = 60.0
 """Pixels of the picture that a place is moved at most."""
 _SQUEEZED = 0.85
 """So much of its length skin may lose: beyond 1 it would lie over itself, and the face be torn."""
-_STRAY = 99.8
-"""Percent of the places that this holds for; the others are noise."""
+_PLACES, _FRAMES = 99.8, 90.0
+"""Percent of the places, and of the frames, that this holds for; the others are noise, or lids that close."""
 _STEPS = 12
 _ARROWS_APART = 24
 """Pixels of the picture."""
@@ -53,8 +53,8 @@ def most_times(fields: npt.NDArray[np.float32]) -> float:
     dv_dy, dv_dx = np.gradient(fields[..., 1], axis=(1, 2))
     # The greatest shortening in any direction: the smaller eigenvalue of the strain.
     mean, half = (du_dx + dv_dy) / 2, np.hypot((du_dx - dv_dy) / 2, (du_dy + dv_dx) / 2)
-    squeezed = float(np.percentile(half - mean, _STRAY, axis=(1, 2)).max()) / ENLARGED
-    return min(FURTHEST / max(reach, 1e-6), _SQUEEZED / max(squeezed, 1e-6))
+    squeezed = np.percentile(np.percentile(half - mean, _PLACES, axis=(1, 2)), _FRAMES) / ENLARGED
+    return min(FURTHEST / max(reach, 1e-6), _SQUEEZED / max(float(squeezed), 1e-6))
 
 
 def warped(picture: Image, field: Field, times: float) -> Image:
