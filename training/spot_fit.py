@@ -25,7 +25,8 @@ MIXTURES = 3
 """So many times each clip is also looked at with another's movements laid over it."""
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""
-_CUES = (slice(2 * len(SIDES) + 2, 2 * len(SIDES) + 6), -4, -3)
+_AFTER_SKIN = 2 * len(SIDES) + 2
+_CUES = (slice(_AFTER_SKIN, _AFTER_SKIN + 4), _AFTER_SKIN + 4, _AFTER_SKIN + 5)
 """Channels of the head, the lids and the light."""
 _CLAMP = 6.0
 """Standard deviations; what lies further out was not seen in training."""

@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.candidate import Candidate
+from spotting.face_places import PART_OF
 from spotting.judge import KINDS, Evidence, Verdict, evidence
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
-from spotting.spotter import Spotter, SpotterConfig
+from spotting.spotter import Spotter
+from spotting.spotter_config import SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_mixing import mixed
 from training.spot_score import iou, touches
@@ -40,6 +42,8 @@ _KIND = {
     "gaze": "gaze",
 }
 """What goes on in a clip → what the judge calls it."""
+_UNITS_OF = (frozenset((1, 2, 4, 5)), frozenset((5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)))
+"""Action units that move the upper and the lower part of the face."""
 _ONE_S = 0.35
 """Micro-expressions whose apexes are nearer to each other are one movement."""
 _SETTLES_S = 0.3
@@ -83,12 +87,15 @@ class Witness:
 
     def __init__(self) -> None:
         self.seen: list[tuple[Candidate, Evidence]] = []
+        self._last: dict[int, Candidate] = {}
 
     def __call__(self, movement: Candidate, memory: Memory, rest: Array) -> Verdict:
         """Never convinced."""
-        last = self.seen[-1][0] if self.seen else None
+        part = PART_OF[movement.region]
+        last = self._last.get(part)
         if last is None or last.onset != movement.onset or movement.decided - last.decided > APART_S:
             self.seen.append((movement, evidence(movement, memory, rest)))
+            self._last[part] = movement
         return Verdict(0.0, "noise", movement.onset, movement.apex, movement.offset)
 
 
@@ -162,9 +169,15 @@ def _all_of(cache_folder: Path, view: View) -> list[Snapshot]:
 def named(video: LongVideo, movement: Candidate) -> tuple[str, Movement | None]:
     """What a movement truly is, of ``KINDS``, and the micro-expression where it is one.
 
-    It is one where its apex lies within; what only touches one is a fragment of it.
+    It is one where its apex lies within, and that moves this part of the face; what only touches one is a
+    fragment of it.
     """
-    inside = [true for true in video.micros if true.onset - _APEX_S <= movement.apex <= true.offset + _APEX_S]
+    inside = [
+        true
+        for true in video.micros
+        if true.onset - _APEX_S <= movement.apex <= true.offset + _APEX_S
+        and (not true.units or _UNITS_OF[PART_OF[movement.region]].intersection(true.units))
+    ]
     if inside:
         true = min(inside, key=lambda true: abs(true.apex - movement.apex))
         falls = movement.onset > true.apex + (true.offset - true.apex) / 3
