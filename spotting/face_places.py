@@ -37,16 +37,6 @@ _DEPTH = {
 }
 """Face widths towards the camera from the root of the nose: the mean of FaceMesh's depths of eight faces."""
 
-PARTS: dict[str, tuple[str, ...]] = {
-    "upper face": ("inner brows", "outer brows"),
-    "lower face": ("nose", "under eyes", "cheeks", "lip corners", "upper lip", "lower lip", "chin"),
-}
-"""Parts whose movements are followed each by itself: brows may flash while the mouth talks."""
-PART_OF = {region: number for number, regions in enumerate(PARTS.values()) for region in regions}
-"""Region → index of its part."""
-_NAMES = tuple(REGIONS)
-_IN_PART = [np.array([name in regions for name in REGIONS]) for regions in PARTS.values()]
-
 SIDES = tuple((name, *side) for name, sides in REGIONS.items() for side in sides)
 
 _FIRST, _SECOND = (np.array([side[1][end] for side in SIDES]) for end in (0, -1))
@@ -144,16 +134,6 @@ def by_region(moved: Floats) -> Floats:
     views = (own @ _VIEWS).reshape(*moved.shape[:-2], 3, len(REGIONS), 2)
     lengths: Floats = np.sqrt(np.square(views).sum(axis=-1)).max(axis=-2)
     return lengths
-
-
-def by_part(lengths: Floats) -> Floats:
-    """(…, regions) lengths → (…, parts): of each part's region that moved furthest."""
-    return np.stack([lengths[..., inside].max(axis=-1) for inside in _IN_PART], axis=-1)
-
-
-def furthest_of(part: int, lengths: Floats) -> str:
-    """The region of this part that moved furthest, by (regions,) lengths."""
-    return _NAMES[int(np.where(_IN_PART[part], lengths, -1.0).argmax())]
 
 
 def mirrored_sides() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
-from spotting.face_places import PART_OF, REGIONS, SIDES, by_part, by_region
+from spotting.face_parts import PART_OF, by_part
+from spotting.face_places import REGIONS, SIDES, by_region
 from spotting.memory import MEMORY_S, Memory, middle
 
 Floats = npt.NDArray[np.float32]

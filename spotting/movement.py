@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from spotting.candidate import Candidate
-from spotting.face_places import by_part, by_region, furthest_of
+from spotting.face_parts import by_part, furthest_of
+from spotting.face_places import by_region
 from spotting.memory import Array, Memory
 
 SUMMIT = 0.95

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 
 from spotting.candidate import Candidate, Rejection
-from spotting.face_places import PARTS
+from spotting.face_parts import PARTS
 from spotting.judge import Judge
 from spotting.memory import Memory
 from spotting.motion import MotionSample

@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from spotting.candidate import Candidate, Rejection
-from spotting.face_places import by_part, by_region
+from spotting.face_parts import by_part
+from spotting.face_places import by_region
 from spotting.held_expression import HeldExpression
 from spotting.judge import Verdict
 from spotting.memory import Array, Memory
@@ -50,7 +51,7 @@ class Track:
     def __init__(
         self, part: int, config: SpotterConfig, judge: Assess, reject: Callable[[Rejection], None]
     ) -> None:
-        """``part``: index into ``spotting.face_places.PARTS``. ``reject``: takes what is rejected."""
+        """``part``: index into ``spotting.face_parts.PARTS``. ``reject``: takes what is rejected."""
         self._part, self._config, self._judge, self._reject = part, config, judge, reject
         self.threshold = config.min_motion
         self.restart()

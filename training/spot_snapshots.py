@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.candidate import Candidate
-from spotting.face_places import PART_OF
+from spotting.face_parts import PART_OF
 from spotting.judge import KINDS, Evidence, Verdict, evidence
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
