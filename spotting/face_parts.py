@@ -1,4 +1,7 @@
-"""Parts of the face whose movements are followed each by itself: brows may flash while the mouth talks."""
+"""Parts of the face whose movements are followed each by itself.
+
+Brows may flash while the mouth talks, and lip corners move during a blink.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import numpy as np
 from spotting.face_places import REGIONS, Floats
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "upper face": ("inner brows", "outer brows"),
-    "lower face": ("nose", "under eyes", "cheeks", "lip corners", "upper lip", "lower lip", "chin"),
+    "brows": ("inner brows", "outer brows"),
+    "eyes": ("under eyes",),
+    "mouth": ("nose", "cheeks", "lip corners", "upper lip", "lower lip", "chin"),
 }
 """Name → its regions."""
 PART_OF = {region: number for number, regions in enumerate(PARTS.values()) for region in regions}

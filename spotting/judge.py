@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
-from spotting.face_parts import PART_OF, by_part
+from spotting.face_parts import PART_OF, PARTS, by_part
 from spotting.face_places import REGIONS, SIDES, by_region
 from spotting.memory import MEMORY_S, Memory, middle
 
@@ -46,7 +46,7 @@ BEFORE_S = np.arange(-12, 0) * 0.25
 """Beginnings of the quarters of a second before the onset in which the face's liveliness is looked at."""
 
 CHANNELS = 2 * len(SIDES) + 11
-FACTS = 10 + len(BEFORE_S) * len(REGIONS)
+FACTS = 9 + len(PARTS) + len(BEFORE_S) * len(REGIONS)
 EVIDENCE_KEY, EVIDENCE = "evidence", "4"
 """Entry of the weights' metadata: a number for the evidence and kinds they know; a change takes another."""
 _OF_A_JUDGE = """
@@ -67,7 +67,7 @@ class Evidence:
     """(len(COURSE_S), CHANNELS): displacements of ``SIDES`` from where they were before (right, down) and
     their median, over the peak; where the head has gone since the apex (right, down, roll, size); the eyes'
     opening over its median less 1, the light over its mean less 1; log displacement of this part of the face
-    and of the other, and log noise floor."""
+    and of the others, and log noise floor."""
     facts: Floats
     """(FACTS,): size, duration, frame interval, part of the face …, then the log motion of every region
     before the onset."""
@@ -152,13 +152,13 @@ def _course(
     eyes = memory.eyes[near] / max(middle(memory.eyes), 1e-6) - 1
     light = memory.light[near] / max(float(np.mean(memory.light)), 1.0) - 1
     lengths = by_part(by_region(moved))
-    own, other = lengths[:, part], np.delete(lengths, part, axis=1).max(axis=1)
-    rows = np.column_stack([moved.reshape(len(moved), -1), eyes, light, own, other])
+    own, others = lengths[:, part], np.delete(lengths, part, axis=1).max(axis=1)
+    rows = np.column_stack([moved.reshape(len(moved), -1), eyes, light, own, others])
     at = _at(apex + COURSE_S, memory.middle[near], rows)
-    sides, (eyes, light, own, other) = at[:, : 2 * len(SIDES)] / peak, at[:, 2 * len(SIDES) :].T
+    sides, (eyes, light, own, others) = at[:, : 2 * len(SIDES)] / peak, at[:, 2 * len(SIDES) :].T
     median = np.sort(sides.reshape(len(at), -1, 2), axis=1)[:, len(SIDES) // 2]
     head = _at(apex + COURSE_S, memory.time[near], memory.head[near])
-    levels = np.log(np.column_stack([own, other, np.full(len(at), floor)]) + 0.05)
+    levels = np.log(np.column_stack([own, others, np.full(len(at), floor)]) + 0.05)
     return np.asarray(np.column_stack([sides, median, _gone(head), eyes, light, levels]), np.float32)
 
 
@@ -192,7 +192,7 @@ def _facts(movement: Candidate, peak: float, floor: float, memory: Memory) -> Fl
             movement.decided - movement.apex,
             float(memory.time[-1] - memory.time[0]) / MEMORY_S,
             20 * memory.interval,
-            PART_OF[movement.region],
+            *(float(part == PART_OF[movement.region]) for part in range(len(PARTS))),
         ),
         np.float32,
     )

@@ -1,8 +1,7 @@
 """Finds movements of the face, causally: onset, apex and offset, or a reason to reject them.
 
-The upper and the lower part of the face are followed each by itself (``spotting.track``), for brows may flash
-while the mouth talks. Nothing looks ahead: ``Candidate.decided`` is the time of the decision. What a movement
-is, ``spotting.judge`` says.
+The parts of the face are followed each by itself (``spotting.track``). Nothing looks ahead:
+``Candidate.decided`` is the time of the decision. What a movement is, ``spotting.judge`` says.
 
 A micro-expression is a movement that is over within half a second, or that rises within 260 ms (Yan et al.
 2014, DOI 10.1371/journal.pone.0086041). Its offset is where the fall ends: the face may rest elsewhere.
@@ -93,7 +92,7 @@ class Spotter:
         return []
 
     def _is_new(self, event: Candidate) -> bool:
-        """An expression that moves both parts of the face is one event: the first decided."""
+        """An expression that moves several parts of the face is one event: the first decided."""
         for other in self._events:
             shared = min(event.offset, other.offset) - max(event.onset, other.onset)
             if event.kind == other.kind and shared > _SAME * min(event.duration, other.duration):

@@ -39,10 +39,10 @@ _ASKED = 0.85
 """From here on a movement that falls is shown to the judge."""
 _ASK_AGAIN_S = 0.015
 """No more often than this: more frames a second must not mean more chances."""
-_LONGEST_S = 1.2
-"""A movement that is not decided by then is decided as it is."""
-_SETTLING_S, _SETTLED_S = 0.3, 0.05
-"""After a decision the face may go on moving so long; it has settled when it moves little in this time."""
+_LONGEST_S = 0.5
+"""A movement that is not decided by then is decided as it is, lest a head that sways hide what follows."""
+_SETTLING_S = 0.05
+"""After a decision the part may go on moving so long."""
 
 
 class Track:
@@ -119,7 +119,7 @@ class Track:
         """Begins a movement where the face has left the place at which it just was."""
         now = float(memory.time[-1])
         if self._free_from is None:
-            if not self._settled(now, memory):
+            if now - self._decided <= _SETTLING_S:
                 return
             self._free_from = now
         learnt = float(memory.time[0]) + self._config.warm_up_ms / 1000
@@ -132,14 +132,6 @@ class Track:
         if apart.max() >= self.threshold:
             start = rows[np.flatnonzero(apart >= 0.9 * apart.max())[-1]]
             self._movement = Movement(self._part, memory, int(start))
-
-    def _settled(self, now: float, memory: Memory) -> bool:
-        """The movement that was decided last has come to an end."""
-        if now - self._decided > _SETTLING_S:
-            return True
-        earlier = int(np.searchsorted(memory.time, now - _SETTLED_S))
-        step = by_part(by_region(memory.places[-1] - memory.places[earlier]))[self._part]
-        return bool(step < self.threshold / 2)
 
     def _decide(
         self, movement: Movement, memory: Memory, least: float, final: bool, held: bool = False

@@ -21,7 +21,7 @@ from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KI
 from training.export import completed, save, traced
 from training.spot_snapshots import Snapshots
 
-MIXTURES = 3
+MIXTURES = 4
 """So many times each clip is also looked at with another's movements laid over it."""
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""

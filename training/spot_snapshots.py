@@ -42,8 +42,12 @@ _KIND = {
     "gaze": "gaze",
 }
 """What goes on in a clip → what the judge calls it."""
-_UNITS_OF = (frozenset((1, 2, 4, 5)), frozenset((5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)))
-"""Action units that move the upper and the lower part of the face."""
+_UNITS_OF = (
+    frozenset((1, 2, 4, 5)),
+    frozenset((5, 6, 7, 9)),
+    frozenset((6, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)),
+)
+"""Action units that move each of ``spotting.face_parts.PARTS``."""
 _ONE_S = 0.35
 """Micro-expressions whose apexes are nearer to each other are one movement."""
 _SETTLES_S = 0.3
