@@ -50,6 +50,8 @@ _UNITS_OF = (
 """Action units that move each of ``spotting.face_parts.PARTS``."""
 _ONE_S = 0.35
 """Micro-expressions whose apexes are nearer to each other are one movement."""
+_SQUEEZED = 2.0
+"""Pixels that a blink drags the skin along."""
 _SETTLES_S = 0.3
 """Skin and landmarks take so long to settle after a movement."""
 
@@ -126,7 +128,8 @@ def views(videos: Sequence[LongVideo], mixtures: int, seed: int) -> list[View]:
 def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
     """Every movement of clips that are measured, as the judge meets it.
 
-    One in which two micro-expressions meet is left out: nobody could say which of them it is.
+    One in which two micro-expressions meet is left out, for nobody could say which of them it is, and so is a
+    blink that squeezes half the face: recordings have hardly any, and it looks like an expression.
     """
     video = view.video
     samples: Sequence[MotionSample] = signal_of(video, cache_folder).samples
@@ -138,9 +141,16 @@ def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
         for sample in samples:
             spotter.push(sample)
         for movement, shown in witness.seen:
-            if not _between_two(video, movement):
-                kind, true = named(video, movement)
+            kind, true = named(video, movement)
+            if not (_between_two(video, movement) or (kind == "blink" and _squeezes(video, movement))):
                 yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+
+
+def _squeezes(video: LongVideo, movement: Candidate) -> bool:
+    squeezing = [
+        m for m in video.movements if m.kind == "blink" and 45 not in m.units and m.peak_px > _SQUEEZED
+    ]
+    return bool(touches(movement, squeezing))
 
 
 def _between_two(video: LongVideo, movement: Candidate) -> bool:
