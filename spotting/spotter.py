@@ -20,9 +20,9 @@ from spotting.spotter_config import SpotterConfig
 from spotting.track import LOOK_BEHIND_S, Assess, Track
 
 _SAME = 0.5
-"""Two events of one kind are the same where they share this part of the shorter one."""
-_REMEMBERED = 8
-"""Events that a new one is compared with."""
+"""Two movements that are called the same are one where they share this part of the shorter one."""
+_REMEMBERED = 16
+"""Movements that a new one is compared with."""
 
 
 class Spotter:
@@ -43,12 +43,13 @@ class Spotter:
     def _restart(self) -> None:
         self._memory = Memory()
         self._ready = False
-        self._events: deque[Candidate] = deque(maxlen=_REMEMBERED)
+        self._decided: deque[tuple[str, Candidate]] = deque(maxlen=_REMEMBERED)
         for track in self._tracks:
             track.restart()
 
     def _reject(self, rejection: Rejection) -> None:
-        self.rejections.append(rejection)
+        if self._is_new(rejection.reason, rejection.movement):
+            self.rejections.append(rejection)
 
     @property
     def threshold(self) -> float:
@@ -84,21 +85,20 @@ class Spotter:
         if not self._ready:
             return []
         decided = [event for track in self._tracks for event in track.follow(memory)]
-        return [event for event in decided if self._is_new(event)]
+        return [event for event in decided if self._is_new(event.kind, event)]
 
     def flush(self) -> list[Candidate]:
         """The stream ends: a movement whose fall was not seen is rejected, never guessed."""
         self._reject_open("cut off")
         return []
 
-    def _is_new(self, event: Candidate) -> bool:
-        """An expression that moves several parts of the face is one event: the first decided."""
-        for other in self._events:
-            shared = min(event.offset, other.offset) - max(event.onset, other.onset)
-            if event.kind == other.kind and shared > _SAME * min(event.duration, other.duration):
-                self._reject(Rejection(event, "fragment"))
+    def _is_new(self, called: str, movement: Candidate) -> bool:
+        """What moves several parts of the face at once is one event, or one rejection: the first decided."""
+        for before, other in self._decided:
+            shared = min(movement.offset, other.offset) - max(movement.onset, other.onset)
+            if before == called and shared > _SAME * min(movement.duration, other.duration):
                 return False
-        self._events.append(event)
+        self._decided.append((called, movement))
         return True
 
     def _stands_still(self, sample: MotionSample) -> bool:

@@ -375,4 +375,7 @@ def test_an_expression_of_the_whole_face_is_one_event():
     spotter = believing()
     found = only(spot(spotter, samples(at_rate(60), change=both)))
     assert found.apex == pytest.approx(BUMP.apex, abs=0.02)
-    assert reasons(spotter) == ["fragment"]
+    assert reasons(spotter) == []
+    doubting = Spotter(judge=Told(0.2, "blink"))
+    assert spot(doubting, samples(at_rate(60), change=both)) == []
+    assert reasons(doubting) == ["blink"]
