@@ -3,7 +3,6 @@
 from spotting.candidate import Candidate, Rejection
 from spotting.judge import Judge
 from spotting.motion import MotionMeter, MotionSample
-from spotting.spotter import Spotter
-from spotting.spotter_config import SpotterConfig
+from spotting.spotter import Spotter, SpotterConfig
 
 __all__ = ["Candidate", "Judge", "MotionMeter", "MotionSample", "Rejection", "Spotter", "SpotterConfig"]

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
-from spotting.face_parts import PART_OF, PARTS, by_part
 from spotting.face_places import REGIONS, SIDES, by_region
 from spotting.memory import MEMORY_S, Memory, middle
 
@@ -45,9 +44,9 @@ _APEX = int(np.flatnonzero(COURSE_S == 0)[0])
 BEFORE_S = np.arange(-12, 0) * 0.25
 """Beginnings of the quarters of a second before the onset in which the face's liveliness is looked at."""
 
-CHANNELS = 2 * len(SIDES) + 11
-FACTS = 9 + len(PARTS) + len(BEFORE_S) * len(REGIONS)
-EVIDENCE_KEY, EVIDENCE = "evidence", "4"
+CHANNELS = 2 * len(SIDES) + 10
+FACTS = 9 + len(BEFORE_S) * len(REGIONS)
+EVIDENCE_KEY, EVIDENCE = "evidence", "3"
 """Entry of the weights' metadata: a number for the evidence and kinds they know; a change takes another."""
 _OF_A_JUDGE = """
     Clip Concat Constant ConstantOfShape Conv Div Equal Expand Flatten Gather Gemm Mul ReduceMean Relu
@@ -66,11 +65,9 @@ class Evidence:
     course: Floats
     """(len(COURSE_S), CHANNELS): displacements of ``SIDES`` from where they were before (right, down) and
     their median, over the peak; where the head has gone since the apex (right, down, roll, size); the eyes'
-    opening over its median less 1, the light over its mean less 1; log displacement of this part of the face
-    and of the others, and log noise floor."""
+    opening over its median less 1, the light over its mean less 1; log displacement and log noise floor."""
     facts: Floats
-    """(FACTS,): size, duration, frame interval, part of the face …, then the log motion of every region
-    before the onset."""
+    """(FACTS,): size, duration, frame interval …, then the log motion of every region before the onset."""
 
 
 @dataclass(frozen=True)
@@ -135,31 +132,28 @@ class Judge:
 
 def evidence(movement: Candidate, memory: Memory, rest: npt.NDArray[np.float64]) -> Evidence:
     """What is known of a movement at its decision."""
-    part = PART_OF[movement.region]
-    peak, floor = max(movement.peak, _LEAST), memory.floor(part)
+    peak, floor = max(movement.peak, _LEAST), memory.floor()
     return Evidence(
-        course=_course(movement.apex, part, peak, floor, memory, rest),
+        course=_course(movement.apex, peak, floor, memory, rest),
         facts=np.concatenate([_facts(movement, peak, floor, memory), _before(movement.onset, memory)]),
     )
 
 
-def _course(
-    apex: float, part: int, peak: float, floor: float, memory: Memory, rest: npt.NDArray[np.float64]
-) -> Floats:
+def _course(apex: float, peak: float, floor: float, memory: Memory, rest: npt.NDArray[np.float64]) -> Floats:
     first = max(int(np.searchsorted(memory.middle, apex + COURSE_S[0])) - 1, 0)
     near = slice(first, None)
     moved = memory.places[near] - rest
     eyes = memory.eyes[near] / max(middle(memory.eyes), 1e-6) - 1
     light = memory.light[near] / max(float(np.mean(memory.light)), 1.0) - 1
-    lengths = by_part(by_region(moved))
-    own, others = lengths[:, part], np.delete(lengths, part, axis=1).max(axis=1)
-    rows = np.column_stack([moved.reshape(len(moved), -1), eyes, light, own, others])
+    length = by_region(moved).max(axis=1)
+    rows = np.column_stack([moved.reshape(len(moved), -1), length, eyes, light])
     at = _at(apex + COURSE_S, memory.middle[near], rows)
-    sides, (eyes, light, own, others) = at[:, : 2 * len(SIDES)] / peak, at[:, 2 * len(SIDES) :].T
+    sides, length = at[:, : 2 * len(SIDES)] / peak, at[:, 2 * len(SIDES)]
     median = np.sort(sides.reshape(len(at), -1, 2), axis=1)[:, len(SIDES) // 2]
     head = _at(apex + COURSE_S, memory.time[near], memory.head[near])
-    levels = np.log(np.column_stack([own, others, np.full(len(at), floor)]) + 0.05)
-    return np.asarray(np.column_stack([sides, median, _gone(head), eyes, light, levels]), np.float32)
+    levels = np.log(np.column_stack([length, np.full(len(at), floor)]) + 0.05)
+    parts = [sides, median, _gone(head), at[:, 2 * len(SIDES) + 1 :], levels]
+    return np.asarray(np.concatenate(parts, axis=1), np.float32)
 
 
 def _at(
@@ -192,7 +186,6 @@ def _facts(movement: Candidate, peak: float, floor: float, memory: Memory) -> Fl
             movement.decided - movement.apex,
             float(memory.time[-1] - memory.time[0]) / MEMORY_S,
             20 * memory.interval,
-            *(float(part == PART_OF[movement.region]) for part in range(len(PARTS))),
         ),
         np.float32,
     )

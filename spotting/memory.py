@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spotting.face_parts import PARTS, by_part
 from spotting.face_places import SIDES, by_region
 from spotting.motion import MotionSample
 
@@ -40,7 +39,7 @@ class Memory:
                 ("eyes", ()),
                 ("head", (4,)),
                 ("light", ()),
-                ("step", (len(PARTS),)),
+                ("step", ()),
             )
         }
 
@@ -64,9 +63,9 @@ class Memory:
         # The mean of what a moment saw belongs to that moment's middle.
         columns["middle"][at] = (columns["time"][begin] + sample.time) / 2
         earlier = max(self._index(sample.time - _STEP_S), self._first)
-        columns["step"][at] = by_part(by_region(columns["places"][at] - columns["places"][earlier]))
+        columns["step"][at] = by_region(columns["places"][at] - columns["places"][earlier]).max()
         self._first = max(self._first, self._index(sample.time - MEMORY_S))
-        self._floors: Array | None = None
+        self._floor: float | None = None
 
     def _make_room(self) -> None:
         kept = len(self)
@@ -125,13 +124,13 @@ class Memory:
         """Median seconds between samples."""
         return middle(np.diff(self.time)) if len(self) > 1 else SMOOTH_S
 
-    def floor(self, part: int) -> float:
-        """A part's noise floor in pixels: how far it usually moves in an eighth of a second."""
-        if self._floors is None:
+    def floor(self) -> float:
+        """The noise floor in pixels: how far the face usually moves in an eighth of a second."""
+        if self._floor is None:
             steps = self._column("step")[np.searchsorted(self.time, self.time[-1] - _FLOOR_S) :]
             rank = int(_FLOOR_RANK * (len(steps) - 1))
-            self._floors = np.partition(steps, rank, axis=0)[rank]
-        return float(self._floors[part])
+            self._floor = float(np.partition(steps, rank)[rank])
+        return self._floor
 
     def frame_at(self, time: float) -> int:
         """Number of the frame nearest to a time that is remembered; beyond the newest it is counted on."""

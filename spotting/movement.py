@@ -1,4 +1,4 @@
-"""One movement under way: how far a part of the face is from where it was when it began to move."""
+"""One movement under way: how far the face is from where it was when it began to move."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from spotting.candidate import Candidate
-from spotting.face_parts import by_part, furthest_of
-from spotting.face_places import by_region
+from spotting.face_places import REGIONS, by_region
 from spotting.memory import Array, Memory
 
 SUMMIT = 0.95
@@ -18,6 +17,7 @@ _REST_S = 0.04
 """The place of rest is the mean of the places over this long."""
 _SHOULDER, _FOOT = 0.6, 0.3
 """The onset lies where the line through these two parts of the peak meets the ground."""
+_NAMES = tuple(REGIONS)
 
 Point = tuple[float, float]
 """Seconds, pixels."""
@@ -29,30 +29,28 @@ class Movement:
     The curve is the displacement from ``rest``, the places before the movement, in pixels of a 256-px face.
     """
 
-    def __init__(self, part: int, memory: Memory, start: int) -> None:
-        """``part``: index of the part of the face. ``start``: row of the memory at which it was still at
-        rest; the newest has moved."""
-        self._of = part
+    def __init__(self, memory: Memory, start: int) -> None:
+        """``start``: row of the memory at which the face was still at rest; the newest has moved."""
         when = memory.middle
         before = int(np.searchsorted(when, when[start] - _REST_S))
         self.rest: Array = memory.places[before : start + 1].mean(axis=0)
         """(sides, 2) the places from which it started."""
         self.noticed = float(memory.time[-1])
         """Seconds."""
-        self._ground = memory.floor(part)
+        self._ground = memory.floor()
         lengths = by_region(memory.places[before:] - self.rest)
-        curve = zip(when[before:].tolist(), by_part(lengths)[:, part].tolist(), strict=True)
+        curve = zip(when[before:].tolist(), lengths.max(axis=1).tolist(), strict=True)
         self._points: list[Point] = list(curve)
         self._top = len(self._points) - 1
-        self._region = furthest_of(part, lengths[-1])
+        self._region = _NAMES[int(lengths[-1].argmax())]
 
     def add(self, memory: Memory) -> None:
         """The newest sample of the memory."""
         lengths = by_region(memory.places[-1] - self.rest)
-        self._points.append((float(memory.middle[-1]), float(by_part(lengths)[self._of])))
+        self._points.append((float(memory.middle[-1]), float(lengths.max())))
         if self._points[-1][1] > self.peak:
             self._top = len(self._points) - 1
-            self._region = furthest_of(self._of, lengths)
+            self._region = _NAMES[int(lengths.argmax())]
 
     @property
     def peak(self) -> float:

@@ -49,7 +49,7 @@ class Look:
     outline: npt.NDArray[np.float64]
     """(4, 2) places around the face in the frame, image pixels."""
     anchors: npt.NDArray[np.float64]
-    """(sides, 3) places at which motion is read, in the canonical picture: right, down, to the camera."""
+    """(sides, 2) places at which motion is read, in the canonical picture."""
     eyes: float
     """How far open they are."""
     moved: npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class NeutralFace:
     """Takes every frame's look and keeps the neutral face up to date; holds about ``hold_ms`` of pictures."""
 
     def __init__(self, config: NeutralConfig, skull: Floats, unit: float) -> None:
-        """``skull`` (n, 3): places in the canonical picture moved by the head alone; ``unit``: its width."""
+        """``skull`` (n, 2): places in the canonical picture moved by the head alone; ``unit``: its width."""
         self._config = config
         self._skull, self._unit = skull, unit
         self.reset()

@@ -14,7 +14,7 @@ from recognizer.errors import AtmeError
 from recognizer.untrusted_text import parse_toml
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
-from spotting.spotter_config import SpotterConfig
+from spotting.spotter import SpotterConfig
 from stream.settings_sense import nonsense_in
 from stream.sources import CameraConfig
 

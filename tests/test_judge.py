@@ -124,7 +124,7 @@ def test_a_likely_movement_counts_with_the_times_that_the_judge_gives(fps):
 def test_an_unlikely_one_is_rejected_for_what_it_looks_like():
     spotter = Spotter(judge=Told(0.5, "blink"))
     assert spot(spotter, moved(60)) == []
-    assert {rejection.reason for rejection in spotter.rejections} == {"blink"}
+    assert [rejection.reason for rejection in spotter.rejections] == ["blink"]
 
 
 def test_every_movement_keeps_the_probability_that_decided_it():
@@ -132,7 +132,7 @@ def test_every_movement_keeps_the_probability_that_decided_it():
     assert one(Spotter(judge=Told(0.95)), moved(60)).probability == 0.95
     rejecting = Spotter(judge=Told(0.3))
     spot(rejecting, moved(60))
-    assert {rejection.movement.probability for rejection in rejecting.rejections} == {0.3}
+    assert [rejection.movement.probability for rejection in rejecting.rejections] == [0.3]
 
 
 def test_a_sure_one_is_decided_before_it_is_over():
@@ -143,11 +143,10 @@ def test_a_sure_one_is_decided_before_it_is_over():
 
 def test_more_frames_do_not_mean_more_questions():
     slow, fast = Told(0.7), Told(0.7)
-    spot(Spotter(judge=slow), samples(at_rate(60), BUMP))  # one part of the face moves
-    spot(Spotter(judge=fast), samples(at_rate(1000), BUMP))
-    assert len(slow.asked) <= len(fast.asked) <= 12
-    during = [time for time in fast.asked if time < BUMP.offset]
-    assert min(np.diff(during[:-1])) > 0.014  # the last question is that of the end
+    spot(Spotter(judge=slow), moved(60))
+    spot(Spotter(judge=fast), moved(1000))
+    assert len(slow.asked) <= len(fast.asked) <= 8
+    assert min(np.diff(fast.asked[:-1])) > 0.014  # the last question is that of the end
 
 
 @pytest.mark.parametrize("apart", [0.035, 0.05])

@@ -10,7 +10,7 @@ from motion_curves import Bump, at_rate, samples
 from test_spot_score import event, intervals, micro, outcome
 
 from spotting.judge import Verdict
-from spotting.spotter_config import SpotterConfig
+from spotting.spotter import SpotterConfig
 from training.datasets.long_video import LongVideo
 from training.spot_evaluate import by_probability, spot
 from training.spot_froc import LEVELS, froc

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from motion_curves import Bump, Told, at_rate, blind, irregular, lip_corners, samples, spot
+from motion_curves import Bump, Told, at_rate, blind, irregular, samples, spot
 
 from spotting import Spotter, SpotterConfig
-from spotting.face_places import SIDES
 from spotting.judge import Verdict
 
 BUMP = Bump(2.0, 2.15, 2.32)
@@ -343,39 +342,3 @@ def test_the_judge_decides_by_the_operating_point(point):
 
         found = spot(Spotter(config, judge), samples(at_rate(60), BUMP))
         assert bool(found) == (probability >= config.accept_probability)
-
-
-# --- the parts of the face
-
-
-def brows(moved):
-    """``places`` in which the brows go up so far and all else rests."""
-    places = np.zeros((len(SIDES), 2))
-    places[[k for k, side in enumerate(SIDES) if "brows" in side[0]], 1] = -moved / 1.4
-    return places
-
-
-def test_brows_that_flash_while_the_mouth_talks_are_a_movement_of_their_own():
-    flash = Bump(2.5, 2.65, 2.82, 1.2)
-
-    def talking(sample):
-        mouth = np.array(lip_corners(3 * np.sin(2 * np.pi * 4 * sample.time))).reshape(-1, 2)
-        return replace(sample, places=tuple((mouth + brows(flash(sample.time))).ravel().tolist()))
-
-    found = spot(believing(), samples(at_rate(60, 4.5), change=talking))
-    upper = [c for c in found if "brows" in c.region]
-    assert [c.apex for c in upper] == pytest.approx([2.65], abs=0.03)
-
-
-def test_an_expression_of_the_whole_face_is_one_event():
-    def both(sample):
-        corners = np.array(lip_corners(BUMP(sample.time))).reshape(-1, 2)
-        return replace(sample, places=tuple((corners + brows(BUMP(sample.time))).ravel().tolist()))
-
-    spotter = believing()
-    found = only(spot(spotter, samples(at_rate(60), change=both)))
-    assert found.apex == pytest.approx(BUMP.apex, abs=0.02)
-    assert reasons(spotter) == []
-    doubting = Spotter(judge=Told(0.2, "blink"))
-    assert spot(doubting, samples(at_rate(60), change=both)) == []
-    assert reasons(doubting) == ["blink"]

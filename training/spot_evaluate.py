@@ -12,8 +12,7 @@ from recognizer.untrusted_text import read_records
 from spotting.candidate import Candidate, Kind
 from spotting.judge import Judge
 from spotting.sensitivity import Sensitivity
-from spotting.spotter import Spotter
-from spotting.spotter_config import SpotterConfig
+from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
 from training.spot_baselines.course import Scored
 from training.spot_baselines.flow_rule import flow_rule
@@ -69,8 +68,7 @@ def _clip(folder: Path, row: dict[str, Any]) -> LongVideo:
 
 def movement(row: dict[str, Any]) -> Movement:
     """A record of a clip's ground truth."""
-    times = row["onset"], row["apex"], row["offset"]
-    return Movement(row["kind"], *times, row["label"], row["peak_px"], tuple(row["units"]))
+    return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 
 def spot(video: LongVideo, signal: Signal, judge: Judge, sensitivity: Sensitivity = "normal") -> Outcome:

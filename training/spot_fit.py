@@ -21,12 +21,11 @@ from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KI
 from training.export import completed, save, traced
 from training.spot_snapshots import Snapshots
 
-MIXTURES = 2
+MIXTURES = 3
 """So many times each clip is also looked at with another's movements laid over it."""
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""
-_AFTER_SKIN = 2 * len(SIDES) + 2
-_CUES = tuple(slice(_AFTER_SKIN + a, _AFTER_SKIN + b) for a, b in ((0, 4), (4, 5), (5, 6)))
+_CUES = (slice(2 * len(SIDES) + 2, 2 * len(SIDES) + 6), -4, -3)
 """Channels of the head, the lids and the light."""
 _CLAMP = 6.0
 """Standard deviations; what lies further out was not seen in training."""
@@ -48,9 +47,8 @@ class FitConfig:
     """Weight of the loss of onset, apex and offset."""
     noise: float = 0.1
     """Noise on what is shown, in its standard deviations: rendered faces are alike, real ones are not."""
-    hidden: tuple[float, float, float] = (0.1, 0.3, 0.1)
-    """Shares of the movements that are shown without their head, lids or light: no cue may decide alone. Lids
-    least of all, for in a real micro-expression they often move a little."""
+    hidden: float = 0.1
+    """Share of the movements that are shown without their head, lids or light: no cue may decide alone."""
 
 
 class Member(nn.Module):
@@ -220,8 +218,8 @@ def _train(member: Member, shown: _Shown, config: FitConfig, number: int) -> Ite
 def _disturbed(course: Tensor, config: FitConfig) -> Tensor:
     """Standardised courses with noise, some of them without one of the cues."""
     course = course + config.noise * torch.randn_like(course)
-    for share, channels in zip(config.hidden, _CUES, strict=True):
-        course[torch.rand(len(course)) < share, :, channels] = 0.0
+    for cue in _CUES:
+        course[torch.rand(len(course)) < config.hidden, :, cue] = 0.0
     return course
 
 

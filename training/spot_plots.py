@@ -9,8 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from recognizer.errors import AtmeError
-from spotting.spotter import Spotter
-from spotting.spotter_config import SpotterConfig
+from spotting.spotter import Spotter, SpotterConfig
 from training.spot_evaluate import CAUSAL, SPOTTERS
 from training.spot_report import SpotReport
 from training.spot_score import Outcome

@@ -16,12 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.candidate import Candidate
-from spotting.face_parts import PART_OF
 from spotting.judge import KINDS, Evidence, Verdict, evidence
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
-from spotting.spotter import Spotter
-from spotting.spotter_config import SpotterConfig
+from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_mixing import mixed
 from training.spot_score import iou, touches
@@ -42,16 +40,8 @@ _KIND = {
     "gaze": "gaze",
 }
 """What goes on in a clip → what the judge calls it."""
-_UNITS_OF = (
-    frozenset((1, 2, 4, 5)),
-    frozenset((5, 6, 7, 9)),
-    frozenset((6, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)),
-)
-"""Action units that move each of ``spotting.face_parts.PARTS``."""
 _ONE_S = 0.35
 """Micro-expressions whose apexes are nearer to each other are one movement."""
-_SQUEEZED = 2.0
-"""Pixels that a blink drags the skin along."""
 _SETTLES_S = 0.3
 """Skin and landmarks take so long to settle after a movement."""
 
@@ -93,15 +83,12 @@ class Witness:
 
     def __init__(self) -> None:
         self.seen: list[tuple[Candidate, Evidence]] = []
-        self._last: dict[int, Candidate] = {}
 
     def __call__(self, movement: Candidate, memory: Memory, rest: Array) -> Verdict:
         """Never convinced."""
-        part = PART_OF[movement.region]
-        last = self._last.get(part)
+        last = self.seen[-1][0] if self.seen else None
         if last is None or last.onset != movement.onset or movement.decided - last.decided > APART_S:
             self.seen.append((movement, evidence(movement, memory, rest)))
-            self._last[part] = movement
         return Verdict(0.0, "noise", movement.onset, movement.apex, movement.offset)
 
 
@@ -128,8 +115,7 @@ def views(videos: Sequence[LongVideo], mixtures: int, seed: int) -> list[View]:
 def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
     """Every movement of clips that are measured, as the judge meets it.
 
-    One in which two micro-expressions meet is left out, for nobody could say which of them it is, and so is a
-    blink that squeezes half the face: recordings have hardly any, and it looks like an expression.
+    One in which two micro-expressions meet is left out: nobody could say which of them it is.
     """
     video = view.video
     samples: Sequence[MotionSample] = signal_of(video, cache_folder).samples
@@ -141,16 +127,9 @@ def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
         for sample in samples:
             spotter.push(sample)
         for movement, shown in witness.seen:
-            kind, true = named(video, movement)
-            if not (_between_two(video, movement) or (kind == "blink" and _squeezes(video, movement))):
+            if not _between_two(video, movement):
+                kind, true = named(video, movement)
                 yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
-
-
-def _squeezes(video: LongVideo, movement: Candidate) -> bool:
-    squeezing = [
-        m for m in video.movements if m.kind == "blink" and 45 not in m.units and m.peak_px > _SQUEEZED
-    ]
-    return bool(touches(movement, squeezing))
 
 
 def _between_two(video: LongVideo, movement: Candidate) -> bool:
@@ -183,15 +162,9 @@ def _all_of(cache_folder: Path, view: View) -> list[Snapshot]:
 def named(video: LongVideo, movement: Candidate) -> tuple[str, Movement | None]:
     """What a movement truly is, of ``KINDS``, and the micro-expression where it is one.
 
-    It is one where its apex lies within, and that moves this part of the face; what only touches one is a
-    fragment of it.
+    It is one where its apex lies within; what only touches one is a fragment of it.
     """
-    inside = [
-        true
-        for true in video.micros
-        if true.onset - _APEX_S <= movement.apex <= true.offset + _APEX_S
-        and (not true.units or _UNITS_OF[PART_OF[movement.region]].intersection(true.units))
-    ]
+    inside = [true for true in video.micros if true.onset - _APEX_S <= movement.apex <= true.offset + _APEX_S]
     if inside:
         true = min(inside, key=lambda true: abs(true.apex - movement.apex))
         falls = movement.onset > true.apex + (true.offset - true.apex) / 3

@@ -29,8 +29,6 @@ class Movement:
     """negative, positive, surprise; None where no class is known."""
     peak_px: float = 0.0
     """The skin's greatest displacement in pixels of a 256-px face; 0 where it is not known."""
-    units: tuple[int, ...] = ()
-    """FACS numbers of its action units; empty where they are not known."""
 
     @property
     def duration(self) -> float:
