@@ -19,7 +19,7 @@ from recognizer.errors import AtmeError
 from spotting.decision import LONGEST_NOTE, BadLine, decision_from
 from stream.review.opened import Opened, told
 from stream.review.shelf import Shelf
-from stream.review.workshop import Make
+from stream.review.workshop import GiveWay, Make, Workshop
 
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -96,7 +96,13 @@ class _Views:
             raise AtmeError(f"times: one of {', '.join(map(str, TIMES))}")
         start, end, _ = opened.span(name)
         key = f"{request.path_params['number']} magnified {start:.6f} {end:.6f} {onset:.6f} {times:g}"
-        return await self._made(request, key, lambda: opened.magnified(start, end, onset, times))
+        workshop = self._shelf.magnified
+        return await self._made(
+            request,
+            workshop,
+            key,
+            lambda: opened.magnified(start, end, onset, times, lambda: workshop.hurried),
+        )
 
     async def stretch(self, request: Request) -> Response:
         """The pictures of any short stretch."""
@@ -107,14 +113,14 @@ class _Views:
         self, request: Request, opened: Opened, start: float, end: float, onset: float
     ) -> Response:
         key = f"{request.path_params['number']} plain {start:.6f} {end:.6f} {onset:.6f}"
-        return await self._made(request, key, lambda: opened.plain(start, end, onset))
+        return await self._made(request, self._shelf.plain, key, lambda: opened.plain(start, end, onset))
 
-    async def _made(self, request: Request, key: str, make: Make) -> Response:
-        future = self._shelf.workshop.ask(key, make, ahead="ahead" in request.query_params)
+    async def _made(self, request: Request, workshop: Workshop, key: str, make: Make) -> Response:
+        future = workshop.ask(key, make, ahead="ahead" in request.query_params)
         try:
             # A page that has gone on leaves work that others may wait for, too: nothing is cancelled.
             made = await asyncio.shield(asyncio.wrap_future(future))
-        except asyncio.CancelledError:  # the review ends
+        except (asyncio.CancelledError, GiveWay):  # the review ends
             return Response(status_code=503)
         return Response(made, media_type="application/octet-stream")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -57,8 +57,8 @@ class FaceMotion:
         return {name: _plain(lengths[:, k]) for k, name in enumerate(_side_names())}
 
 
-def measure(loop: Loop, flow: ShownFlow) -> FaceMotion | None:
-    """None where the frame at the onset shows no face."""
+def measure(loop: Loop, flow: ShownFlow, hurried: Callable[[], bool] = lambda: False) -> FaceMotion | None:
+    """None where the frame at the onset shows no face. GiveWay where ``hurried``, between two frames."""
     if loop.landmarks is None:
         return None
     steady = _steadied(loop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
@@ -52,8 +53,9 @@ class Opened:
         """Movements of which the coder has been told what the program thought."""
         self.tab = 0
         """The newest page that shows this session; older ones may not decide."""
-        self._film: Film | ClipFilm | None = None
-        self._landmarker: Landmarker | None = None
+        # Plain and magnified loops are made on threads of their own, each with a reader of its own.
+        self._films: dict[str, Film | ClipFilm] = {}
+        self._landmarkers: dict[str, Landmarker] = {}
         self._flow: ShownFlow | None = None
         self._measured: tuple[tuple[float, float, float], Loop, FaceMotion | None] | None = None
         self.place: FilmPlace = find_film(self.session, video)
@@ -61,10 +63,8 @@ class Opened:
     def close(self) -> None:
         """Lets go of the file; once the workshop has ended."""
         self.writer.close()
-        if self._film is not None:
-            self._film.close()
-        if self._landmarker is not None:
-            self._landmarker.close()
+        for held in (*self._films.values(), *self._landmarkers.values()):
+            held.close()
 
     # ---- what the page is told
 
@@ -149,7 +149,7 @@ class Opened:
         with self._lock:
             return self.writer.undo()
 
-    # ---- pictures; on the workshop's thread
+    # ---- pictures; ``plain`` on one thread, ``magnified`` on another
 
     def span(self, name: str) -> tuple[float, float, float]:
         """Start, end and onset of the loop of a movement. AtmeError where there is none of that name."""
@@ -164,38 +164,41 @@ class Opened:
 
     def plain(self, start: float, end: float, onset: float) -> bytes:
         """The pictures of a stretch, packed. AtmeError where the recording is not at hand or damaged."""
-        return plain(self._loop(start, end, onset), seeks=self.film().seeks)
+        return plain(self._loop(start, end, onset, "plain"), seeks=self.film().seeks)
 
-    def magnified(self, start: float, end: float, onset: float, times: float) -> bytes:
-        """The same with its motion magnified, measured from ``onset``; errors as ``plain``."""
+    def magnified(
+        self,
+        start: float,
+        end: float,
+        onset: float,
+        times: float,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> bytes:
+        """The same with its motion magnified, measured from ``onset``; errors as ``plain``, and GiveWay."""
         where = (start, end, onset)
         if self._measured is None or self._measured[0] != where:
-            loop = self._loop(*where)
+            loop = self._loop(*where, "magnified")
             self._flow = self._flow or ShownFlow()
-            self._measured = where, loop, measure(loop, self._flow)
+            self._measured = where, loop, measure(loop, self._flow, hurried)
         return packed(*self._measured[1:], times)
 
-    def _loop(self, start: float, end: float, onset: float) -> Loop:
-        return make_loop(self.film().frames(start, end), onset, self.landmarker())
+    def _loop(self, start: float, end: float, onset: float, whose: str) -> Loop:
+        if whose not in self._landmarkers:
+            self._landmarkers[whose] = Landmarker(tracking=False)
+        return make_loop(self.film(whose).frames(start, end), onset, self._landmarkers[whose])
 
-    def film(self) -> Film | ClipFilm:
+    def film(self, whose: str = "plain") -> Film | ClipFilm:
         """Opened when it is first wanted. AtmeError where there is none."""
-        if self._film is None:
-            self._film = open_film(self.place, self.session)
-        return self._film
-
-    def landmarker(self) -> Landmarker:
-        """Looks at each picture afresh."""
-        if self._landmarker is None:
-            self._landmarker = Landmarker(tracking=False)
-        return self._landmarker
+        if whose not in self._films:
+            self._films[whose] = open_film(self.place, self.session)
+        return self._films[whose]
 
     def moved_to(self, video: Path) -> None:
         """The recording lies there now. AtmeError where that is another one, or none."""
         place = find_film(self.session, video)
-        if self._film is not None:
-            self._film.close()
-        self.place, self._film = place, None
+        for film in self._films.values():
+            film.close()
+        self.place, self._films, self._measured = place, {}, None
 
     def _listed(self, one: Movement) -> dict[str, Any]:
         movement = one.movement

@@ -28,7 +28,7 @@ class Shelf:
     ) -> None:
         """``video``: the recording, where there is one session and it has moved; ``replaying``: what makes
         the session, where it is not there yet."""
-        self.workshop = Workshop()
+        self.plain, self.magnified = Workshop(), Workshop()
         self._replaying = replaying
         self._paths, self._coder, self._blind, self._video = paths, coder, blind, video
         self._opened: dict[int, Opened] = {}
@@ -59,8 +59,9 @@ class Shelf:
         return lines
 
     def close(self) -> None:
-        """Ends the workshop, then closes the sessions."""
-        self.workshop.close()
+        """Ends the workshops, then closes the sessions."""
+        self.plain.close()
+        self.magnified.close()
         for opened in self._opened.values():
             opened.close()
 

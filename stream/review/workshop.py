@@ -19,6 +19,10 @@ _AHEAD_NICE = 10
 """How much the thread gives way to everything else on the machine (Linux)."""
 
 
+class GiveWay(Exception):
+    """Raised by what is made, between two steps of it, where ``Workshop.hurried``: it is made again later."""
+
+
 class Workshop:
     """``ask`` from any thread; the work is done one piece after another on a thread of its own."""
 
@@ -29,6 +33,7 @@ class Workshop:
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._held = 0
         self._order = count()
+        self._running: tuple[str, Future[bytes]] | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="loops", daemon=True)
         self._thread.start()
@@ -41,6 +46,8 @@ class Workshop:
                 done: Future[bytes] = Future()
                 done.set_result(found)
                 return done
+            if self._running is not None and self._running[0] == key:
+                return self._running[1]
             rank = 1 if ahead else 0
             before, _, future = self._asked.get(key, (2, make, Future()))
             if rank < before:
@@ -48,6 +55,12 @@ class Workshop:
                 heapq.heappush(self._heap, (rank, -next(self._order), key))
                 self._wake.notify()
             return future
+
+    @property
+    def hurried(self) -> bool:
+        """Somebody waits for something else, at once."""
+        with self._wake:
+            return bool(self._heap) and self._heap[0][0] == 0
 
     def forget(self) -> None:
         """Lets go of everything that was made."""
@@ -74,20 +87,31 @@ class Workshop:
                     break
                 key = heapq.heappop(self._heap)[2]
                 asked = self._asked.pop(key, None)
+                self._running = None if asked is None else (key, asked[2])
             if asked is not None:
                 self._make(key, *asked[1:])
         for _, _, future in self._asked.values():
-            future.cancel()
+            if not future.cancel():  # it has given way
+                future.set_exception(GiveWay())
 
     def _make(self, key: str, make: Make, future: Future[bytes]) -> None:
-        if not future.set_running_or_notify_cancel():
+        if not future.running() and not future.set_running_or_notify_cancel():
             return
         try:
             made = make()
+        except GiveWay:
+            with self._wake:
+                self._running = None
+                self._asked[key] = (1, make, future)
+                heapq.heappush(self._heap, (1, next(self._order), key))
+            return
         except Exception as error:
+            with self._wake:
+                self._running = None
             future.set_exception(error)
             return
         with self._wake:
+            self._running = None
             self._cache[key] = made
             self._held += len(made)
             while self._held > CACHE_BYTES and len(self._cache) > 1:
