@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from recognizer.units import Unit, facs_code
+from recognizer.units import BLINK, HEAD, Unit, facs_code
 
 CLASSES = ("negative", "positive", "surprise")
 """The classes in the model's output order (0, 1, 2): the three of MEGC2019."""
@@ -58,8 +58,8 @@ class Recognition:
 
     @property
     def speaking(self) -> tuple[Unit, ...]:
-        """The units at work that speak for the nearest class, the one that counts most first."""
-        told = (unit for unit in self.at_work if unit.weight > 0)
+        """The action units at work that speak for the nearest class, the one that counts most first."""
+        told = (unit for unit in self.at_work if unit.weight > 0 and unit.unit not in (BLINK, HEAD))
         return tuple(sorted(told, key=lambda unit: -unit.weight))
 
     @property

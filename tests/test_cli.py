@@ -16,6 +16,7 @@ from terminal import needs_terminal
 
 from recognizer import CLASSES, UNCERTAIN
 from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.units import UNITS
 from spotting.sensitivity import OPERATING_POINTS
 from stream.cli import SensitivityName, app
 
@@ -78,8 +79,9 @@ def test_recognize_prints_label_shares_and_times(pair, weights, tmp_path):
     done = atme("recognize", *pair, "--weights", weights, "--explain", picture, cwd=tmp_path)
     first, *shares, stages = done.stdout.splitlines()
     assert re.fullmatch(rf"({'|'.join(LABELS)})  \(confidence [01]\.\d\d, on (CPU|CUDA|TensorRT)\)", first)
-    assert [share.split()[0] for share in shares] == list(CLASSES)
-    assert sum(float(share.split()[1]) for share in shares) == pytest.approx(1, abs=0.002)
+    assert [share.split()[0] for share in shares[:3]] == list(CLASSES)
+    assert [unit.split()[0] for unit in shares[3:]] == [name for name in UNITS if f"  {name} " in done.stdout]
+    assert sum(float(share.split()[1]) for share in shares[:3]) == pytest.approx(1, abs=0.002)
     for stage in ("landmarks", "crop", "flow", "model"):
         assert re.search(rf"{stage} [\d.]+ ms", stages)
     if weights == DEFAULT_WEIGHTS:

@@ -20,11 +20,12 @@ from tiny_archive import tiny_archive
 from recognizer.backend import Backend
 from recognizer.errors import AtmeError
 from training import feature_archive
-from training.engine import Recipe, predict, train
+from training.engine import ADAPTING, Recipe, predict, train
 from training.executors import on_ray
 from training.fit import fit
 from training.folds import leave_one_subject_out
-from training.loso import LosoConfig, run_loso, training_set
+from training.loso import FINE_TUNING, LosoConfig, run_loso, training_set
+from training.loso_cli import _seeds
 from training.loso_report import report, write
 
 SHORT = Recipe(epochs=1)
@@ -198,3 +199,14 @@ def _die_once(mark: Path) -> str:
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return mark.name
+
+
+def test_a_correction_runs_once_for_each_pre_training():
+    """Nothing is drawn in it, so five seeds were five times the same."""
+    one, two = Path("a.onnx"), Path("b.onnx")
+    assert _seeds(None, (one,), ADAPTING) == 1
+    assert _seeds(None, (one, two), ADAPTING) == 2
+    assert _seeds(None, (one,), FINE_TUNING) == 5
+    assert _seeds(None, (), SHORT) == 5
+    with pytest.raises(AtmeError, match="--seeds 5 with one --init: nothing is drawn"):
+        _seeds(5, (one,), ADAPTING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -101,3 +102,18 @@ def test_weights_without_units_say_so(untrained: Path, tmp_path: Path) -> None:
     words = ["evaluate", "--features", str(tmp_path / "f.npz"), "--weights", str(untrained)]
     with pytest.raises(AtmeError, match="tell no action units"):
         app([*words, "--units", str(tmp_path / "codes.csv")], standalone_mode=False)
+
+
+def test_the_command_scores_units_and_plots_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = tiny_archive(3)
+    save(archive, tmp_path / "f.npz")
+    rows = [f"{name},{'4' if k % 2 else 'L12'}" for k, name in enumerate(archive.sample)]
+    (tmp_path / "codes.csv").write_text("sample,action_units\n" + "\n".join(rows) + "\n")
+    words = ["evaluate", "--features", str(tmp_path / "f.npz"), "--units", str(tmp_path / "codes.csv")]
+    app([*words, "--json", "--plots", str(tmp_path / "plots")], standalone_mode=False)
+    report = json.loads(capsys.readouterr().out)["units"]
+    assert report["units"].keys() == {"AU4", "AU12"}
+    assert report["samples"] == len(archive)
+    assert (tmp_path / "plots" / "units.png").stat().st_size > 1000
+    app(words, standalone_mode=False)
+    assert "lip corner puller" in capsys.readouterr().out

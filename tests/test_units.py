@@ -15,11 +15,13 @@ from overlay_session import UNITS as SHOWN
 from overlay_session import make_event, make_macro
 from rich.console import Console
 
+from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.face import locate
 from recognizer.model_info import ModelInfo
 from recognizer.recognizer import Recognizer
 from recognizer.unit_motion import unit_motion
-from recognizer.units import HEAD, UNITS, facs_code, side_of
+from recognizer.units import HEAD, ONE_PLACE, UNITS, facs_code, side_of
+from stream.cli import app
 from stream.event import MicroExpression
 from stream.event_log import event_line
 from stream.lines import human_line
@@ -141,3 +143,59 @@ def test_metadata_of_units_is_checked() -> None:
 def test_weights_without_units_tell_none(portrait, untrained) -> None:
     with Recognizer(untrained) as recognizer:
         assert recognizer.recognize(portrait.image, portrait.image).units == ()
+
+
+def test_units_can_be_left_out(portrait, moved, tmp_path, capsys) -> None:
+    import cv2
+
+    onset, apex = (str(tmp_path / name) for name in ("onset.png", "apex.png"))
+    cv2.imwrite(onset, portrait.image)
+    cv2.imwrite(apex, moved((4, 0.008, 0.008)))
+    app(["recognize", onset, apex, "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    app(["recognize", onset, apex, "--json", "--no-units"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["units"] == []
+    assert [unit["unit"] for unit in told["units"]] == list(UNITS)
+    assert next(unit for unit in told["units"] if unit["unit"] == "AU4")["side"] == "both"
+
+
+@pytest.mark.parametrize(("image_side", "person"), [("left", "right"), ("right", "left")])
+def test_a_one_sided_smile_is_seen_on_the_persons_side(portrait, moved, image_side: str, person: str) -> None:
+    """Through the whole preprocessing, with the delivered weights."""
+    sides = (0.009, 0.0005) if image_side == "left" else (0.0005, 0.009)
+    with Recognizer(DEFAULT_WEIGHTS) as recognizer:
+        found = recognizer.recognize(portrait.image, moved((12, *sides)))
+    smile = next(unit for unit in found.units if unit.unit == "AU12")
+    assert getattr(smile, person) > 2 * getattr(smile, "left" if person == "right" else "right")
+    assert smile.side == person
+    assert smile.px > 1.0
+
+
+def test_the_midline_has_no_sides() -> None:
+    """Of the delivered weights: the two outputs of a unit on the midline say the same, or nearly."""
+    from training.flow_synthesis import synthetic_archive
+    from training.random_motion import SynthesisConfig
+
+    made = synthetic_archive(200, 31, SynthesisConfig())
+    backend = Backend(DEFAULT_WEIGHTS)
+    said = backend.judge(made.entire, made.puzzled).units
+    for k, code in enumerate(backend.info.units):
+        if code in ONE_PLACE:
+            assert np.abs(said[:, k, 0] - said[:, k, 1]).mean() < 0.05, code
+
+
+def test_the_units_say_the_label_that_the_network_says() -> None:
+    """The units' weights are a summary of the delivered network: on samples that nobody has fitted them to,
+    the class that they make likeliest is nearly always the network's, and what speaks for it is at work."""
+    from training.flow_synthesis import synthetic_archive
+    from training.random_motion import SynthesisConfig
+
+    made = synthetic_archive(300, 77, SynthesisConfig(non_events=0))
+    backend = Backend(DEFAULT_WEIGHTS)
+    judged = backend.judge(made.entire, made.puzzled)
+    said = judged.units.max(axis=2)
+    odds = said @ np.array(backend.info.unit_weights)
+    sure = judged.probabilities.max(axis=1) > 0.7
+    assert sure.sum() > 150
+    alike = odds.argmax(axis=1) == judged.probabilities.argmax(axis=1)
+    assert alike[sure].mean() > 0.9

@@ -51,6 +51,7 @@ def export(
         temperature=temperature,
         nothing=True,
         refusal=evidence.refusal,
+        **evidence.unit_info(),
     )
     write(Refusing(network, evidence, temperature), info, out)
     print(

@@ -83,6 +83,7 @@ def fit(
         temperature=temperature,
         nothing=True,
         refusal=evidence.refusal,
+        **evidence.unit_info(),
     )
     export(model, info, out)
 

@@ -28,7 +28,8 @@ def loso(
     features: Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels and subjects.")],
     out: Annotated[Path, typer.Option(help="Run folder; a run that was interrupted goes on from it.")],
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="How often everything is repeated; default: 5.")
+        int | None,
+        typer.Option(min=1, help="How often everything is repeated; default: 5, or one an --init."),
     ] = None,
     init: Annotated[
         list[Path] | None,
@@ -74,7 +75,7 @@ def loso(
     config = LosoConfig(
         features,
         out,
-        tuple(range(seeds or (len(starts) if len(starts) > 1 else 5))),
+        tuple(range(_seeds(seeds, starts, recipe))),
         recipe,
         starts,
         show_leak,
@@ -146,6 +147,17 @@ def fit(
 
         run(features, out, recipe, init, calibrate, command, watch)
     print(printable(f"{out}: trained on {features.name}"))
+
+
+def _seeds(wanted: int | None, starts: tuple[Path, ...], recipe: Recipe) -> int:
+    """How often everything is repeated: a correction draws nothing, so it runs once for each pre-training."""
+    drawn = not recipe.correction
+    if wanted is not None and wanted > 1 and len(starts) == 1 and not drawn:
+        raise AtmeError(
+            f"--seeds {wanted} with one --init: nothing is drawn, so all would be the same; leave --seeds "
+            "out, or give an --init for each"
+        )
+    return wanted or (5 if drawn and len(starts) < 2 else max(len(starts), 1))
 
 
 def recipe_for(pretrained: bool, epochs: int | None, steps: int | None) -> Recipe:

@@ -28,7 +28,7 @@ class PretrainConfig:
     """One training run. The same configuration gives the same weights on one machine type."""
 
     seed: int = 0
-    steps: int = 600
+    steps: int = 400
     batch: int = 256
     reuse: int = 3
     """How often a synthetic sample is seen (mirrored at random); more are faster, fewer are fresher."""
@@ -45,7 +45,7 @@ class PretrainConfig:
     """Decay of the running average of the weights, which is what is kept."""
     validation: int = 4000
     """Synthetic samples for calibration and the scores of the log."""
-    refused: float = 0.2
+    refused: float = 0.15
     """Share of true validation samples that the refusal threshold may cost. They are harder than pictures:
     of rendered pairs from 0.5 px on it costs about a twentieth (``benchmarks/rendered_pairs.py``)."""
     threads: int = 1

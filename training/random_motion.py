@@ -7,7 +7,7 @@ does not follow, blobs of wrong flow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from recognizer.action_units import ACTION_UNITS, MIRROR
 from recognizer.recognition import CLASSES
-from training.coded_units import CODED
 from training.emotions import RECIPES, SPEECH, Recipe
 
 MOST_BUMPS = 24
@@ -48,12 +47,9 @@ class SynthesisConfig:
     """Share of samples in the published lists' geometry."""
     motion: tuple[float, float] = (0.7, 4.0)
     """Peak motion of the strongest unit, log-uniform between these."""
-    coded: float = 0.0
-    """Share of the events whose units are drawn from ``training.coded_units`` instead of recipes."""
-    head: float = 0.3
-    """Standard deviation of what is left of the head's motion, at the rim of the face."""
-    drift: float = 0.0
-    """Typical size of smooth motion that is neither the head's nor a unit's: skin that is dragged along."""
+    head: float = 0.15
+    """Standard deviation of what is left of the head's motion, at the rim of the face: with it, affine motion
+    and turning explain as much of the flow as in real samples (``benchmarks/real_flow_log.md``)."""
     jitter: float = 0.05
     """Standard deviation of the crop's edges, in face widths: annotators and detectors do not agree."""
     noise: float = 0.08
@@ -115,12 +111,8 @@ def random_activations(n: int, generator: torch.Generator, config: SynthesisConf
     label[torch.rand(n, generator=generator) < config.non_events] = NON_EVENT
 
     active = torch.zeros(n, len(UNITS))
-    by_coders = torch.rand(n, 1, generator=generator) < config.coded
     for k, name in enumerate(CLASSES):
-        drawn = _recipes(RECIPES[name], n, generator)
-        if config.coded:
-            drawn = torch.where(by_coders, _recipes(CODED[name], n, generator), drawn)
-        active += drawn * (label == k)[:, None]
+        active += _recipes(RECIPES[name], n, generator) * (label == k)[:, None]
     speaks = (label == NON_EVENT) & (torch.rand(n, generator=generator) < 0.35)
     active += _recipes(SPEECH, n, generator) * speaks[:, None]
     strong = torch.exp(0.35 * torch.randn(active.shape, generator=generator))
@@ -224,7 +216,7 @@ def action_bumps(faces: Tensor, sides: Tensor, generator: torch.Generator) -> Bu
 def random_scene(
     faces: Tensor, activations: Activations, generator: torch.Generator, config: SynthesisConfig
 ) -> Scene:
-    """Everything that moves: action units, gaze, local blobs of wrong flow, dragged skin, the head."""
+    """Everything that moves: action units, gaze, local blobs of wrong flow, the head."""
     n = len(faces)
     blobs = 10
     eyes = torch.stack([faces[:, 36:42].mean(dim=1), faces[:, 42:48].mean(dim=1)], dim=1)
@@ -245,8 +237,6 @@ def random_scene(
         torch.cat([units.u, gaze[..., 0].expand(n, 2), wrong[..., 0]], dim=1),
         torch.cat([units.v, 0.4 * gaze[..., 1].expand(n, 2), wrong[..., 1]], dim=1),
     )
-    if config.drift:
-        bumps = _joined(bumps, _drift(n, generator, config))
     head = torch.where(activations.label == NON_EVENT, HEAD_ALONE, config.head)[:, None, None]
     amount = head * PIXEL * torch.exp(0.7 * torch.randn(n, 1, 1, generator=generator))
     rigid = amount * torch.randn(n, 2, 3, generator=generator)
@@ -254,21 +244,6 @@ def random_scene(
     background = (torch.rand(n, generator=generator) < 0.5).float()
     rim = torch.tensor((0.52, 0.80)) * torch.exp(0.06 * torch.randn(n, 2, generator=generator))
     return Scene(bumps, face_contrast(faces, generator), rigid, turn, background, rim)
-
-
-def _drift(n: int, generator: torch.Generator, config: SynthesisConfig) -> Bumps:
-    """A few wide bumps anywhere on the face."""
-    few = 4
-    places = torch.rand(n, few, 2, generator=generator) * torch.tensor((1.0, 1.3)) - torch.tensor((0.5, 0.4))
-    reach = 0.12 * (0.45 / 0.12) ** torch.rand(n, few, 2, generator=generator)
-    size = config.drift * PIXEL * torch.exp(0.6 * torch.randn(n, 1, 1, generator=generator))
-    pull = size * torch.randn(n, few, 2, generator=generator)
-    return Bumps(places[..., 0], places[..., 1], reach[..., 0], reach[..., 1], pull[..., 0], pull[..., 1])
-
-
-def _joined(one: Bumps, other: Bumps) -> Bumps:
-    names = [field.name for field in fields(Bumps)]
-    return Bumps(*(torch.cat([getattr(one, name), getattr(other, name)], dim=1) for name in names))
 
 
 # Where a face has contrast: landmarks, (radius across, along), strength.

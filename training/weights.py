@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnx import numpy_helper
@@ -20,19 +21,19 @@ from recognizer.errors import AtmeError
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
 from recognizer.recognition import CLASSES
+from recognizer.units import UNITS
 from recognizer.weights_file import SEAL, read_weights
 from training.correction import PREFIX, Correction
 from training.engine import normalise
+from training.evidence import LAST, Evidence, UnitsTold, blank, evidence_in
 from training.evidence import PREFIX as EVIDENCE
-from training.evidence import Evidence, evidence_in
 from training.flow_synthesis import synthesize
 from training.pretrain import FlipAveraged
+from training.unit_head import LOGITS, OUTPUTS
 
 log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 
-LAST = ("classifier.5.weight", "classifier.5.bias")
-"""Names of the last layer's parameters: a row an output."""
 TOLERANCE = 1e-2
 """Greatest difference of a logit between an ONNX file and the state read from it."""
 
@@ -62,7 +63,7 @@ def load_state(path: Path) -> State:
     AtmeError where it is missing, damaged, of another network, or an .onnx fitted to a data set.
     """
     if _suffix(path) == ".onnx":
-        state, _ = _from_onnx(path)
+        state, *_ = _from_onnx(path)
         return _classes_only(state, len(CLASSES))
     state = _from_safetensors(path)
     wanted = DualAtme().state_dict()
@@ -83,14 +84,14 @@ def load_evidence(path: Path) -> Evidence | None:
     AtmeError as for ``load_state``.
     """
     if _suffix(path) == ".onnx":
-        state, info = _from_onnx(path)
-        return Evidence(state, info.temperature, info.refusal) if info.nothing else None
+        state, info, told = _from_onnx(path)
+        return Evidence(state, info.temperature, info.refusal, told) if info.nothing else None
     whole = _from_safetensors(path)
     state = {name: value for name, value in whole.items() if name.startswith(EVIDENCE)}
     if not state:
         return None
-    blank = DualAtme(ModelConfig(classes=len(CLASSES) + 1)).state_dict()
-    _check_like(whole, Evidence(blank, 1.0, 0.0).to_state(), path)
+    last = state.get(EVIDENCE + LAST[1], torch.zeros(0))
+    _check_like(whole, blank(OUTPUTS if len(last) == OUTPUTS else LOGITS), path)
     return evidence_in(state)
 
 
@@ -134,7 +135,7 @@ def _check_like(state: State, wanted: State, path: Path) -> None:
             raise AtmeError(f"{path}: not the state of a Dual-ATME ('{name}' is missing or of another shape)")
 
 
-def _from_onnx(path: Path) -> tuple[State, ModelInfo]:
+def _from_onnx(path: Path) -> tuple[State, ModelInfo, UnitsTold | None]:
     """Undoes the export, which merges each convolution with its batch norm and stores some weights in half.
 
     The merged γ and β are lost, but not needed: any statistics that the layer might have had give the same
@@ -150,14 +151,14 @@ def _from_onnx(path: Path) -> tuple[State, ModelInfo]:
             f"{path}: was fitted to a data set (atme-train fit), so no training starts from it; give the "
             "weights that it was fitted from, or a .safetensors made by fit"
         )
-    outputs = len(backend.info.classes) + backend.info.nothing
+    told = _units_told(arrays, backend.info, path)
+    outputs = OUTPUTS if told is not None else len(backend.info.classes) + backend.info.nothing
     model = DualAtme(ModelConfig(classes=outputs)).eval()
     state = model.state_dict()
     for name, value in arrays.items():
         plain = name.removeprefix("model.").removesuffix("_half")
         if plain in state:
-            # What the last layer says of action units is not read.
-            state[plain] = torch.from_numpy(value[:outputs].copy() if plain in LAST else value.copy())
+            state[plain] = torch.from_numpy(value.copy())
     merged = [value for name, value in arrays.items() if re.fullmatch(r"onnx::Conv_\d+", name)]
     layers = [name for name, module in model.named_modules() if _has_norm(name, module, model)]
     places = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
@@ -167,7 +168,16 @@ def _from_onnx(path: Path) -> tuple[State, ModelInfo]:
     model.load_state_dict(state)
     _restore_norms(model, layers)
     _check(model, backend, path)
-    return model.state_dict(), backend.info
+    return model.state_dict(), backend.info, told
+
+
+def _units_told(arrays: dict[str, npt.NDArray[np.float32]], info: ModelInfo, path: Path) -> UnitsTold | None:
+    if not info.units:
+        return None
+    if info.units != tuple(UNITS) or not {"scale", "bias"} <= arrays.keys():
+        raise AtmeError(f"{path}: its action units are not this version's; start from a .safetensors file")
+    told = (arrays["scale"].copy(), arrays["bias"].copy(), info.unit_thresholds, info.unit_weights)
+    return UnitsTold(*(torch.as_tensor(one, dtype=torch.float32) for one in told))
 
 
 def _classes_only(state: State, classes: int) -> State:
@@ -215,6 +225,8 @@ def _check(model: DualAtme, backend: Backend, path: Path) -> None:
     inputs = [normalise(torch.from_numpy(features)) for features in (entire, puzzled)]
     wanted = torch.from_numpy(backend.logits(entire, puzzled))
     with torch.no_grad():
-        gaps = [float((net(*inputs) - wanted).abs().max()) for net in (model, FlipAveraged(model))]
+        # A network of units averages over the mirrored pair, which also exchanges their sides.
+        nets = (model, FlipAveraged(model))
+        gaps = [float((net(*inputs)[:, : wanted.shape[1]] - wanted).abs().max()) for net in nets]
     if not min(gaps) <= TOLERANCE:
         raise AtmeError(f"{path}: its weights could not be read back (logits differ by {min(gaps):.2g})")
