@@ -49,10 +49,10 @@ def _along(
     x, y = landmarks[list(anchor)].mean(axis=0) + direction * bump.shift
     across = np.exp(-2 * ((columns - x) / bump.radius[0]) ** 2)
     along = np.exp(-2 * ((rows - y) / bump.radius[1]) ** 2)
-    weight = np.outer(along, across)
-    total = weight.sum()
+    total = along.sum() * across.sum()
     if total < 1e-6:  # the place lies outside of the picture
         return 0.0
-    mean = (moved * weight[..., None]).sum(axis=(0, 1)) / total
+    # The weight is a product of both, so one axis goes after the other; BLAS would start threads for it.
+    mean = np.einsum("j,jc->c", across, np.einsum("i,ijc->jc", along, moved)) / total
     pull = direction * bump.pull
     return float(mean @ pull / np.linalg.norm(pull))
