@@ -220,8 +220,9 @@ def _card(number: int, event: Expression, images: dict[str, str] | None, motion:
 <button type="button" class="find" data-event="{number - 1}"
  title="Show in the timeline">{clock(event.onset)}</button></h3>
 <div class="pictures">{figures}</div>
-<div class="columns">{_shares(event)}{_units(event)}{_spark(event, motion)}
+<div class="columns">{_shares(event)}{_spark(event, motion)}
 <table class="facts">{rows}</table></div>
+{_units(event)}
 </article>"""
 
 

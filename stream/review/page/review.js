@@ -13,7 +13,7 @@ let number = 0; // of the session on the shelf
 let session = null; // what the server said of it
 let order = [], at = -1; // ids, and the place of the one shown
 let draft = null; // what is being said of it
-let browsing = null; // [from, to] while film elsewhere is looked at
+let browsing = null; // [from, to] while another stretch of the video is looked at
 let adding = false;
 let times = 10, orderBy = "time", wanted = 0;
 const movements = new Map(), decisions = new Map();
@@ -177,7 +177,7 @@ async function go(place, pressedAt = 0) {
   } catch (error) {
     if (turn !== wanted || error.name === "AbortError") return;
     player.show(null);
-    $("plain-words").textContent = "no film";
+    $("plain-words").textContent = "no video";
     $("magnified-words").textContent = "";
     document.documentElement.dataset.shown = id;
     if (pressedAt) performance.measure("next-loop", { start: pressedAt, end: performance.now() });
@@ -359,7 +359,7 @@ function magnifyAgain() {
   if (!browsing) magnify(wanted);
 }
 
-// ---- missed movements, and film elsewhere
+// ---- missed movements, and the rest of the video
 
 async function browse(from) {
   const start = Math.min(Math.max(from, 0), Math.max(session.duration - BROWSE_S, 0));
