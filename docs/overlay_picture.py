@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from demo_picture import demo_clip, target
 
 from stream import Session
 from stream.event import Expression
@@ -11,20 +10,15 @@ from stream.overlay.extras import Extras
 from stream.overlay.onlooker import Onlooker
 from stream.overlay.screen import screen
 from stream.overlay.snapshot import screen_svg
-from training.clip import render_demo
 
 WIDTH, HEIGHT = 100, 30
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     """Replay at recorded speed, so that the rates in the picture are those of a live session."""
-    clip = ROOT / ".demo" / "demo.mp4"
-    if not clip.is_file():
-        render_demo(clip)
     events: list[Expression] = []
     onlooker = Onlooker()
-    with Session.replay(clip, speed="realtime") as session:
+    with Session.replay(demo_clip(), speed="realtime") as session:
         session.observer = onlooker
         while session.running:
             event = session.poll(0.05)
@@ -39,9 +33,9 @@ def main() -> None:
             list_rejected=True,
         )
         drawn = screen(session.status(), tuple(events), WIDTH, HEIGHT, extras)
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "overlay.svg"
-    target.write_text(screen_svg(drawn, WIDTH, HEIGHT, "atme replay demo.mp4"), encoding="utf-8")
-    print(target)
+    path = target("overlay.svg")
+    path.write_text(screen_svg(drawn, WIDTH, HEIGHT, "atme replay demo.mp4"), encoding="utf-8")
+    print(path)
 
 
 if __name__ == "__main__":

@@ -2,60 +2,39 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
-import cv2
+from demo_picture import browser, demo_session, target, write_small
 
-from recognizer.errors import AtmeError
 from spotting.spotter import SpotterConfig
-from stream import Session
-from stream.records.folder import SessionFolder
 from stream.review.serve import listen, server_on
 from stream.review.shelf import shelf_of
 from stream.settings import Settings
-from training.clip import render_demo
 
 WIDTH, HEIGHT = 1240, 860
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     """Replay, review as far as the smile, photograph."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        raise AtmeError(f"docs/review_picture.py: needs a browser; install one of {', '.join(names)}")
-    clip = ROOT / ".demo" / "demo.mp4"
-    if not clip.is_file():
-        render_demo(clip)
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "review.png"
+    program = browser()
     settings = Settings(spotter=SpotterConfig(sensitivity="keen"))
     with tempfile.TemporaryDirectory() as place:
-        session_folder = Path(place) / "demo"
-        with SessionFolder(session_folder) as folder, Session.replay(clip, settings) as session:
-            folder.begin(session, clip)
-            session.observer = folder
-            for _ in session:
-                pass
-        shelf = shelf_of(session_folder, "ana", blind=False)
+        shot = Path(place) / "shot.png"
+        shelf = shelf_of(demo_session(Path(place) / "demo", settings), "ana", blind=False)
         with closing(listen(0)) as listening:
             server, link = server_on(listening, shelf)
             thread = Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
             try:
-                _photograph(browser, link, Path(place) / "shot.png")
+                _photograph(program, link, shot)
             finally:
                 server.should_exit = True
                 thread.join()
                 shelf.close()
-        picture = cv2.imread(str(Path(place) / "shot.png"))
-        cv2.imwrite(str(target), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    print(target)
+        write_small(shot, target("review.png"))
 
 
 def _photograph(browser: str, link: str, shot: Path) -> None:

@@ -38,7 +38,11 @@ OPERATORS = frozenset(_OF_A_RECOGNIZER.split())
 
 def sealed(data: bytes) -> bytes:
     """An ONNX file's bytes with their digest at the end."""
-    return data + _BEGINS + hashlib.sha256(data).hexdigest().encode()
+    return data + _seal(data)
+
+
+def _seal(data: bytes | memoryview) -> bytes:
+    return _BEGINS + hashlib.sha256(data).hexdigest().encode()
 
 
 def read_weights(path: Path) -> bytes:
@@ -52,7 +56,7 @@ def read_weights(path: Path) -> bytes:
         raise AtmeError(
             f"{path}: too large for weights ({size / 1e6:.0f} MB); give an .onnx file of atme-train"
         )
-    if is_sealed(data) and sealed(data[:-_LENGTH]) != data:
+    if is_sealed(data) and _seal(memoryview(data)[:-_LENGTH]) != data[-_LENGTH:]:
         raise AtmeError(f"{path}: damaged, its digest does not fit its content; copy or export it again")
     return data
 

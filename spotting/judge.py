@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
-from spotting.face_places import REGIONS, SIDES, by_region
+from spotting.face_places import REGIONS, SIDES, by_region, median_of_sides
 from spotting.memory import MEMORY_S, Memory, middle
 
 Floats = npt.NDArray[np.float32]
@@ -149,7 +149,7 @@ def _course(apex: float, peak: float, floor: float, memory: Memory, rest: npt.ND
     rows = np.column_stack([moved.reshape(len(moved), -1), length, eyes, light])
     at = _at(apex + COURSE_S, memory.middle[near], rows)
     sides, length = at[:, : 2 * len(SIDES)] / peak, at[:, 2 * len(SIDES)]
-    median = np.sort(sides.reshape(len(at), -1, 2), axis=1)[:, len(SIDES) // 2]
+    median = median_of_sides(sides.reshape(len(at), -1, 2))
     head = _at(apex + COURSE_S, memory.time[near], memory.head[near])
     levels = np.log(np.column_stack([length, np.full(len(at), floor)]) + 0.05)
     parts = [sides, median, _gone(head), at[:, 2 * len(SIDES) + 1 :], levels]

@@ -20,7 +20,7 @@ from recognizer.landmarks import Landmarker, Landmarks
 from spotting.motion import MotionSample
 from training.cli import app
 from training.clip import Portrait, load_portrait, render_clip
-from training.clip_script import Action, Blink, ClipScript, HeadGesture, HeadPose
+from training.clip_script import Action, Blink, ClipScript
 from training.datasets.long_video import LongVideo
 from training.filmed_clips import (
     DURATION,
@@ -37,6 +37,7 @@ from training.filmed_clips import (
 )
 from training.filmed_motion import SIDE, STEP, Donor, donors, level, moved, rises
 from training.filmed_warp import field_on, with_motion
+from training.head_motion import HeadGesture, HeadPose
 from training.motion_model import Activation, displacement
 from training.spot_benchmark import read_index
 from training.spot_evaluate import read_benchmark

@@ -11,8 +11,10 @@ import pytest
 from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker
 from training import spot_lifelike, spot_movements
-from training.clip import STEEPEST, _relief, load_portrait, steepness, truth
-from training.clip_script import FACE_WIDTH, NARROW, SWAY_S, Action, HeadShape, HeadSway
+from training.clip import STEEPEST, load_portrait, steepness, truth
+from training.clip_script import NARROW, Action
+from training.head_depth import relief
+from training.head_motion import FACE_WIDTH, SWAY_S, HeadShape, HeadSway
 from training.motion_model import Activation, displacement, face_width
 from training.portrait_variation import varied
 from training.spot_benchmark import STORIES, quality, write_benchmark
@@ -137,10 +139,10 @@ def test_what_is_near_the_camera_moves_further_when_the_head_turns(person):
     grid = np.dstack(np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))).astype(np.float32)
     unit = face_width(person.landmarks)
     (x, y), (side, height) = person.landmarks[30].astype(int), person.landmarks[1].astype(int)
-    assert np.abs(_relief(person.landmarks, grid, flat, 0)).max() < 1e-3
-    depth = _relief(person.landmarks, grid, nosy, 0)[..., 0] / unit
+    assert np.abs(relief(person.landmarks, grid, flat, 0)).max() < 1e-3
+    depth = relief(person.landmarks, grid, nosy, 0)[..., 0] / unit
     assert depth[y, x] - depth[height, side] > 0.3
-    uneven = _relief(person.landmarks, grid, HeadShape(0.15, 1.5, 0.05), 0)[..., 0] / unit
+    uneven = relief(person.landmarks, grid, HeadShape(0.15, 1.5, 0.05), 0)[..., 0] / unit
     assert 0.03 < (uneven - depth).std() < 0.07
 
 

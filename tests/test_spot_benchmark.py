@@ -19,8 +19,9 @@ from spotting.motion import MotionMeter
 from training import spot_timeline
 from training.cli import app
 from training.clip import Portrait, load_portrait, render, truth
-from training.clip_script import GLANCE_S, ClipScript, Glance, HeadGesture, HeadPose
+from training.clip_script import GLANCE_S, ClipScript, Glance
 from training.datasets.long_video import LongVideo, Movement
+from training.head_motion import HeadGesture, HeadPose
 from training.spot_benchmark import STORIES, read_index, write_benchmark
 from training.spot_benchmark import portrait as face_of
 from training.spot_evaluate import OTHER_POINTS, SPOTTERS, read_benchmark

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from test_spot_score import event, micro, outcome
 
+from spotting.wilson import wilson
 from training.datasets.long_video import Movement
-from training.spot_breakdown import by, by_sort, same_timelines, wilson
+from training.spot_breakdown import by, by_sort, same_timelines
 from training.spot_score import score
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spotting.wilson import wilson
 from training.datasets.long_video import LongVideo, Movement
 from training.spot_score import Hit, Outcome, SpotScore, Wanted, error_quantiles, score
 
@@ -160,12 +160,3 @@ def by_sort(name: str, outcomes: Sequence[Outcome], hits: Sequence[Hit]) -> dict
         for sort in sorts(hit.true, hit.video):
             found[sort].append(hit)
     return {sort: Part(truths.count(sort), tuple(found[sort])) for sort in order if sort in truths}
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927): honest for few, where 3 of 3 do not show that all are found."""
-    z = 1.96
-    share, spread = hits / of, z * z / of
-    middle = share + spread / 2
-    half = z * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return max((middle - half) / (1 + spread), 0.0), min((middle + half) / (1 + spread), 1.0)

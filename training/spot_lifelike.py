@@ -14,7 +14,8 @@ import numpy as np
 
 from training import spot_movements
 from training.clip import Portrait
-from training.clip_script import Action, Blink, ClipScript, Glance, HeadGesture, HeadShape, HeadSway
+from training.clip_script import Action, Blink, ClipScript, Glance
+from training.head_motion import HeadGesture, HeadShape, HeadSway
 from training.portrait_variation import varied
 from training.spot_timeline import SECONDS, SIZE, Plan
 

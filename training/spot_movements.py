@@ -13,9 +13,10 @@ import numpy as np
 
 from recognizer.recognition import CLASSES
 from training.clip import STEEPEST, Portrait, steepness
-from training.clip_script import NARROW, Action, Blink, HeadGesture, HeadPose
+from training.clip_script import NARROW, Action, Blink
 from training.coded_units import CODED, ONE_SIDED
 from training.emotions import SPEECH, Recipe
+from training.head_motion import HeadGesture, HeadPose
 from training.motion_model import Activation, displacement
 from training.spot_timeline import SIZE, scaled
 

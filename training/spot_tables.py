@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from training.spot_breakdown import Part, wilson
+from spotting.wilson import wilson
+from training.spot_breakdown import Part
 from training.spot_evaluate import CAUSAL, OTHER_POINTS
 from training.spot_froc import LEVELS
 from training.spot_report import SpotReport

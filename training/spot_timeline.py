@@ -14,8 +14,9 @@ import numpy as np
 
 from recognizer.recognition import CLASSES
 from training.clip import Portrait
-from training.clip_script import Action, Blink, ClipScript, Glance, HeadGesture, HeadPose
+from training.clip_script import Action, Blink, ClipScript, Glance
 from training.emotions import RECIPES, SPEECH, Recipe
+from training.head_motion import HeadGesture, HeadPose
 from training.motion_model import Activation, peak_of
 
 SIZE = (320, 400)

@@ -25,6 +25,7 @@ from stream.session import Session
 from training import feature_archive
 from training.clip import load_portrait, render
 from training.clip_script import Action, ClipScript
+from training.datasets import casme2, samm
 from training.flow_synthesis import synthetic_archive
 from training.motion_model import Activation
 from training.random_motion import SynthesisConfig
@@ -124,37 +125,19 @@ def _session(folder: Path) -> None:
 
 
 def _casme2(folder: Path) -> None:
-    header = [
-        "Subject",
-        "Filename",
-        "OnsetFrame",
-        "ApexFrame",
-        "OffsetFrame",
-        "Action Units",
-        "Estimated Emotion",
-    ]
     rows = [
         [f"{k % 3 + 1:02d}", f"EP0{k}", 1, 3, 5, "4+L10", ("disgust", "happiness", "surprise")[k % 3]]
         for k in range(6)
     ]
-    _sheet(folder / "CASME2-coding-20140508.xlsx", [header, *rows])
+    _sheet(folder / casme2.SHEET, [casme2.COLUMNS, *rows])
     for subject, clip, *_ in rows:
         _frames(folder / f"sub{subject}" / str(clip))
 
 
 def _megc2019(folder: Path) -> None:
     _casme2(folder / "CASME2")
-    header = [
-        "Subject",
-        "Filename",
-        "Onset Frame",
-        "Apex Frame",
-        "Offset Frame",
-        "Action Units",
-        "Estimated Emotion",
-    ]
-    samm = [["006", "006_1_2", 1, 3, 5, "AU4", "Anger"]]
-    _sheet(folder / "SAMM" / "SAMM_Micro_FACS_Codes_v2.xlsx", [header, *samm], "MICRO_ONLY")
+    coded = [["006", "006_1_2", 1, 3, 5, "AU4", "Anger"]]
+    _sheet(folder / "SAMM" / samm.SHEET, [samm.COLUMNS, *coded], samm.PAGE)
     _frames(folder / "SAMM" / "006" / "006_1_2")
     smic = folder / "SMIC" / "HS" / "s01" / "micro" / "negative" / "s01_ne_01"
     _frames(smic)

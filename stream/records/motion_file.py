@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,16 @@ class Motion:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def nearest(self, time: float) -> int:
+        """The place of the frame nearest to a time; there must be one."""
+        return nearest(self.time, time)
+
+
+def nearest(times: Sequence[float] | Numbers, time: float) -> int:
+    """The place, among at least one time in order, of the one nearest to ``time``; of two the earlier."""
+    after = bisect_left(times, time)
+    return min((n for n in (after - 1, after) if 0 <= n < len(times)), key=lambda n: abs(times[n] - time))
 
 
 class MotionFile:

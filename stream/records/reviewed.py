@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import Any
 
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES, UNCERTAIN, Recognition
@@ -17,6 +16,8 @@ from spotting.unit_text import write_coded
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession
+
+_TIMES = ("onset", "apex", "offset")
 
 CONSENSUS = "consensus"
 """Stands for a coder: what most of them say."""
@@ -107,34 +108,26 @@ def _event(session: RecordedSession, movement: Candidate, decision: Decision) ->
 
 
 def _timed(session: RecordedSession, movement: Candidate, decision: Decision) -> Candidate:
-    times = {name: getattr(decision, name) for name in ("onset", "apex", "offset")}
-    if all(abs(getattr(movement, name) - time) < 1e-6 for name, time in times.items()):
+    if all(abs(getattr(movement, name) - getattr(decision, name)) < 1e-6 for name in _TIMES):
         return movement
-    return replace(
-        movement,
-        onset=decision.onset,
-        apex=decision.apex,
-        offset=decision.offset,
-        onset_frame=_frame(session, decision.onset),
-        apex_frame=_frame(session, decision.apex),
-        offset_frame=_frame(session, decision.offset),
-    )
+    return replace(movement, **_when(session, decision))
 
 
 def _added(session: RecordedSession, decision: Decision) -> Candidate:
     """A movement that the program did not see has no figures of its own."""
     return Candidate(
-        onset=decision.onset,
-        apex=decision.apex,
-        offset=decision.offset,
-        onset_frame=_frame(session, decision.onset),
-        apex_frame=_frame(session, decision.apex),
-        offset_frame=_frame(session, decision.offset),
+        **_when(session, decision),
         score=float("nan"),
         peak=float("nan"),
         region="",
         decided=decision.offset,
     )
+
+
+def _when(session: RecordedSession, decision: Decision) -> dict[str, Any]:
+    """onset, apex and offset as a ``Candidate`` has them, and their frames."""
+    times = {name: getattr(decision, name) for name in _TIMES}
+    return times | {f"{name}_frame": _frame(session, time) for name, time in times.items()}
 
 
 def _frame(session: RecordedSession, time: float) -> int:
@@ -143,8 +136,4 @@ def _frame(session: RecordedSession, time: float) -> int:
     if motion is None or not len(motion):
         rate = ((session.about or {}).get("source") or {}).get("nominal_fps") or 30.0
         return max(round(time * rate), 0)
-    after = int(np.clip(np.searchsorted(motion.time, time), 1, max(len(motion) - 1, 1)))
-    near = min(after, len(motion) - 1)
-    before = max(near - 1, 0)
-    closest = before if time - motion.time[before] <= motion.time[near] - time else near
-    return int(motion.frame[closest])
+    return int(motion.frame[motion.nearest(time)])

@@ -16,6 +16,7 @@ from recognizer.recognition import CLASSES
 from spotting.consensus import aligned
 from spotting.decision import LABELS, Decision
 from spotting.review_file import coders_of, read_review
+from spotting.wilson import wilson as interval
 from stream.event import MicroExpression
 from stream.records.find_sessions import sessions_in
 from stream.records.recorded_session import RecordedSession, read_session
@@ -129,12 +130,7 @@ def kappa(table: npt.NDArray[np.int64]) -> Share:
 
 def wilson(hits: int, total: int) -> Share:
     """A share with Wilson's 95 % interval."""
-    if total == 0:
-        return NOTHING
-    z, share = 1.959964, hits / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return share, float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+    return (hits / total, *interval(hits, total)) if total else NOTHING
 
 
 def _kappas(tables: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from recognizer import ffmpeg
 from recognizer.errors import AtmeError
 from stream.frame import Frame
-from stream.records.motion_file import Motion
+from stream.records.motion_file import Motion, nearest
 from stream.sources import FrameSource, open_recording
 from stream.sources.display import to_image
 from stream.sources.video import AV_TIME_BASE, shown_stream
@@ -113,7 +112,7 @@ class Film:
         before = seek == 0.0
         for packet in ffmpeg.packets_of(self._container, self._stream):
             try:
-                frames = packet.decode()
+                frames = ffmpeg.frames_of(packet)
             except av.error.InvalidDataError:
                 continue
             for frame in frames:
@@ -136,22 +135,16 @@ class Film:
         times = self._motion.time
         frames = []
         for time, frame in found:
-            near = self._nearest(time)
+            near = self._motion.nearest(time)
             if abs(times[near] - time) <= _NEAR * self._interval(time):
                 index = int(self._motion.frame[near])
                 frames.append(Frame(index, float(times[near]), to_image(frame, self._aspect)))
         return frames if len(frames) >= 0.8 * len(found) else None
 
-    def _nearest(self, time: float) -> int:
-        assert self._motion is not None
-        times = self._motion.time
-        k = int(np.searchsorted(times, time))
-        return min((n for n in (k - 1, k) if 0 <= n < len(times)), key=lambda n: abs(times[n] - time))
-
     def _interval(self, time: float) -> float:
         """Seconds between frames, around this time."""
         assert self._motion is not None
-        k = self._nearest(time)
+        k = self._motion.nearest(time)
         near = self._motion.time[max(k - 5, 0) : k + 6]
         return float(np.median(np.diff(near))) if len(near) > 1 else 0.04
 
@@ -183,6 +176,4 @@ def nearest_frame(frames: list[Frame], time: float) -> int:
     """The place, among frames in order, of the one nearest to ``time``. AtmeError where there is none."""
     if not frames:
         raise AtmeError("no frame of the recording lies there")
-    times = [frame.timestamp for frame in frames]
-    k = bisect_left(times, time)
-    return min((n for n in (k - 1, k) if 0 <= n < len(times)), key=lambda n: abs(times[n] - time))
+    return nearest([frame.timestamp for frame in frames], time)

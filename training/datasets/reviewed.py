@@ -36,10 +36,7 @@ def load(root: Path) -> Loaded:
     samples: list[Sample] = []
     problems: list[Problem] = []
     study = read_study(root)
-    for session in _reviewed(root):
-        who, about = _one(root, session, study, problems, pictures=True)
-        if about is None or who is None:
-            continue
+    for session, who, about in _usable(root, study, problems, pictures=True):
         for entry in about["movements"]:
             annotation = _annotation(session.name, who, about, entry)
             if not annotation.emotion:
@@ -59,10 +56,7 @@ def load_videos(root: Path) -> LoadedVideos:
     problems: list[Problem] = []
     notes: list[str] = []
     study = read_study(root)
-    for session in _reviewed(root):
-        who, about = _one(root, session, study, problems, pictures=False)
-        if about is None or who is None:
-            continue
+    for session, who, about in _usable(root, study, problems, pictures=False):
         if not about["plain_clock"]:
             what = "its times are not the recording's own (--fps, --slow-motion)"
             problems.append(Problem(f"{DATABASE}/{session.name}", what, repaired=False))
@@ -87,25 +81,35 @@ def load_videos(root: Path) -> LoadedVideos:
     return LoadedVideos(tuple(videos), tuple(problems), tuple(notes))
 
 
-def _reviewed(root: Path) -> Iterator[Path]:
+def _usable(
+    root: Path, study: Study | None, problems: list[Problem], *, pictures: bool
+) -> Iterator[tuple[Path, Who, dict[str, Any]]]:
+    """The reviewed sessions that can be used; of the others a problem each."""
+    for session in _reviewed(root):
+        who, about = _one(root, session, study, problems, pictures=pictures)
+        if about is not None:
+            yield session, who, about
+
+
+def _reviewed(root: Path) -> list[Path]:
     check_root(root)
     sessions = sorted(path.parent for path in root.glob("*/events.jsonl") if not path.parent.is_symlink())
     found = [session for session in sessions if coders_of(session)]
     if not found:
         raise AtmeError(f"{root}: no reviewed session in it; record into it, then atme review {root}")
-    return iter(found)
+    return found
 
 
 def _one(
     root: Path, session: Path, study: Study | None, problems: list[Problem], *, pictures: bool
-) -> tuple[Who | None, dict[str, Any] | None]:
+) -> tuple[Who, dict[str, Any] | None]:
     """Whom a session shows, and what its coders say; None, with a problem, where it cannot be used."""
     name = f"{DATABASE}/{session.name}"
     who = _who(session, study)
     if not who.participant:
         what = "no participant: atme live --participant, or [sessions] in study.toml"
         problems.append(Problem(name, what, repaired=False))
-        return None, None
+        return who, None
     if study is not None:
         study.check(who)
     out = root / (PICTURES if pictures else f"{PICTURES}-decisions") / session.name
