@@ -14,6 +14,7 @@ import pytest
 from overlay_session import EVENTS, make_event, make_macro
 
 from recognizer.errors import AtmeError
+from recognizer.units import Unit
 from stream.event_log import EventLog
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.records.report import thumbnails, timeline, write_report
@@ -100,6 +101,19 @@ def test_the_page_looks_right_in_light_and_dark(report, tmp_path, scheme, dark):
     assert (np.median(page) < 80) == dark
     bright = page.max(axis=2).astype(int) - page.min(axis=2)
     assert (bright > 90).mean() > 0.005, "labels, curve and faces have colour"
+
+
+@needs_chromium
+def test_a_card_with_action_units_is_no_wider_than_the_page(tmp_path):
+    units = tuple(Unit(f"AU{n}", "both", 0.99, 0.98, 1.48, 0.5) for n in (1, 2, 5))
+    event = make_event(1.0, *EVENTS[1], units=units)
+    html = write_report(RecordedSession(tmp_path, (event,))).read_text(encoding="utf-8")
+    assert "action units, the person's left and right" in html
+    measure = "<script>document.body.dataset.wide = document.body.scrollWidth</script></body>"
+    page = tmp_path / "measured.html"
+    page.write_text(html.replace("</body>", measure), encoding="utf-8")
+    dumped = chromium(tmp_path / "profile", page, "--dump-dom", "--window-size=900,1400")
+    assert int(re.search(r'data-wide="(\d+)"', dumped).group(1)) <= 900
 
 
 def test_pictures_come_from_the_recording_where_faces_were_not_saved(sample_folder, tmp_path, short_clip):
