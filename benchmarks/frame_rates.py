@@ -28,16 +28,16 @@ from recognizer.command_line import run
 from recognizer.native_log import native_log
 from spotting.judge import DEFAULT_JUDGE, Judge
 from spotting.motion import MotionMeter, MotionSample
-from training.clip import render, truth
 from training.datasets.long_video import LongVideo
+from training.evaluation.bootstrap import bounds, drawn
 from training.executors import in_process, local
-from training.resampling import bounds, drawn
-from training.spot_benchmark import portrait
-from training.spot_breakdown import COMPARED, lasting
-from training.spot_evaluate import movement, spot
-from training.spot_score import Outcome, f1_counts, f1_of, score
-from training.spot_signal import Signal
-from training.spot_timeline import SECONDS, Plan, plan, script
+from training.rendering.clip import render, truth
+from training.spotting.breakdown import COMPARED, lasting
+from training.spotting.evaluate import movement, spot
+from training.spotting.rendered.benchmark import portrait
+from training.spotting.rendered.timeline import SECONDS, Plan, plan, script
+from training.spotting.score import Outcome, f1_counts, f1_of, score
+from training.spotting.signal import Signal
 
 PICTURES = ("as it is", "JPEG")
 JPEG_QUALITY = 85

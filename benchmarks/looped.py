@@ -34,9 +34,9 @@ def load_frames() -> list[Jpeg]:
 
 
 def _render() -> list[Jpeg]:
-    from training.clip import load_portrait, render
-    from training.clip_script import Action, ClipScript
-    from training.motion_model import Activation
+    from training.rendering.clip import load_portrait, render
+    from training.rendering.script import Action, ClipScript
+    from training.synthesis.motion_model import Activation
 
     def action(label: str, unit: int, onset: float) -> Action:
         strength = 2.0 / 256

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from benchmarks.loso_speed import EPOCHS, SUBJECTS, like_megc2019, processor_seconds
 from benchmarks.row import Row, cores
-from training.folds import leave_one_subject_out
+from training.loso.folds import leave_one_subject_out
 
 
 def rows(quick: bool) -> list[Row]:

@@ -23,17 +23,17 @@ from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme
-from training import feature_archive
-from training.engine import Recipe, TrainingSet, initial_state, multiplies_bfloat16, normalise, train
 from training.executors import one_thread
-from training.feature_archive import FeatureArchive
-from training.flow_synthesis import synthetic_archive
-from training.folds import leave_one_subject_out
-from training.loso import LosoConfig, run_loso
-from training.loso_report import report
-from training.pretrain import focal_loss
-from training.random_motion import SynthesisConfig
-from training.unit_head import mirror
+from training.features import archive as feature_archive
+from training.features.archive import FeatureArchive
+from training.learning.engine import Recipe, TrainingSet, initial_state, multiplies_bfloat16, normalise, train
+from training.learning.pretrain import focal_loss
+from training.learning.unit_head import mirror
+from training.loso.folds import leave_one_subject_out
+from training.loso.report import report
+from training.loso.run import LosoConfig, run_loso
+from training.synthesis.flow import synthetic_archive
+from training.synthesis.random_motion import SynthesisConfig
 
 SAMPLES, SUBJECTS, EPOCHS = 442, 68, 60
 SHORT, LONG = 2, 7

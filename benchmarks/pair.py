@@ -19,7 +19,7 @@ from recognizer.feature import FeatureExtractor, normalise
 from recognizer.landmarks import Landmarker
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.recognizer import Recognizer
-from training.clip import load_portrait
+from training.rendering.clip import load_portrait
 
 
 def rows(quick: bool) -> list[Row]:

@@ -22,9 +22,9 @@ from rich.progress import track
 from benchmarks.rendered_pairs import PEAKS, Floats, Pair, judged, load_pairs
 from recognizer.backend import Backend
 from recognizer.command_line import run
-from training.evaluate import score
+from training.evaluation.scores import score
 from training.executors import in_process, local
-from training.pretrain import PretrainConfig, make_weights
+from training.learning.pretrain import PretrainConfig, make_weights
 
 WANTED = 0.9
 """Share of the pairs without an emotion that are refused where the cost of it is told."""

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from recognizer.backend import Backend
 from recognizer.command_line import run
-from training import feature_archive
-from training.evaluate import Scores, score
-from training.feature_archive import FeatureArchive
-from training.unit_codings import Coding, read_codings
-from training.unit_scores import UnitReport, score_units
+from training.evaluation.scores import Scores, score
+from training.evaluation.unit_codings import Coding, read_codings
+from training.evaluation.unit_scores import UnitReport, score_units
+from training.features import archive as feature_archive
+from training.features.archive import FeatureArchive
 
 Features = npt.NDArray[np.uint8]
 

@@ -29,11 +29,11 @@ from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.recognition import CLASSES
 from recognizer.recognizer import BLINK
-from training.clip import Portrait, load_portrait, render
-from training.clip_script import Action, Blink, ClipScript
-from training.emotions import RECIPES, SPEECH, Recipe
-from training.evaluate import score
-from training.motion_model import Activation, displacement, face_width
+from training.evaluation.scores import score
+from training.rendering.clip import Portrait, load_portrait, render
+from training.rendering.script import Action, Blink, ClipScript
+from training.synthesis.emotions import RECIPES, SPEECH, Recipe
+from training.synthesis.motion_model import Activation, displacement, face_width
 
 Floats = npt.NDArray[np.floating[Any]]
 

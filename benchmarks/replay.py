@@ -109,7 +109,7 @@ def cases(clip: Path | None, seconds: float) -> dict[str, Callable[[], FrameSour
     if clip is None:
         clip = CLIP
         if not clip.is_file():
-            from training.clip import render_demo
+            from training.rendering.clip import render_demo
 
             clip.parent.mkdir(exist_ok=True)
             render_demo(clip)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.row import Row
-from training.clip import render_demo
+from training.rendering.clip import render_demo
 
 CLIP = Path(".demo/demo.mp4")
 

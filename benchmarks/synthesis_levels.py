@@ -24,10 +24,10 @@ from rich.table import Table
 from benchmarks.rendered_pairs import NON_EVENTS, load_pairs
 from recognizer.face import locate
 from recognizer.recognition import CLASSES
-from training.clip import load_portrait
-from training.face_shape import random_faces
-from training.flow_synthesis import Samples, synthesize
-from training.random_motion import NON_EVENT, SynthesisConfig
+from training.rendering.clip import load_portrait
+from training.synthesis.face_shape import random_faces
+from training.synthesis.flow import Samples, synthesize
+from training.synthesis.random_motion import NON_EVENT, SynthesisConfig
 
 Features = npt.NDArray[np.float64]
 """(N, 3, 28, 28), 0–1."""

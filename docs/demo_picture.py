@@ -12,7 +12,7 @@ from recognizer.errors import AtmeError
 from stream import Session
 from stream.records.folder import SessionFolder
 from stream.settings import Settings
-from training.clip import render_demo
+from training.rendering.clip import render_demo
 
 ROOT = Path(__file__).resolve().parents[1]
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")

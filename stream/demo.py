@@ -38,7 +38,7 @@ def demo_clip() -> Path:
     path = Path(user_cache_dir("atme-live")) / "demo.mp4"
     seal = path.with_suffix(".sha256")
     if not seal.is_file() or seal.read_bytes() != _digest(path):
-        command = own_module("training.cli", "synthesize-clip", str(path))
+        command = own_module("training.cli.main", "synthesize-clip", str(path))
         if subprocess.run(command, check=False).returncode != 0:
             raise AtmeError(f"{path}: the demo clip could not be rendered; see the line above")
         seal.write_bytes(_digest(path))

@@ -18,9 +18,9 @@ from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.landmarks import Landmarker
 from recognizer.model_info import ModelInfo
 from stream.settings import RecognizerConfig, Settings
-from training.clip import Portrait, load_portrait, render, render_clip, render_demo
-from training.clip_script import Action, Blink, ClipScript
-from training.motion_model import Activation, displacement
+from training.rendering.clip import Portrait, load_portrait, render, render_clip, render_demo
+from training.rendering.script import Action, Blink, ClipScript
+from training.synthesis.motion_model import Activation, displacement
 
 # The machine that runs the tests may have few cores; the children that the tests start shall be as modest.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -94,7 +94,7 @@ def model():
     import torch
 
     from recognizer.model import DualAtme
-    from training.export import round_to_half
+    from training.learning.export import round_to_half
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -109,7 +109,7 @@ def model():
 @pytest.fixture(scope="session")
 def untrained(model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``model`` as the live program reads it."""
-    from training.export import export
+    from training.learning.export import export
 
     path = tmp_path_factory.mktemp("weights") / "untrained.onnx"
     export(model, ModelInfo("untrained", trained_on="nothing", command="none"), path)

@@ -22,7 +22,7 @@ from recognizer.feature import normalise
 from recognizer.gpu import gpu_count
 from recognizer.model import Cbam, DualAtme, Inception, ModelConfig, bi_inception
 from recognizer.model_info import KEY, PREPROCESSING, ModelInfo
-from training.export import export
+from training.learning.export import export
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -19,9 +19,17 @@ from hypothesis import strategies as st
 from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker, eye_opening
 from recognizer.recognition import CLASSES
-from training.clip import Portrait, load_portrait, render, render_clip, truth, truth_path, write_clip
-from training.clip_script import Action, Blink, ClipScript, demo_script
-from training.motion_model import Activation, displacement, face_width
+from training.rendering.clip import (
+    Portrait,
+    load_portrait,
+    render,
+    render_clip,
+    truth,
+    truth_path,
+    write_clip,
+)
+from training.rendering.script import Action, Blink, ClipScript, demo_script
+from training.synthesis.motion_model import Activation, displacement, face_width
 
 MICRO = Action("positive", (Activation(12, 0.0085, 0.0085),), onset=0.1, apex=0.25, offset=0.4)
 STILL = ClipScript(duration=0.5, fps=20)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from training import compiled_layers as layers
-from training.compiled_inceptions import _lines, _places, _pool3
+from training.learning.stacked import compiled_layers as layers
+from training.learning.stacked.compiled_inceptions import _lines, _places, _pool3
 
 DTYPES = [torch.float32, torch.bfloat16]
 SAME = (1.0,) * 6, (0.0,) * 6
@@ -140,6 +140,10 @@ def test_pool_of_three_loses_no_gradient_among_equals(dtype):
 
 
 def test_compiling_is_announced_once():
-    code = "from training.compiled_layers import compiled as c; c(lambda x: x)(1); c(lambda x: -x)(1)"
+    code = """
+from training.learning.stacked.compiled_layers import compiled
+compiled(lambda x: x)(1)
+compiled(lambda x: -x)(1)
+"""
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stderr.splitlines() == ["compiling for this processor, once"]

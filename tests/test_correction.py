@@ -14,16 +14,24 @@ from tiny_archive import tiny_archive
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
 from recognizer.model_info import ModelInfo
-from training.cli import app
-from training.correction import MIXING, PREFIX, coarse_flow, correct, kernel, network_of, without_correction
-from training.engine import ADAPTING, initial_state, mirrored, normalise, predict, train
-from training.export import export
-from training.feature_archive import save
-from training.fit import fit
-from training.loso import LosoConfig, run_loso
-from training.loso_cli import recipe_for
-from training.pretrain import FlipAveraged
-from training.weights import save_state
+from training.cli.loso import recipe_for
+from training.cli.main import app
+from training.features.archive import save
+from training.learning.correction import (
+    MIXING,
+    PREFIX,
+    coarse_flow,
+    correct,
+    kernel,
+    network_of,
+    without_correction,
+)
+from training.learning.engine import ADAPTING, initial_state, mirrored, normalise, predict, train
+from training.learning.export import export
+from training.learning.pretrain import FlipAveraged
+from training.learning.weights import save_state
+from training.loso.fit import fit
+from training.loso.run import LosoConfig, run_loso
 
 
 def test_the_network_keeps_its_weights_and_no_seed_changes_the_rest():

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from recognizer.errors import AtmeError
 from training.datasets import Loaded, Problem
+from training.datasets.reading.sheet import whole
+from training.datasets.reading.units import read_units
 from training.datasets.registry import DATASETS, find
-from training.datasets.sheet import whole
-from training.datasets.units import read_units
 
 _JPEG = bytes(cv2.imencode(".jpg", np.full((8, 8), 128, np.uint8))[1])
 

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_archive import tiny_archive
 
-from training.engine import Recipe, TrainingSet, _plan, initial_state, pooled, predict, steps_of, train
+from training.learning.engine import (
+    Recipe,
+    TrainingSet,
+    _plan,
+    initial_state,
+    pooled,
+    predict,
+    steps_of,
+    train,
+)
 
 SHORT = Recipe(epochs=3, batch=12)
 

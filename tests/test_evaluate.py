@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.cli import main
-from training.evaluate import (
+from training.cli.main import main
+from training.evaluation.scores import (
     bootstrap,
     calibration_error,
     confusion_matrix,

@@ -9,14 +9,14 @@ from tiny_archive import tiny_archive
 
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
-from training.cli import app
-from training.engine import ADAPTING
-from training.evidence import PREFIX
-from training.feature_archive import save
-from training.fit import fit
-from training.flow_synthesis import synthesize
-from training.random_motion import NON_EVENT
-from training.weights import load_evidence, load_state
+from training.cli.main import app
+from training.features.archive import save
+from training.learning.engine import ADAPTING
+from training.learning.evidence import PREFIX
+from training.learning.weights import load_evidence, load_state
+from training.loso.fit import fit
+from training.synthesis.flow import synthesize
+from training.synthesis.random_motion import NON_EVENT
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from recognizer.errors import AtmeError
-from training import feature_archive
-from training.feature_archive import FeatureArchive
+from training.features import archive as feature_archive
+from training.features.archive import FeatureArchive
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 

@@ -18,11 +18,13 @@ from recognizer.errors import AtmeError
 from recognizer.flow import FlowEngine
 from recognizer.landmarks import Landmarker, Landmarks
 from spotting.motion import MotionSample
-from training.cli import app
-from training.clip import Portrait, load_portrait, render_clip
-from training.clip_script import Action, Blink, ClipScript
+from training.cli.main import app
 from training.datasets.long_video import LongVideo
-from training.filmed_clips import (
+from training.rendering.clip import Portrait, load_portrait, render_clip
+from training.rendering.head_motion import HeadGesture, HeadPose
+from training.rendering.script import Action, Blink, ClipScript
+from training.spotting.evaluate import read_benchmark
+from training.spotting.filmed.clips import (
     DURATION,
     FALL,
     INCOMPLETE,
@@ -35,14 +37,12 @@ from training.filmed_clips import (
     recordings,
     stretches,
 )
-from training.filmed_motion import SIDE, STEP, Donor, donors, level, moved, rises
-from training.filmed_warp import field_on, with_motion
-from training.head_motion import HeadGesture, HeadPose
-from training.motion_model import Activation, displacement
-from training.spot_benchmark import read_index
-from training.spot_evaluate import read_benchmark
-from training.spot_signal import Signal, measured, signal_of
-from training.spot_timeline import SIZE
+from training.spotting.filmed.motion import SIDE, STEP, Donor, donors, level, moved, rises
+from training.spotting.filmed.warp import field_on, with_motion
+from training.spotting.rendered.benchmark import read_index
+from training.spotting.rendered.timeline import SIZE
+from training.spotting.signal import Signal, measured, signal_of
+from training.synthesis.motion_model import Activation, displacement
 
 FPS = 25
 BROWS = (Activation(1, 6 / 256, 6 / 256), Activation(2, 6 / 256, 6 / 256))

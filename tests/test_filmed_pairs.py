@@ -10,8 +10,8 @@ import pytest
 from conftest import Move
 
 from benchmarks.filmed_pairs import CORNERS, LIDS, NOSE, SUBTLE, follow, kind_of, moves_subtly
-from training.clip import Portrait
-from training.face_shape import CANONICAL
+from training.rendering.clip import Portrait
+from training.synthesis.face_shape import CANONICAL
 
 Points = npt.NDArray[np.float32]
 FPS, FIRST, SECOND = 30, 10, 14

@@ -13,10 +13,11 @@ from recognizer import feature as recognizer_feature
 from recognizer.action_units import ACTION_UNITS, MIRROR
 from recognizer.flow import strain as recognizer_strain
 from recognizer.recognition import CLASSES
-from training.emotions import RECIPES, SPEECH
-from training.engine import normalise
-from training.face_shape import CANONICAL, random_faces
-from training.flow_synthesis import (
+from training.learning.engine import normalise
+from training.learning.unit_head import mirror
+from training.synthesis.emotions import RECIPES, SPEECH
+from training.synthesis.face_shape import CANONICAL, random_faces
+from training.synthesis.flow import (
     GRID,
     Samples,
     Window,
@@ -26,8 +27,8 @@ from training.flow_synthesis import (
     synthetic_archive,
     to_feature,
 )
-from training.motion_model import Activation, displacement
-from training.random_motion import (
+from training.synthesis.motion_model import Activation, displacement
+from training.synthesis.random_motion import (
     NON_EVENT,
     UNITS,
     Scene,
@@ -36,7 +37,6 @@ from training.random_motion import (
     face_contrast,
     random_activations,
 )
-from training.unit_head import mirror
 
 
 def made(seed: int, n: int = 64, config: SynthesisConfig | None = None) -> Samples:

@@ -9,8 +9,8 @@ import pytest
 from tiny_archive import tiny_archive
 
 from recognizer.errors import AtmeError
-from training.feature_archive import FeatureArchive
-from training.folds import content_hash, fold_seed, leave_one_subject_out, split_hash
+from training.features.archive import FeatureArchive
+from training.loso.folds import content_hash, fold_seed, leave_one_subject_out, split_hash
 
 
 def picked(archive: FeatureArchive, rows: np.ndarray) -> FeatureArchive:

@@ -14,8 +14,8 @@ from spotting import Judge, Spotter, SpotterConfig
 from spotting.face_places import SIDES, mirrored_sides
 from spotting.judge import CHANNELS, COURSE_S, FACTS, KINDS, Verdict, evidence
 from spotting.memory import Memory
-from training.spot_fit import FitConfig, export, fit, mirrored
-from training.spot_snapshots import Snapshots, named
+from training.spotting.judge.fit import FitConfig, export, fit, mirrored
+from training.spotting.judge.snapshots import Snapshots, named
 
 BUMP = Bump(2.0, 2.15, 2.32)
 SMALL = FitConfig(members=2, epochs=6, batch=64)

@@ -69,6 +69,49 @@ def test_rooms_import_only_what_they_may(room):
     assert checked, f"{room} has no module"
 
 
+TRAINING = (
+    ("executors", "datasets"),
+    ("features", "evaluation"),
+    ("synthesis",),
+    ("rendering", "learning"),
+    ("models", "spotting"),
+    ("loso",),
+    ("paper",),
+    ("cli",),
+)
+"""The packages of ``training``: each may import itself and those of earlier rows."""
+
+
+@pytest.mark.parametrize("row", range(len(TRAINING)))
+def test_arrows_in_training_point_one_way(row):
+    below = {name for earlier in TRAINING[:row] for name in earlier}
+    for own in TRAINING[row]:
+        paths = [ROOT / "training" / f"{own}.py", *(ROOT / "training" / own).rglob("*.py")]
+        for path in filter(Path.is_file, paths):
+            used = packages_of_training(ast.parse(path.read_text(encoding="utf-8")))
+            assert used <= below | {own}, f"{path} imports {used - below - {own}}"
+
+
+def test_every_package_of_training_has_its_row():
+    listed = {name for row in TRAINING for name in row}
+    assert {path.stem for path in (ROOT / "training").iterdir() if path.stem[0] not in "_."} == listed
+
+
+def packages_of_training(tree: ast.Module) -> set[str]:
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "training":
+            inside = (node.module or "").split(".")[1:]
+            used |= set(inside[:1]) or {alias.name for alias in node.names}
+    return used
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in ROOT.glob("training/**/*.py")}))
+def test_a_folder_is_seen_at_a_glance(folder):
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    assert len(names) <= 14, f"{folder} holds {len(names)} modules"
+
+
 def test_every_module_is_installed():
     """The list of packages in pyproject.toml is explicit: a new folder is easily forgotten."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -195,7 +238,7 @@ def test_only_the_recognizer_makes_features_from_pictures(room):
 
 
 def test_synthesised_flow_becomes_a_feature_as_real_flow_does():
-    synthesis = pytest.importorskip("training.flow_synthesis")
+    synthesis = pytest.importorskip("training.synthesis.flow")
     import torch
 
     from recognizer.feature import to_feature

@@ -10,15 +10,16 @@ import pytest
 
 from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker
-from training import spot_lifelike, spot_movements
-from training.clip import STEEPEST, load_portrait, steepness, truth
-from training.clip_script import NARROW, Action
-from training.head_depth import relief
-from training.head_motion import FACE_WIDTH, SWAY_S, HeadShape, HeadSway
-from training.motion_model import Activation, displacement, face_width
-from training.portrait_variation import varied
-from training.spot_benchmark import STORIES, quality, write_benchmark
-from training.spot_timeline import SIZE, Plan
+from training.rendering.clip import STEEPEST, load_portrait, steepness, truth
+from training.rendering.head_depth import relief
+from training.rendering.head_motion import FACE_WIDTH, SWAY_S, HeadShape, HeadSway
+from training.rendering.portraits import varied
+from training.rendering.script import NARROW, Action
+from training.spotting.rendered import lifelike as spot_lifelike
+from training.spotting.rendered import movements as spot_movements
+from training.spotting.rendered.benchmark import STORIES, quality, write_benchmark
+from training.spotting.rendered.timeline import SIZE, Plan
+from training.synthesis.motion_model import Activation, displacement, face_width
 
 TIMELINES = range(4)
 

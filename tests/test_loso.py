@@ -19,14 +19,14 @@ from tiny_archive import tiny_archive
 
 from recognizer.backend import Backend
 from recognizer.errors import AtmeError
-from training import feature_archive
-from training.engine import ADAPTING, Recipe, predict, train
+from training.cli.loso import _seeds
 from training.executors import on_ray
-from training.fit import fit
-from training.folds import leave_one_subject_out
-from training.loso import FINE_TUNING, LosoConfig, run_loso, training_set
-from training.loso_cli import _seeds
-from training.loso_report import report, write
+from training.features import archive as feature_archive
+from training.learning.engine import ADAPTING, Recipe, predict, train
+from training.loso.fit import fit
+from training.loso.folds import leave_one_subject_out
+from training.loso.report import report, write
+from training.loso.run import FINE_TUNING, LosoConfig, run_loso, training_set
 
 SHORT = Recipe(epochs=1)
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,7 +104,9 @@ def test_showing_the_leak_does_not_change_the_result(archive_file, finished, tmp
 def test_a_killed_run_goes_on_where_it_was(archive_file, finished, tmp_path):
     folder = tmp_path / "killed"
     script = (
-        "from pathlib import Path; from training.engine import Recipe; from training.loso import *\n"
+        "from pathlib import Path\n"
+        "from training.learning.engine import Recipe\n"
+        "from training.loso.run import *\n"
         "if __name__ == '__main__':\n"
         f"    run_loso(LosoConfig(Path({str(archive_file)!r}), Path({str(folder)!r}), (0, 1), "
         "Recipe(epochs=1), workers=1))\n"
@@ -146,7 +148,7 @@ def test_a_folder_of_another_run_is_refused(archive_file, finished):
 
 def test_a_dead_worker_is_told_in_one_line(archive_file, tmp_path, monkeypatch):
     config = LosoConfig(archive_file, tmp_path / "dead", (0,), SHORT, workers=1)
-    monkeypatch.setattr("training.loso._run", _die)
+    monkeypatch.setattr("training.loso.run._run", _die)
     with pytest.raises(AtmeError, match="worker process was killed"):
         run_loso(config)
 

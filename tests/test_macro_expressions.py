@@ -26,9 +26,9 @@ from stream.records.report import thumbnails
 from stream.settings import RecognizerConfig, Settings
 from stream.sound import Sound
 from stream.watch_session import watch_session
-from training.clip import render_clip
-from training.clip_script import Action, ClipScript
-from training.motion_model import Activation
+from training.rendering.clip import render_clip
+from training.rendering.script import Action, ClipScript
+from training.synthesis.motion_model import Activation
 
 
 class Heard(Observers):

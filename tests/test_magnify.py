@@ -17,9 +17,9 @@ from stream.frame import Frame
 from stream.review.loop import SIDE, cut, make_loop, plain, reference_view
 from stream.review.magnify import magnify, packed, warped
 from stream.review.motion_field import ENLARGED, GRID, measure, sampled
-from training.clip import render
-from training.clip_script import Action, ClipScript
-from training.motion_model import Activation
+from training.rendering.clip import render
+from training.rendering.script import Action, ClipScript
+from training.synthesis.motion_model import Activation
 
 FPS = 60.0
 

@@ -15,10 +15,10 @@ from tiny_archive import tiny_archive
 
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme
-from training.engine import Recipe, TrainingSet
-from training.models import bi_woof, lbp_top
+from training.learning.engine import Recipe, TrainingSet
 from training.models.dual_inception import DualInception
-from training.models.hand_crafted import HandCrafted
+from training.models.hand_crafted import bi_woof, lbp_top
+from training.models.hand_crafted.classifier import HandCrafted
 from training.models.method import Fitting
 from training.models.off_apexnet import OffApexNet
 from training.models.plain import Network

@@ -11,8 +11,8 @@ from recognizer.landmarks import eye_opening
 from spotting import MotionMeter, Spotter
 from spotting.face_places import REGIONS, SIDES
 from spotting.motion import alignment
-from training.clip import render
-from training.clip_script import GLANCE_S, ClipScript, Glance
+from training.rendering.clip import render
+from training.rendering.script import GLANCE_S, ClipScript, Glance
 
 FPS = 60
 BROWS = ("inner brows", "outer brows")

@@ -149,7 +149,7 @@ USES = {
     "the recognizer": "from recognizer import Recognizer; Recognizer()",
     "the judge": "from spotting import Judge; Judge()",
     "a session": "from stream import Session; list(Session.replay({clip!r}))",
-    "training": "import training.export, torch.onnx",
+    "training": "import training.learning.export, torch.onnx",
     "explanations": "from recognizer.attention import Attention; Attention()",
     "a worker": """
 import multiprocessing

@@ -46,7 +46,7 @@ def command(folder: Path, *words: str) -> list[str]:
 
 
 def test_a_module_of_ours_is_ours_whatever_lies_beside(beside):
-    done = run(own_module("training.cli", "synthesize-clip", "--help"), beside)
+    done = run(own_module("training.cli.main", "synthesize-clip", "--help"), beside)
     assert done.returncode == 0, done.stderr
     assert "synthesize-clip" in done.stdout
 

@@ -25,15 +25,15 @@ from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.model_info import PREPROCESSING
 from spotting.motion import regions_from
-from training import feature_archive
-from training.clip import load_portrait, render
-from training.clip_script import Action, ClipScript
+from training.cli.datasets import register
 from training.datasets import Loaded, Problem, casme2, smic
-from training.datasets_cli import register
-from training.motion_model import Activation
-from training.pair import Failure, Pair, part_name, read_part, read_picture, write_part
-from training.prepare import prepare
-from training.prepare_report import show
+from training.features import archive as feature_archive
+from training.features.pair import Failure, Pair, part_name, read_part, read_picture, write_part
+from training.features.prepare import prepare
+from training.features.prepare_report import show
+from training.rendering.clip import load_portrait, render
+from training.rendering.script import Action, ClipScript
+from training.synthesis.motion_model import Activation
 
 FPS = 100
 APEX = 14
@@ -164,7 +164,7 @@ def test_skipped_samples_are_in_the_reports(prepared) -> None:
 def test_a_killed_run_goes_on_where_it_was(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "smic.npz"
     parts = tmp_path / "smic.npz.partial"
-    code = "import typer; from training.datasets_cli import register; a = typer.Typer(); register(a); a()"
+    code = "import typer; from training.cli.datasets import register; a = typer.Typer(); register(a); a()"
     command = [sys.executable, "-c", code, "prepare", "smic-hs", "--root", root, "--out", out, "--jobs", "1"]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     wait_for(lambda: [*parts.glob("*.npz")], process)

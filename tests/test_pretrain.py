@@ -16,12 +16,11 @@ from recognizer.errors import AtmeError
 from recognizer.feature import normalise as normalise_bytes
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
-from training import export as export_module
-from training.engine import normalise
-from training.evaluate import score
-from training.export import export
-from training.flow_synthesis import synthetic_archive
-from training.pretrain import (
+from training.evaluation.scores import score
+from training.learning import export as export_module
+from training.learning.engine import normalise
+from training.learning.export import export
+from training.learning.pretrain import (
     FlipAveraged,
     PretrainConfig,
     focal_loss,
@@ -29,8 +28,9 @@ from training.pretrain import (
     pretrain,
     targets,
 )
-from training.random_motion import NON_EVENT, SynthesisConfig
-from training.unit_head import mirror
+from training.learning.unit_head import mirror
+from training.synthesis.flow import synthetic_archive
+from training.synthesis.random_motion import NON_EVENT, SynthesisConfig
 
 TINY = PretrainConfig(steps=12, batch=32, validation=250, threads=1)
 

@@ -12,8 +12,8 @@ from benchmarks import pretrain_ablation
 from benchmarks.pretrain_ablation import CHOICES, Choice, figures, table, train
 from benchmarks.rendered_pairs import Pair, load_pairs, save_pairs
 from recognizer.errors import AtmeError
-from training.pretrain import PretrainConfig
-from training.random_motion import SynthesisConfig
+from training.learning.pretrain import PretrainConfig
+from training.synthesis.random_motion import SynthesisConfig
 
 BLANK = np.zeros((3, 28, 28), np.uint8)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.resampling import bounds, drawn
+from training.evaluation.bootstrap import bounds, drawn
 
 
 def test_each_draw_has_as_many_units_as_there_are_and_repeats() -> None:

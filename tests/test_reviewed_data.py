@@ -26,11 +26,11 @@ from stream.session import Session
 from stream.settings import RecognizerConfig, Settings
 from training.datasets import reviewed
 from training.datasets.reviewed import load, load_videos
-from training.engine import Recipe
-from training.feature_archive import load as read_archive
-from training.fit import fit
-from training.loso import LosoConfig, run_loso
-from training.prepare import prepare
+from training.features.archive import load as read_archive
+from training.features.prepare import prepare
+from training.learning.engine import Recipe
+from training.loso.fit import fit
+from training.loso.run import LosoConfig, run_loso
 
 TEXT = """
 participants = ["P07", "P08"]

@@ -26,7 +26,7 @@ from stream.records.report import write_report
 from stream.seen import Seen, Tally
 from stream.session import Session
 from stream.settings import Settings
-from training.clip import Portrait
+from training.rendering.clip import Portrait
 
 
 def sample(time: float, *, face: bool = True, px: float = 200.0, light: float = 120.0) -> MotionSample:

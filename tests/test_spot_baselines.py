@@ -11,11 +11,11 @@ from motion_curves import Bump, at_rate, samples
 from spotting.face_places import SIDES
 from spotting.motion import STILL
 from training.datasets.long_video import LongVideo, Movement
-from training.spot_baselines.course import courses, runs
-from training.spot_baselines.flow_rule import flow_rule
-from training.spot_baselines.mdmd import mdmd
-from training.spot_baselines.whole_video import P, frame_difference, half_length, whole_video
-from training.spot_signal import Signal
+from training.spotting.baselines.course import courses, runs
+from training.spotting.baselines.flow_rule import flow_rule
+from training.spotting.baselines.mdmd import mdmd
+from training.spotting.baselines.whole_video import P, frame_difference, half_length, whole_video
+from training.spotting.signal import Signal
 
 RULES = (flow_rule, mdmd)
 MICRO = Bump(4.0, 4.18, 4.36, 3.0)

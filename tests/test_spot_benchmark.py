@@ -16,20 +16,20 @@ from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
 from spotting.judge import KINDS
 from spotting.motion import MotionMeter
-from training import spot_timeline
-from training.cli import app
-from training.clip import Portrait, load_portrait, render, truth
-from training.clip_script import GLANCE_S, ClipScript, Glance
+from training.cli.main import app
 from training.datasets.long_video import LongVideo, Movement
-from training.head_motion import HeadGesture, HeadPose
-from training.spot_benchmark import STORIES, read_index, write_benchmark
-from training.spot_benchmark import portrait as face_of
-from training.spot_evaluate import OTHER_POINTS, SPOTTERS, read_benchmark
-from training.spot_label import Labelled, gated
-from training.spot_score import Hit, SpotScore
-from training.spot_signal import measured, part_path, signal_of
-from training.spot_snapshots import View, snapshots
-from training.spot_timeline import PEAKS, SIZE, Plan, plan, script
+from training.rendering.clip import Portrait, load_portrait, render, truth
+from training.rendering.head_motion import HeadGesture, HeadPose
+from training.rendering.script import GLANCE_S, ClipScript, Glance
+from training.spotting.evaluate import OTHER_POINTS, SPOTTERS, read_benchmark
+from training.spotting.judge.snapshots import View, snapshots
+from training.spotting.labelling import Labelled, gated
+from training.spotting.rendered import timeline as spot_timeline
+from training.spotting.rendered.benchmark import STORIES, read_index, write_benchmark
+from training.spotting.rendered.benchmark import portrait as face_of
+from training.spotting.rendered.timeline import PEAKS, SIZE, Plan, plan, script
+from training.spotting.score import Hit, SpotScore
+from training.spotting.signal import measured, part_path, signal_of
 
 
 def clip(fps: float = 30.0, timeline: int = 0, drift: float = 2.5) -> Plan:

@@ -7,8 +7,8 @@ from test_spot_score import event, micro, outcome
 
 from spotting.wilson import wilson
 from training.datasets.long_video import Movement
-from training.spot_breakdown import by, by_sort, same_timelines
-from training.spot_score import score
+from training.spotting.breakdown import by, by_sort, same_timelines
+from training.spotting.score import score
 
 
 def beside(kind, onset, offset):

@@ -12,10 +12,10 @@ from test_spot_score import event, intervals, micro, outcome
 from spotting.judge import Verdict
 from spotting.spotter import SpotterConfig
 from training.datasets.long_video import LongVideo
-from training.spot_evaluate import by_probability, spot
-from training.spot_froc import LEVELS, froc
-from training.spot_score import Outcome, score
-from training.spot_signal import Signal
+from training.spotting.evaluate import by_probability, spot
+from training.spotting.froc import LEVELS, froc
+from training.spotting.score import Outcome, score
+from training.spotting.signal import Signal
 
 
 def scored(truth, found, minutes=1.0):

@@ -10,7 +10,7 @@ from motion_curves import Bump, Told, at_rate, blind, samples, spot
 
 from spotting import Spotter
 from training.datasets.long_video import LongVideo, Movement
-from training.spot_mixing import mixed
+from training.spotting.judge.mixing import mixed
 
 FIRST, SECOND = Bump(1.5, 1.65, 1.8), Bump(2.5, 2.65, 2.8, 1.0)
 

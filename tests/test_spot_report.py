@@ -11,10 +11,10 @@ from rich.console import Console
 from test_spot_score import event, micro, outcome
 
 from training.datasets.long_video import Movement
-from training.spot_evaluate import CAUSAL, OTHER_POINTS, SPOTTERS
-from training.spot_plots import plot_conditions, plot_froc
-from training.spot_report import make_report, to_json
-from training.spot_tables import show
+from training.spotting.evaluate import CAUSAL, OTHER_POINTS, SPOTTERS
+from training.spotting.plots import plot_conditions, plot_froc
+from training.spotting.report import make_report, to_json
+from training.spotting.tables import show
 
 ALL = (*SPOTTERS, *OTHER_POINTS)
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from spotting.candidate import Candidate, Rejection
 from training.datasets.long_video import LongVideo, Movement
-from training.spot_breakdown import lasting
-from training.spot_score import Outcome, iou, match, poisson, precision_at, score
-from training.spot_types import TypeScore, by_type, submission
+from training.spotting.breakdown import lasting
+from training.spotting.score import Outcome, iou, match, poisson, precision_at, score
+from training.spotting.types import TypeScore, by_type, submission
 
 
 def micro(onset, offset, **more):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from recognizer.model import DualAtme, ModelConfig
-from training.stacked_layers import double_columns, norm_pool_relu, pool_relu, statistics
-from training.stacked_model import Batch, Inputs, StackedModels, _separated
+from training.learning.stacked.layers import double_columns, norm_pool_relu, pool_relu, statistics
+from training.learning.stacked.model import Batch, Inputs, StackedModels, _separated
 
 PLAIN = ModelConfig(dropout=0)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.synthesis_levels import STATISTICS, distance, drawn, statistics, summary
-from training.random_motion import NON_EVENT, SynthesisConfig
+from training.synthesis.random_motion import NON_EVENT, SynthesisConfig
 
 
 def noise(n: int = 4) -> np.ndarray:  # type: ignore[type-arg]

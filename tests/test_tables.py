@@ -19,18 +19,19 @@ from tiny_archive import tiny_archive
 from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme
-from training import feature_archive, grad_cam
-from training.au_stats import count, write
-from training.board import board
-from training.cli import main
-from training.clip_baseline import Clips
-from training.compare import compare
+from training.cli.main import main
 from training.datasets.sample import Loaded, Sample
-from training.engine import Recipe, initial_state, predict
+from training.evaluation.published import TABLE_3
 from training.executors import in_process
-from training.paper_tables import TABLE_3
-from training.regions import COMBINATIONS, with_puzzle_of
-from training.weights import save_state
+from training.features import archive as feature_archive
+from training.learning.engine import Recipe, initial_state, predict
+from training.learning.weights import save_state
+from training.loso import grad_cam
+from training.loso.board import board
+from training.paper.comparison import compare
+from training.paper.lbp_top_clips import Clips
+from training.paper.regions import COMBINATIONS, with_puzzle_of
+from training.paper.unit_statistics import count, write
 
 SHORT = Recipe(epochs=1)
 
@@ -45,7 +46,7 @@ def archive_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folds are computed in this process: starting workers takes longer than such small folds."""
-    monkeypatch.setattr("training.loso.local", lambda work, jobs, workers: in_process(work, jobs))
+    monkeypatch.setattr("training.loso.run.local", lambda work, jobs, workers: in_process(work, jobs))
     torch.set_num_threads(1)
 
 
@@ -147,8 +148,8 @@ def test_lbp_top_needs_the_clips(archive_file, tmp_path, monkeypatch, portrait, 
     features = tmp_path / "clips.npz"
     feature_archive.save(archive, features)
     entry = SimpleNamespace(load=lambda root: Loaded(tuple(samples), ()))
-    monkeypatch.setattr("training.clip_baseline.find", lambda name: entry)
-    monkeypatch.setattr("training.clip_baseline.local", lambda work, jobs, _: in_process(work, jobs))
+    monkeypatch.setattr("training.paper.lbp_top_clips.find", lambda name: entry)
+    monkeypatch.setattr("training.paper.lbp_top_clips.local", lambda work, jobs, _: in_process(work, jobs))
     clips = Clips("casme2", tmp_path)
     done = compare(features, tmp_path / "with", ["lbp-top"], (0,), SHORT, "local", 1, clips)["lbp-top"]
     assert done.run.probabilities.shape == (1, 6, 3)

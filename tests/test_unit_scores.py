@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tiny_archive import tiny_archive
 
 from recognizer.errors import AtmeError
-from training.cli import app
-from training.feature_archive import save
-from training.unit_codings import Coding, read_coding, read_codings
-from training.unit_scores import score_units
+from training.cli.main import app
+from training.evaluation.unit_codings import Coding, read_coding, read_codings
+from training.evaluation.unit_scores import score_units
+from training.features.archive import save
 
 
 @pytest.mark.parametrize(

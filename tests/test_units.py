@@ -31,7 +31,7 @@ from stream.records.event_lines import event_from
 from stream.records.export import FORMATS
 from stream.records.recorded_session import RecordedSession
 from stream.records.report_page import page
-from training.motion_model import Activation, displacement
+from training.synthesis.motion_model import Activation, displacement
 
 
 def test_the_side_is_where_the_threshold_is_reached() -> None:
@@ -173,8 +173,8 @@ def test_a_one_sided_smile_is_seen_on_the_persons_side(portrait, moved, image_si
 
 def test_the_midline_has_no_sides() -> None:
     """Of the delivered weights: the two outputs of a unit on the midline say the same, or nearly."""
-    from training.flow_synthesis import synthetic_archive
-    from training.random_motion import SynthesisConfig
+    from training.synthesis.flow import synthetic_archive
+    from training.synthesis.random_motion import SynthesisConfig
 
     made = synthetic_archive(200, 31, SynthesisConfig())
     backend = Backend(DEFAULT_WEIGHTS)
@@ -187,8 +187,8 @@ def test_the_midline_has_no_sides() -> None:
 def test_the_units_say_the_label_that_the_network_says() -> None:
     """The units' weights are a summary of the delivered network: on samples that nobody has fitted them to,
     the class that they make likeliest is nearly always the network's, and what speaks for it is at work."""
-    from training.flow_synthesis import synthetic_archive
-    from training.random_motion import SynthesisConfig
+    from training.synthesis.flow import synthetic_archive
+    from training.synthesis.random_motion import SynthesisConfig
 
     made = synthetic_archive(300, 77, SynthesisConfig(non_events=0))
     backend = Backend(DEFAULT_WEIGHTS)

@@ -23,10 +23,10 @@ from recognizer.errors import AtmeError
 from recognizer.npz_file import read_arrays
 from recognizer.picture import read_picture
 from recognizer.untrusted_text import parse_json, parse_toml
-from training import feature_archive
-from training.datasets.sheet import read_sheet, whole
-from training.pair import read_part
-from training.weights import load_state, save_state
+from training.datasets.reading.sheet import read_sheet, whole
+from training.features import archive as feature_archive
+from training.features.pair import read_part
+from training.learning.weights import load_state, save_state
 
 PEAK_BYTES = 300_000_000
 """No refusal may need more memory than this."""

@@ -11,11 +11,11 @@ from recognizer.backend import Backend
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme, ModelConfig
 from recognizer.model_info import ModelInfo
-from training.correction import PREFIX, CorrectedAtme, Correction
-from training.engine import Recipe, TrainingSet, initial_state, predict, train
-from training.export import export, round_to_half
-from training.pretrain import FlipAveraged
-from training.weights import load_state, save_state
+from training.learning.correction import PREFIX, CorrectedAtme, Correction
+from training.learning.engine import Recipe, TrainingSet, initial_state, predict, train
+from training.learning.export import export, round_to_half
+from training.learning.pretrain import FlipAveraged
+from training.learning.weights import load_state, save_state
 
 
 @pytest.fixture(scope="module")

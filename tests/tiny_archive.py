@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.feature_archive import FeatureArchive
+from training.features.archive import FeatureArchive
 
 
 def tiny_archive(subjects: int = 4, each: int = 6, seed: int = 0) -> FeatureArchive:

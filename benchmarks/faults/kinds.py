@@ -89,7 +89,7 @@ def _stream(folder: Path, file: Path, rng: random.Random) -> None:
 
 
 def _archive(folder: Path, file: Path, rng: random.Random) -> None:
-    from training import feature_archive
+    from training.features import archive as feature_archive
 
     def read() -> None:
         read = feature_archive.load(file)
@@ -134,7 +134,7 @@ def _judge(folder: Path, file: Path, rng: random.Random) -> None:
 
 
 def _state(folder: Path, file: Path, rng: random.Random) -> None:
-    from training.weights import load_state
+    from training.learning.weights import load_state
 
     def read() -> None:
         state = load_state(file)

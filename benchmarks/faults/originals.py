@@ -22,14 +22,14 @@ from recognizer.backend import DEFAULT_WEIGHTS
 from spotting.judge import DEFAULT_JUDGE
 from stream.records.folder import SessionFolder
 from stream.session import Session
-from training import feature_archive
-from training.clip import load_portrait, render
-from training.clip_script import Action, ClipScript
 from training.datasets import casme2, samm
-from training.flow_synthesis import synthetic_archive
-from training.motion_model import Activation
-from training.random_motion import SynthesisConfig
-from training.weights import load_state, save_state
+from training.features import archive as feature_archive
+from training.learning.weights import load_state, save_state
+from training.rendering.clip import load_portrait, render
+from training.rendering.script import Action, ClipScript
+from training.synthesis.flow import synthetic_archive
+from training.synthesis.motion_model import Activation
+from training.synthesis.random_motion import SynthesisConfig
 
 SIZE = (320, 240)
 FPS = 30

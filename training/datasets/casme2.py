@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.coded_clips import load_clips
+from training.datasets.reading.coded_clips import load_clips
+from training.datasets.reading.settle import Annotation
+from training.datasets.reading.sheet import Row, whole
 from training.datasets.sample import Loaded, finished
-from training.datasets.settle import Annotation
-from training.datasets.sheet import Row, whole
 
 DATABASE = "casme2"
 SHEET = "CASME2-coding-20140508.xlsx"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from training.datasets.disk import check_root, find_frames, find_sheet, inside
+from training.datasets.reading.disk import check_root, find_frames, find_sheet, inside
+from training.datasets.reading.settle import Annotation, settle_all
+from training.datasets.reading.sheet import Row, read_sheet
 from training.datasets.sample import Loaded, finished
-from training.datasets.settle import Annotation, settle_all
-from training.datasets.sheet import Row, read_sheet
 
 DATABASE = "casme3"
 SHEET = "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from training.datasets.disk import check_root, find_frames, find_sheet, frames_in, subfolders
 from training.datasets.long_video import LoadedVideos, Movement, settle_videos
+from training.datasets.reading.disk import check_root, find_frames, find_sheet, frames_in, subfolders
+from training.datasets.reading.sheet import read_tables, whole
 from training.datasets.sample import Problem, class_of
-from training.datasets.sheet import read_tables, whole
 
 SHEET = "CAS(ME)^2code_final.xlsx"
 FPS = 30.0

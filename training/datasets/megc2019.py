@@ -11,9 +11,9 @@ from pathlib import Path
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
 from training.datasets import casme2, samm, smic
-from training.datasets.disk import check_root, find_sheet, subfolders
+from training.datasets.reading.disk import check_root, find_sheet, subfolders
+from training.datasets.reading.sheet import whole
 from training.datasets.sample import Loaded, Problem, Sample, finished
-from training.datasets.sheet import whole
 
 LABELS = "combined_3class_gt.csv"
 ROWS = 442

@@ -17,10 +17,10 @@ from recognizer.own_module import own_module
 from recognizer.received_file import MIB, parse, read_received
 from spotting.review_file import coders_of
 from spotting.study import NAME, NOBODY, Study, Who, read_study
-from training.datasets.disk import check_root, frames_in
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
+from training.datasets.reading.disk import check_root, frames_in
+from training.datasets.reading.settle import Annotation, settle
 from training.datasets.sample import Loaded, Problem, Sample, class_of, finished
-from training.datasets.settle import Annotation, settle
 
 DATABASE = "reviewed"
 PICTURES = ".reviewed"

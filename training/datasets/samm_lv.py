@@ -6,10 +6,10 @@ from pathlib import Path
 
 from recognizer.errors import AtmeError
 from training.datasets import samm
-from training.datasets.disk import check_root, find_frames, find_sheet, frames_in, subfolders
 from training.datasets.long_video import LoadedVideos, Movement, settle_videos
+from training.datasets.reading.disk import check_root, find_frames, find_sheet, frames_in, subfolders
+from training.datasets.reading.sheet import Row, read_sheet
 from training.datasets.sample import Problem, class_of
-from training.datasets.sheet import Row, read_sheet
 
 SHEET = "SAMM_LongVideos_V2_Release.xlsx"
 FPS = 200.0

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.datasets.disk import check_root, find_frames, find_sheet, frames_in, subfolders
+from training.datasets.reading.disk import check_root, find_frames, find_sheet, frames_in, subfolders
+from training.datasets.reading.settle import Annotation, settle_all
+from training.datasets.reading.sheet import Row, read_sheet
 from training.datasets.sample import Loaded, Problem, finished
-from training.datasets.settle import Annotation, settle_all
-from training.datasets.sheet import Row, read_sheet
 
 DATABASE = "smic"
 SHEET = "SMIC-HS-E_annotation.xlsx"

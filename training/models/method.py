@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from training.engine import Recipe, TrainingSet
+from training.learning.engine import Recipe, TrainingSet
 
 Features = npt.NDArray[np.uint8]
 """(n, 3, 28, 28): u, v, |ε|, each stretched to 0–255."""

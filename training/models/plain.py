@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.model import DualAtme
-from training.engine import Recipe, TrainingSet, mirrored, normalise
+from training.learning.engine import Recipe, TrainingSet, mirrored, normalise
 from training.models.method import Features, Fitting, Predict, Watch
 
 

@@ -6,9 +6,10 @@ from difflib import get_close_matches
 
 from recognizer.errors import AtmeError
 from recognizer.model import DualAtme
-from training.models import bi_woof, dual_atme_parts, rcn
+from training.models import dual_atme_parts, rcn
 from training.models.dual_inception import DualInception
-from training.models.hand_crafted import HandCrafted
+from training.models.hand_crafted import bi_woof
+from training.models.hand_crafted.classifier import HandCrafted
 from training.models.method import Method
 from training.models.off_apexnet import OffApexNet
 from training.models.plain import Network

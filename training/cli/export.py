@@ -1,0 +1,61 @@
+"""The command ``atme-train export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to ``atme-train``."""
+    app.command()(export)
+
+
+def export(
+    weights: Annotated[Path, typer.Argument(help="State of a Dual-ATME (.safetensors).")],
+    out: Annotated[Path, typer.Option(help="Where the model goes (.onnx).")],
+    trained_on: Annotated[str | None, typer.Option(help="In words, which data; carried in the file.")] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets the temperature.")
+    ] = None,
+) -> None:
+    """Write weights as the live program reads them: ONNX with metadata, checked against torch."""
+    from recognizer.model_info import ModelInfo
+    from training.learning.correction import CorrectedAtme, network_of
+    from training.learning.evidence import Refusing
+    from training.learning.export import TOLERANCE
+    from training.learning.export import export as write
+    from training.learning.pretrain import FlipAveraged
+    from training.learning.weights import load_state
+    from training.loso.fit import calibrated, evidence_of
+
+    if weights.suffix == ".onnx":
+        raise AtmeError(f"{weights}: is exported already; `atme live --weights` takes it as it is")
+    if out.suffix != ".onnx":
+        raise AtmeError(f"{out}: the name of an exported model ends in .onnx")
+    network = network_of(load_state(weights))
+    if isinstance(network, CorrectedAtme):  # learnt from samples and their mirror images together
+        network = FlipAveraged(network)
+    evidence = evidence_of(weights)
+    temperature = 1.0 if calibrate is None else calibrated(calibrate)
+    command = f"atme-train export {weights.name} --out {out.name}"
+    info = ModelInfo(
+        name=out.stem,
+        trained_on=trained_on or f"not said; the weights came from {weights.name}",
+        command=command + (f" --calibrate {calibrate.name}" if calibrate else ""),
+        temperature=temperature,
+        nothing=True,
+        refusal=evidence.refusal,
+        **evidence.unit_info(),
+    )
+    write(Refusing(network, evidence, temperature), info, out)
+    print(
+        printable(
+            f"{out}: ONNX Runtime's logits are torch's within {TOLERANCE:.0e}; try atme live --weights {out}"
+        )
+    )

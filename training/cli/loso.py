@@ -1,0 +1,179 @@
+"""The commands ``atme-train loso`` and ``atme-train fit``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
+
+if TYPE_CHECKING:
+    from training.features.archive import FeatureArchive
+    from training.learning.engine import Recipe
+    from training.models.method import Predict
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to ``atme-train``."""
+    app.command()(loso)
+    app.command()(fit)
+
+
+def loso(
+    features: Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels and subjects.")],
+    out: Annotated[Path, typer.Option(help="Run folder; a run that was interrupted goes on from it.")],
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="How often everything is repeated; default: 5, or one an --init."),
+    ] = None,
+    init: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Start from these weights (.onnx, .safetensors); several: one a seed. Default: from random."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="With --init: fine-tune all weights, so many batches a fold.")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; default: one a CPU core.")
+    ] = None,
+    show_leak: Annotated[
+        bool, typer.Option("--show-leak", help="Also show what peeking at the test subjects would claim.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="dual-atme, a part of it, or a baseline; an unknown name lists them.")
+    ] = "dual-atme",
+    grad_cam: Annotated[
+        bool, typer.Option("--grad-cam", help="Also plot where the network looks, by class.")
+    ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also log scores to this folder as folds finish.")
+    ] = None,
+) -> None:
+    """Train and test leave-one-subject-out, strictly: the last weights, each subject predicted once."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from training.loso.board import FoldLog, board
+    from training.loso.grad_cam import plot
+    from training.loso.report import leak_lines, report, table, write
+    from training.loso.run import LosoConfig, run_loso
+
+    starts = tuple(init or ())
+    recipe = recipe_for(bool(starts), epochs, steps)
+    config = LosoConfig(
+        features,
+        out,
+        tuple(range(_seeds(seeds, starts, recipe))),
+        recipe,
+        starts,
+        show_leak,
+        executor,
+        workers or cores(),
+        model,
+        grad_cam=grad_cam,
+    )
+    console = Console()
+    columns = (TextColumn("folds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with board(tensorboard) as writer, Progress(*columns, console=console) as bar:
+        task = bar.add_task("folds", total=None)
+        log = FoldLog(writer) if writer is not None else None
+        run = run_loso(config, lambda done, total: bar.update(task, completed=done, total=total), log)
+    result = report(run)
+    write(run, result, out)
+    console.print(Markdown(table(run, result)))
+    if result.leak:
+        console.print("\n".join(leak_lines(result.leak)), style="bold red", markup=False, highlight=False)
+    files = ["results.json", "predictions.csv", "table.md", "confusion.png"]
+    if run.attention is not None:
+        plot(run.archive, run.attention, out / "grad_cam.png")
+        files.append("grad_cam.png")
+    console.print(printable(f"{out}: {', '.join(files)}"), markup=False)
+
+
+def fit(
+    features: Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels.")],
+    out: Annotated[Path, typer.Option(help="Where they go: .onnx for use, .safetensors for `export`.")],
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Start from these weights (.onnx, .safetensors); default: from random."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="With --init: fine-tune all weights, so many batches.")
+    ] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets the temperature.")
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also log loss and accuracy to this folder after every epoch.")
+    ] = None,
+) -> None:
+    """Train on all samples, for use: `atme live --weights` takes the result."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from training.loso.board import board, log_fit
+    from training.loso.fit import fit as run
+
+    command = f"atme-train fit {features.name} --out {out.name}"
+    for name, value in (("init", init), ("epochs", epochs), ("steps", steps), ("calibrate", calibrate)):
+        if value is not None:
+            command += f" --{name} {value.name if isinstance(value, Path) else value}"
+    if not out.parent.is_dir():
+        raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
+    recipe = recipe_for(init is not None, epochs, steps)
+    rounds = None if recipe.steps or recipe.correction else recipe.epochs  # only their end is told of
+    columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with board(tensorboard) as writer, Progress(*columns) as bar:
+        task = bar.add_task("epochs", total=rounds)
+
+        def watch(epoch: int, archive: FeatureArchive, network: Predict) -> None:
+            bar.update(task, completed=epoch, total=rounds or epoch or None)
+            if writer is not None:
+                log_fit(writer, epoch, archive, network)
+
+        run(features, out, recipe, init, calibrate, command, watch)
+    print(printable(f"{out}: trained on {features.name}"))
+
+
+def _seeds(wanted: int | None, starts: tuple[Path, ...], recipe: Recipe) -> int:
+    """How often everything is repeated: a correction draws nothing, so it runs once for each pre-training."""
+    drawn = not recipe.correction
+    if wanted is not None and wanted > 1 and len(starts) == 1 and not drawn:
+        raise AtmeError(
+            f"--seeds {wanted} with one --init: nothing is drawn, so all would be the same; leave --seeds "
+            "out, or give an --init for each"
+        )
+    return wanted or (5 if drawn and len(starts) < 2 else max(len(starts), 1))
+
+
+def recipe_for(pretrained: bool, epochs: int | None, steps: int | None) -> Recipe:
+    """The paper's recipe; from pre-trained weights a correction, or with ``steps`` fine-tuning."""
+    from training.learning.engine import ADAPTING, Recipe
+    from training.loso.run import FINE_TUNING
+
+    if epochs is not None and pretrained:
+        raise AtmeError("--epochs goes with random weights; with --init the length is --steps")
+    if steps is not None and not pretrained:
+        raise AtmeError("--steps goes with --init; from random weights the length is --epochs")
+    if pretrained:
+        return ADAPTING if steps is None else replace(FINE_TUNING, steps=steps)
+    return replace(Recipe(), epochs=epochs or Recipe().epochs)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

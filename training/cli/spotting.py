@@ -1,0 +1,219 @@
+"""The commands ``atme-train spot-benchmark``, ``spot-evaluate`` and ``spot-fit``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recognizer.errors import AtmeError
+from recognizer.plain_text import printable
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to ``atme-train``."""
+    app.command(name="spot-benchmark")(spot_benchmark)
+    app.command(name="spot-evaluate")(spot_evaluate)
+    app.command(name="spot-fit")(spot_fit)
+
+
+WorkersOption = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+
+
+def spot_benchmark(
+    out: Annotated[Path, typer.Option(help="The folder for the clips; an interrupted run goes on there.")],
+    minutes: Annotated[float, typer.Option(min=0.5, help="Length of all clips together.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
+    face: Annotated[
+        list[Path] | None,
+        typer.Option(help="Picture or video of a face, once for each; default, and by name: built-in."),
+    ] = None,
+    fps: Annotated[
+        list[float] | None,
+        typer.Option(min=5, max=1000, help="Frame rate, once for each; default: mostly 30, some 25 to 200."),
+    ] = None,
+    story: Annotated[
+        str,
+        typer.Option(help="lifelike, or first: clips in which movements never overlap."),
+    ] = "lifelike",
+    filmed: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of recordings of people: instead of rendering, expressions measured in some of "
+            "them, made small and short, are laid into the others. To measure on, never to train on."
+        ),
+    ] = None,
+    workers: WorkersOption = 1,
+) -> None:
+    """Make clips with known micro-expressions among blinks, speech, head motion to measure a spotter on."""
+    from recognizer.native_log import native_log
+    from training.spotting.rendered.benchmark import write_benchmark
+
+    if filmed:
+        if face or fps or story != "lifelike":
+            raise AtmeError(
+                "--filmed takes faces, frame rates and stories from the recordings; "
+                "leave --face, --fps and --story out"
+            )
+        _from_recordings(out, filmed, minutes, seed, workers)
+        return
+    faces = [None if str(path) == "built-in" else path for path in face or [Path("built-in")]]
+    with native_log():
+        _advance("rendering clips", write_benchmark(out, minutes, seed, faces, workers, fps or (), story))
+    print(printable(f"{out}: measure it with atme-train spot-evaluate {out}"))
+
+
+def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers: int) -> None:
+    from recognizer.native_log import native_log
+    from training.spotting.filmed.clips import donors_by_recording, plan_filmed, recordings, write_filmed
+    from training.spotting.filmed.motion import Donor
+    from training.spotting.signal import measured
+
+    videos, signals = recordings(folder), out / ".signals"
+    count = len(videos)
+    found: list[Donor] = []
+    with native_log():
+        _advance("measuring motion", ((done, count) for done in measured(videos, signals, workers)))
+        _advance("finding expressions", donors_by_recording(videos, signals, found))
+        clips = plan_filmed(videos, signals, found, minutes, seed)
+        _advance("writing clips", write_filmed(out, clips, seed, workers))
+    movements = sum(len(clip.events) for clip in clips)
+    used = {clip.video.film for clip in clips}
+    print(
+        f"{out}: {movements} movements in {len(clips)} clips, {len(found)} expressions of "
+        f"{len({donor.recording for donor in found})} recordings laid on {len(used)} of {count}"
+    )
+    print(f"measure it with atme-train spot-evaluate {out}")
+
+
+def spot_fit(
+    roots: Annotated[list[Path], typer.Argument(help="Benchmarks' folders; never one that is measured on.")],
+    out: Annotated[Path, typer.Option(help="The judge's weights to write (.onnx).")],
+    seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
+    workers: WorkersOption = 1,
+) -> None:
+    """Train the spotter's judge, which tells micro-expressions from all else that moves, on clips."""
+    from recognizer.native_log import native_log
+    from training.spotting.evaluate import read_benchmark
+    from training.spotting.judge.fit import MIXTURES, FitConfig, export, fit
+    from training.spotting.judge.snapshots import Snapshot, looked_at, stack, views
+    from training.spotting.rendered.benchmark import digest, is_filmed, read_index
+    from training.spotting.signal import measured
+
+    if not out.parent.is_dir() or out.is_dir():
+        raise AtmeError(f"{out}: name a file (.onnx) in a folder that exists")
+    for root in roots:
+        if any(is_filmed(row) for row in read_index(root)):
+            raise AtmeError(f"{root} holds recordings of people, which only measure; train on rendered clips")
+    benchmarks = {root: read_benchmark(root) for root in roots}
+    seen: list[Snapshot] = []
+    with native_log():
+        for root, videos in benchmarks.items():
+            cache, count = root / ".signals", len(videos)
+            _advance(f"{root}: motion", ((done, count) for done in measured(videos, cache, workers)))
+            parts: dict[int, list[Snapshot]] = {}
+            wanted = views(videos, MIXTURES, seed)
+            looked = looked_at(wanted, cache, workers, parts)
+            _advance(f"{root}: movements", ((done, len(wanted)) for done in looked))
+            seen += [snapshot for index in range(len(wanted)) for snapshot in parts[index]]
+    if not seen:
+        raise AtmeError("nothing moved in these clips; render more minutes with atme-train spot-benchmark")
+    with _bar("training") as progress:
+        panel = fit(stack(seen), FitConfig(seed=seed), progress)
+    clips = [video for videos in benchmarks.values() for video in videos]
+    faces = ", ".join(sorted({str(video.conditions["face"]) for video in clips}))
+    folders = " ".join(root.name for root in roots)
+    about = {
+        "trained_on": f"{len(clips)} rendered clips of {faces}; {len(seen)} views of movements",
+        "benchmarks": " ".join(digest(root) for root in roots),
+        "command": f"atme-train spot-fit {folders} --out {out.name} --seed {seed}",
+    }
+    export(panel, about, out)
+    print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --judge {out}"))
+
+
+def spot_evaluate(
+    root: Annotated[Path, typer.Argument(help="A benchmark's folder, or a data set's with --dataset.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="casme-sq or samm-lv; default: a synthesised benchmark.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    plots: Annotated[Path | None, typer.Option(help="Also write PNG plots into this folder.")] = None,
+    submission: Annotated[Path | None, typer.Option(help="Also write the MEGC submission (.csv).")] = None,
+    label: Annotated[int, typer.Option(min=0, help="Label this many hits, for STRS; 0: none.")] = 0,
+    signals: Annotated[Path | None, typer.Option(help="Keep curves here; default ROOT/.signals.")] = None,
+    judge: Annotated[
+        Path | None, typer.Option(help="The judge's weights (spot-fit); default: those delivered.")
+    ] = None,
+    workers: WorkersOption = 1,
+) -> None:
+    """Measure the spotter: recall at false alarms a minute, F1, times, STRS, beside published methods."""
+    from rich.console import Console
+
+    from recognizer.native_log import native_log
+    from spotting.judge import DEFAULT_JUDGE, Judge
+    from training.spotting import plots as spot_plots
+    from training.spotting import report as spot_report
+    from training.spotting import tables as spot_tables
+    from training.spotting.evaluate import CAUSAL, outcomes, read_videos
+    from training.spotting.labelling import label_outcomes
+    from training.spotting.rendered.benchmark import digest
+    from training.spotting.signal import measured, signal_of
+    from training.spotting.types import submission as megc
+
+    panel, loaded = Judge(judge or DEFAULT_JUDGE), read_videos(root, dataset)
+    for note in panel.notes:
+        print(f"atme-train: {note}", file=sys.stderr)
+    if dataset is None and digest(root) in panel.trained_on:
+        raise AtmeError(f"{root}: the judge was trained on it; measure on clips of other faces and seeds")
+    kept = signals or root / ".signals"
+    console = Console()
+    with native_log():
+        count = len(loaded.videos)
+        _advance("measuring motion", ((done, count) for done in measured(loaded.videos, kept, workers)))
+        results = list(outcomes(loaded.videos, kept, panel))
+        labelled = label_outcomes([result[CAUSAL] for result in results], label, _advance) if label else None
+    report = spot_report.make_report(results, labelled)
+    if json:
+        print(spot_report.to_json(report))
+    else:
+        for problem in loaded.problems:
+            console.print(printable(f"{problem.sample}: {problem.what}"), highlight=False, markup=False)
+        spot_tables.show(report, console)
+    if submission:
+        _write(submission, megc([result[CAUSAL] for result in results]))
+    if plots:
+        shown = spot_plots.typical(results)
+        spot_plots.plot_froc(report, plots)
+        spot_plots.plot_conditions(report, plots)
+        spot_plots.plot_timeline(results[shown][CAUSAL], signal_of(loaded.videos[shown], kept), plots)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AtmeError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def _advance(what: str, steps: Iterable[tuple[int, int]]) -> None:
+    """Runs through (done, of how many) with a progress bar on the terminal."""
+    with _bar(what) as progress:
+        for done, total in steps:
+            progress(done, total)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on the terminal; what it gives is called with (done, of how many)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

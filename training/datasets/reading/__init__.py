@@ -1,0 +1,1 @@
+"""What dataset loaders share: the disk, annotation sheets, codings, and settling what is doubtful."""

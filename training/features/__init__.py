@@ -1,0 +1,1 @@
+"""From samples to a feature archive: the live preprocessing over a whole dataset."""

@@ -1,0 +1,114 @@
+"""One sample → its features, by the live preprocessing; the apex is estimated where none is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recognizer.errors import AtmeError
+from recognizer.feature import Feature, FeatureExtractor
+from recognizer.model_info import PREPROCESSING
+from recognizer.npz_file import read_arrays
+from recognizer.picture import read_picture
+from spotting.memory import SMOOTH_S
+from spotting.motion import regions_from
+from training.datasets.sample import Sample
+from training.features.archive import SHAPE
+
+UNPACK = "unpack it again"
+WORKING_SIZE = 128
+"""Side of the pictures that flow is computed between, in pixels."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The features of one sample."""
+
+    entire: Feature
+    puzzled: Feature
+    apex: int
+    """Frame number."""
+    apex_origin: str
+    """annotated or estimated."""
+    digest: str
+    """Of the bytes of the onset and apex files: equal for the same pictures under other names."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a sample could not be prepared."""
+
+    reason: str
+
+
+def extract(sample: Sample, extractor: FeatureExtractor) -> Pair | Failure:
+    """The features of one sample, or the reason why there are none."""
+    try:
+        apex, path, origin = sample.apex, sample.apex_path, sample.apex_origin
+        if apex is None or path is None:
+            (apex, path), origin = estimate_apex(sample), "estimated"
+        features = extractor.extract(read_picture(sample.onset_path, UNPACK), read_picture(path, UNPACK))
+    except AtmeError as error:
+        return Failure(str(error))
+    if not features.entire.any():
+        return Failure(f"nothing moves between the frames {sample.onset} and {apex}")
+    digest = hashlib.sha256(sample.onset_path.read_bytes() + path.read_bytes()).hexdigest()
+    return Pair(features.entire, features.puzzled, apex, origin, digest)
+
+
+def estimate_apex(sample: Sample) -> tuple[int, Path]:
+    """The frame in which the face has moved furthest since the onset: the spotter's measure and smoothing.
+
+    NoFaceError without a face at the onset, AtmeError without any in the frames after it.
+    """
+    after = [(number, path) for number, path in sample.frames if number > sample.onset]
+    regions = regions_from(
+        read_picture(sample.onset_path, UNPACK), (read_picture(path, UNPACK) for _, path in after)
+    )
+    moved = np.array([max(row.values()) for row in regions])
+    seen = np.flatnonzero(np.isfinite(moved))
+    if not len(seen):
+        raise AtmeError("no face in any frame after the onset, so the apex cannot be estimated")
+    times = np.array([number for number, _ in after])[seen] / sample.fps
+    near = np.abs(times - times[:, None]) <= SMOOTH_S / 2
+    smooth = near @ moved[seen] / near.sum(axis=1)
+    return after[int(seen[np.argmax(smooth)])]
+
+
+def part_name(sample: Sample) -> str:
+    """File name of a finished sample; another one when its files or the preprocessing change."""
+    used = [sample.onset_path, sample.apex_path] if sample.apex_path else [path for _, path in sample.frames]
+    files = []
+    for path in filter(None, used):
+        status = path.stat()
+        files.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    text = json.dumps([PREPROCESSING, WORKING_SIZE, sample.id, files])
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
+
+
+def write_part(outcome: Pair | Failure, path: Path) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        np.savez(file, **vars(outcome))
+    os.replace(draft, path)
+
+
+def read_part(path: Path) -> Pair | Failure | None:
+    """None where there is none, or none that can be read."""
+    try:
+        part: dict[str, Any] = read_arrays(path)
+        if "reason" in part:
+            return Failure(str(part["reason"]))
+        entire, puzzled = part["entire"], part["puzzled"]
+        if any(one.shape != SHAPE or one.dtype != np.uint8 for one in (entire, puzzled)):
+            return None
+        return Pair(entire, puzzled, int(part["apex"]), str(part["apex_origin"]), str(part["digest"]))
+    except (AtmeError, ValueError, KeyError, TypeError):
+        return None

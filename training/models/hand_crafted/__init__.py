@@ -1,0 +1,1 @@
+"""Methods without a network: hand-crafted descriptors and a linear support vector machine."""

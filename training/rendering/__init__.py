@@ -1,0 +1,1 @@
+"""Clips of a portrait that moves by script, rendered frame by frame with their ground truth."""

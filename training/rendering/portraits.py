@@ -1,0 +1,45 @@
+"""One portrait, many people: mirrored, narrower or longer, in other light.
+
+Few free portraits are at hand. What a spotter measures depends on where a face has texture and how it is
+proportioned, and these change both; the landmarks follow exactly.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from recognizer.action_units import MIRROR
+from training.rendering.clip import Portrait
+
+_STRETCH = 0.05
+"""Standard deviation of the logarithm of width and height."""
+_SHEAR = 0.02
+_TILT = 0.03
+"""Radians, standard deviation: heads are seldom upright."""
+_GAMMA = 0.25
+"""Standard deviation of the logarithm of the exponent on grey levels."""
+_CONTRAST = (0.75, 1.15)
+
+
+def varied(portrait: Portrait, rng: np.random.Generator) -> Portrait:
+    """Another face of the same size, by chance."""
+    height, width = portrait.image.shape[:2]
+    image, landmarks = portrait.image, portrait.landmarks
+    if rng.random() < 0.5:
+        image = np.ascontiguousarray(image[:, ::-1])
+        landmarks = np.column_stack((width - 1 - landmarks[:, 0], landmarks[:, 1]))[MIRROR]
+    stretch = np.diag(np.exp(rng.normal(0, _STRETCH, 2)))
+    stretch[0, 1] = rng.normal(0, _SHEAR)
+    angle = rng.normal(0, _TILT)
+    turn = np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle)))) @ stretch
+    centre = landmarks.mean(axis=0)
+    matrix = np.column_stack((turn, centre - turn @ centre))
+    image = cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+    levels = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, _GAMMA))
+    levels = np.clip(128 + 255 * (levels - 0.5) * rng.uniform(*_CONTRAST), 0, 255)
+    toned = cv2.LUT(image, np.rint(levels).astype(np.uint8))
+    moved = landmarks @ matrix[:, :2].T + matrix[:, 2]
+    return Portrait(np.asarray(toned, np.uint8), np.asarray(moved, np.float32))

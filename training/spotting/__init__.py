@@ -1,0 +1,1 @@
+"""How well the spotter finds movements: recordings with ground truth, scores, curves and reports."""

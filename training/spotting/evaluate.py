@@ -1,0 +1,128 @@
+"""Runs the causal spotter and the baselines over measured recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from recognizer.errors import AtmeError
+from recognizer.untrusted_text import read_records
+from spotting.candidate import Candidate, Kind
+from spotting.judge import Judge
+from spotting.sensitivity import Sensitivity
+from spotting.spotter import Spotter, SpotterConfig
+from training.datasets.long_video import LoadedVideos, LongVideo, Movement
+from training.spotting.baselines.course import Scored
+from training.spotting.baselines.flow_rule import flow_rule
+from training.spotting.baselines.mdmd import mdmd
+from training.spotting.baselines.whole_video import P, frame_difference, half_length, whole_video
+from training.spotting.rendered.benchmark import CLIPS, is_filmed, quality, read_index
+from training.spotting.score import Outcome
+from training.spotting.signal import Signal, signal_of
+
+CAUSAL = "causal"
+FLOW_RULE, MDMD, WHOLE, DIFFERENCE = "MEGC2022 rule", "MDMD", "whole video", "frame difference"
+SPOTTERS = (CAUSAL, FLOW_RULE, MDMD, WHOLE, DIFFERENCE)
+OTHER_POINTS: dict[str, Sensitivity] = {f"{CAUSAL}, quiet": "quiet", f"{CAUSAL}, keen": "keen"}
+"""The causal spotter at its other operating points; as ``CAUSAL`` it is at the normal one."""
+_EVERYTHING = 0.25
+"""The thresholds of the MEGC2022 rule times this, for its FROC curve."""
+
+
+def read_videos(root: Path, dataset: str | None) -> LoadedVideos:
+    """A benchmark, or a data set of long videos by its name. AtmeError: unknown name, wrong folder."""
+    from training.datasets import casme_sq, reviewed, samm_lv
+
+    if dataset is None:
+        return LoadedVideos(tuple(read_benchmark(root)))
+    loaders = {"casme-sq": casme_sq.load, "samm-lv": samm_lv.load, "reviewed": reviewed.load_videos}
+    if dataset not in loaders:
+        raise AtmeError(f"'{dataset}' is no data set of long videos; known are {', '.join(loaders)}")
+    return loaders[dataset](root)
+
+
+def read_benchmark(folder: Path) -> list[LongVideo]:
+    """The clips that ``atme-train spot-benchmark`` wrote; AtmeError where there are none."""
+    try:
+        return [_clip(folder, row) for row in read_index(folder)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise AtmeError(f"{folder / CLIPS}: damaged ({error!r}); render the benchmark again") from None
+
+
+def _clip(folder: Path, row: dict[str, Any]) -> LongVideo:
+    film = folder / Path(row["clip"]).name
+    try:
+        movements = read_records(film.with_suffix(".truth.jsonl"), movement)
+    except OSError:
+        raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
+    if is_filmed(row):
+        conditions = {name: row[name] for name in ("fps", "peak", "timeline", "story")}
+        conditions["recording"] = "with motion" if row["events"] else "as it is"
+    else:
+        conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline", "story")}
+        conditions["crf"] = quality(row["seed"], row["timeline"], row["story"])
+    return LongVideo(row["name"], tuple(movements), float(row["fps"]), film, conditions=conditions)
+
+
+def movement(row: dict[str, Any]) -> Movement:
+    """A record of a clip's ground truth."""
+    return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
+
+
+def spot(video: LongVideo, signal: Signal, judge: Judge, sensitivity: Sensitivity = "normal") -> Outcome:
+    """The live program's spotter on a measured signal."""
+    spotter = Spotter(SpotterConfig(sensitivity=sensitivity), judge)
+    found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
+    found += spotter.flush()
+    return Outcome(
+        video, signal.minutes, _of("micro", found), tuple(spotter.rejections), macros=_of("macro", found)
+    )
+
+
+def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> Iterator[dict[str, Outcome]]:
+    """For each recording, what every spotter of ``SPOTTERS`` and ``OTHER_POINTS`` makes of it."""
+    k = half_length(videos)
+    for video in videos:
+        signal = signal_of(video, cache_folder)
+        whole, difference = whole_video(signal, k), frame_difference(signal, k)
+        by_mdmd = mdmd(signal)
+        yield {
+            CAUSAL: replace(spot(video, signal, judge), scored=by_probability(signal, judge)),
+            **{name: spot(video, signal, judge, point) for name, point in OTHER_POINTS.items()},
+            FLOW_RULE: _outcome(video, signal, flow_rule(signal), flow_rule(signal, _EVERYTHING)),
+            MDMD: _outcome(video, signal, by_mdmd, by_mdmd),
+            WHOLE: _outcome(video, signal, _least(P, whole), whole),
+            DIFFERENCE: _outcome(video, signal, _least(P, difference), difference),
+        }
+
+
+def by_probability(signal: Signal, judge: Judge) -> tuple[tuple[float, Candidate], ...]:
+    """All movements that the judge was asked about, with its probability: ``Outcome.scored``."""
+    spotter = Spotter(replace(SpotterConfig(), accept_probability=0.0), judge)
+    found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
+    found += spotter.flush()
+    micros = (candidate for candidate in found if candidate.kind == "micro")
+    return tuple((event.probability, event) for event in micros if event.probability is not None)
+
+
+def _outcome(video: LongVideo, signal: Signal, found: Scored, scored: Scored) -> Outcome:
+    """Of a baseline: what it finds, and what it finds at its lowest threshold."""
+    events = [event for _, event in found]
+    return Outcome(
+        video,
+        signal.minutes,
+        _of("micro", events),
+        scored=tuple((value, event) for value, event in scored if event.kind == "micro"),
+        macros=_of("macro", events),
+    )
+
+
+def _of(kind: Kind, events: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Those of the kind, by their onset."""
+    return tuple(sorted((e for e in events if e.kind == kind), key=lambda event: event.onset))
+
+
+def _least(value: float, scored: Scored) -> Scored:
+    return [pair for pair in scored if pair[0] >= value]

@@ -1,0 +1,1 @@
+"""Training of the spotter's judge from recordings with ground truth."""

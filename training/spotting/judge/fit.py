@@ -1,0 +1,231 @@
+"""Trains the spotter's judge on a rendered benchmark: ``atme-train spot-fit``.
+
+A few small convolutional networks over the course of a movement, averaged; each sees the movement and its
+mirror image. They are trained on clips alone whose truth is scripted, never on people who were filmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recognizer.errors import AtmeError
+from spotting.face_places import SIDES, mirrored_sides
+from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
+from training.learning.export import completed, save, traced
+from training.spotting.judge.snapshots import Snapshots
+
+MIXTURES = 3
+"""So many times each clip is also looked at with another's movements laid over it."""
+_TIME_UNIT = 10.0
+"""The networks give times in tenths of a second: about 1 in size."""
+_CUES = (slice(2 * len(SIDES) + 2, 2 * len(SIDES) + 6), -4, -3)
+"""Channels of the head, the lids and the light."""
+_CLAMP = 6.0
+"""Standard deviations; what lies further out was not seen in training."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """One training run. The same configuration and clips give the same weights on one machine type."""
+
+    seed: int = 0
+    members: int = 4
+    epochs: int = 8
+    batch: int = 256
+    width: int = 32
+    dropout: float = 0.3
+    learning_rate: float = 2e-3
+    decay: float = 1e-3
+    times: float = 0.3
+    """Weight of the loss of onset, apex and offset."""
+    noise: float = 0.1
+    """Noise on what is shown, in its standard deviations: rendered faces are alike, real ones are not."""
+    hidden: float = 0.1
+    """Share of the movements that are shown without their head, lids or light: no cue may decide alone."""
+
+
+class Member(nn.Module):
+    """course (N, T, CHANNELS) and facts (N, FACTS), standardised → (N, kinds + 3)."""
+
+    def __init__(self, config: FitConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.course = nn.Sequential(
+            nn.Conv1d(CHANNELS, width, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(width, width, 5, padding=2, stride=2),
+            nn.ReLU(),
+            nn.Conv1d(width, width, 3, padding=1, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.facts = nn.Sequential(nn.Linear(FACTS, 24), nn.ReLU())
+        quarter = -(-len(COURSE_S) // 4)
+        self.end = nn.Sequential(
+            nn.Dropout(config.dropout),
+            nn.Linear(quarter * width + 24, 64),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(64, len(KINDS) + 3),
+        )
+
+    def forward(self, course: Tensor, facts: Tensor) -> Tensor:
+        seen = self.course(course.transpose(1, 2))
+        result: Tensor = self.end(torch.cat([seen, self.facts(facts)], dim=1))
+        return result
+
+
+class Panel(nn.Module):
+    """The members' mean over a movement and its mirror image: course, facts → chances, times (seconds)."""
+
+    def __init__(self, scale: Scale, members: Sequence[Member]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.scale = scale
+
+    def forward(self, course: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
+        facts = self.scale.facts(facts)
+        chances, times = [], []
+        for view in (course, mirrored(course)):
+            shown = self.scale.course(view)
+            for member in self.members:
+                out = member(shown, facts)
+                chances.append(out[:, : len(KINDS)].softmax(dim=1))
+                times.append(out[:, len(KINDS) :])
+        return torch.stack(chances).mean(dim=0), torch.stack(times).mean(dim=0) / _TIME_UNIT
+
+
+class Scale(nn.Module):
+    """Standardises evidence as it was in training."""
+
+    course_mean: Tensor
+    course_scale: Tensor
+    facts_mean: Tensor
+    facts_scale: Tensor
+
+    def __init__(self, data: Snapshots) -> None:
+        super().__init__()
+        both = torch.cat([torch.from_numpy(data.course), mirrored(torch.from_numpy(data.course))])
+        self.register_buffer("course_mean", both.mean(dim=(0, 1)))
+        self.register_buffer("course_scale", both.std(dim=(0, 1)) + 1e-3)
+        facts = torch.from_numpy(data.facts)
+        self.register_buffer("facts_mean", facts.mean(dim=0))
+        self.register_buffer("facts_scale", facts.std(dim=0) + 1e-3)
+
+    def course(self, course: Tensor) -> Tensor:
+        """(…, CHANNELS)."""
+        scaled: Tensor = (course - self.course_mean) / self.course_scale
+        return scaled.clamp(-_CLAMP, _CLAMP)
+
+    def facts(self, facts: Tensor) -> Tensor:
+        """(N, FACTS)."""
+        scaled: Tensor = (facts - self.facts_mean) / self.facts_scale
+        return scaled.clamp(-_CLAMP, _CLAMP)
+
+
+def mirrored(course: Tensor) -> Tensor:
+    """The same movement of the face's mirror image."""
+    order, sign = mirrored_sides()
+    skin = 2 * len(SIDES)
+    rest = torch.arange(skin, CHANNELS)
+    sides_order = torch.cat([torch.from_numpy(order), rest])
+    signs = torch.ones(CHANNELS)
+    signs[:skin] = torch.from_numpy(sign)
+    signs[[skin, skin + 2, skin + 4]] = -1.0  # the median's and the head's way to the right, its roll
+    return course[..., sides_order] * signs
+
+
+def fit(data: Snapshots, config: FitConfig, progress: Callable[[int, int], None]) -> Panel:
+    """The panel trained on ``data``; ``progress``: called with (steps done, of how many).
+
+    AtmeError where there is too little to learn from.
+    """
+    rounds = 2 * len(data.kind) // config.batch
+    if rounds == 0 or len(set(data.kind.tolist())) < len(KINDS):
+        raise AtmeError(
+            f"{len(data.kind)} movements of {len(set(data.kind.tolist()))} kinds are too few to learn "
+            f"{len(KINDS)} kinds from; render more minutes with atme-train spot-benchmark"
+        )
+    torch.set_num_threads(1)  # sums in another order are other weights
+    scale, members, done = Scale(data), list[Member](), 0
+    shown = _shown(data, scale)
+    for number in range(config.members):
+        torch.manual_seed(1000 * config.seed + number)
+        member = Member(config)
+        for _ in _train(member, shown, config, number):
+            done += 1
+            progress(done, config.members * config.epochs * rounds)
+        members.append(member.eval())
+    return Panel(scale, members).eval()
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The movements as the members see them, standardised, and then their mirror images."""
+
+    course: Tensor
+    facts: Tensor
+    kind: Tensor
+    times: Tensor
+    """Onset, apex and offset, in tenths of a second."""
+
+
+def _shown(data: Snapshots, scale: Scale) -> _Shown:
+    plain = torch.from_numpy(data.course)
+    return _Shown(
+        scale.course(torch.cat([plain, mirrored(plain)])),
+        scale.facts(torch.from_numpy(data.facts)).repeat(2, 1),
+        torch.from_numpy(data.kind).repeat(2),
+        _TIME_UNIT * torch.from_numpy(data.times).repeat(2, 1),
+    )
+
+
+def _train(member: Member, shown: _Shown, config: FitConfig, number: int) -> Iterator[None]:
+    """Trains one member, a step at a time."""
+    draw = np.random.default_rng((config.seed, number))
+    optimizer = torch.optim.AdamW(
+        member.parameters(), config.learning_rate, weight_decay=config.decay, foreach=True
+    )
+    rounds = len(shown.kind) // config.batch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.epochs * rounds
+    )
+    for _ in range(config.epochs):
+        order = torch.from_numpy(draw.permutation(len(shown.kind)))
+        for chosen in torch.split(order[: rounds * config.batch], config.batch):
+            course, facts = _disturbed(shown.course[chosen], config), shown.facts[chosen]
+            out, kind = member(course, facts), shown.kind[chosen]
+            loss = F.cross_entropy(out[:, : len(KINDS)], kind)
+            micro = kind == 0
+            if micro.any():
+                true = shown.times[chosen][micro]
+                apart = F.smooth_l1_loss(out[micro, len(KINDS) :], true, beta=0.3)
+                loss = loss + config.times * apart
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            yield
+
+
+def _disturbed(course: Tensor, config: FitConfig) -> Tensor:
+    """Standardised courses with noise, some of them without one of the cues."""
+    course = course + config.noise * torch.randn_like(course)
+    for cue in _CUES:
+        course[torch.rand(len(course)) < config.hidden, :, cue] = 0.0
+    return course
+
+
+def export(panel: Panel, about: dict[str, str], path: Path) -> None:
+    """Writes the judge that ``spotting.judge`` reads; AtmeError where ``path`` is not writable."""
+    examples = {"course": torch.zeros(2, len(COURSE_S), CHANNELS), "facts": torch.zeros(2, FACTS)}
+    with completed(path) as draft:
+        graph = traced(panel.eval(), examples, ["chances", "times"], draft)
+        save(graph, {EVIDENCE_KEY: EVIDENCE, **about}, draft)

@@ -1,0 +1,184 @@
+"""What the spotter's judge learns from: movements in rendered clips, as they stood at several moments.
+
+The spotter runs over the clips with low thresholds, and in the judge's place stands one that writes down what
+it is shown and is never convinced: each movement is seen while it falls and when it is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from spotting.candidate import Candidate
+from spotting.judge import KINDS, Evidence, Verdict, evidence
+from spotting.memory import Array, Memory
+from spotting.motion import MotionSample
+from spotting.spotter import Spotter, SpotterConfig
+from training.datasets.long_video import LongVideo, Movement
+from training.spotting.judge.mixing import mixed
+from training.spotting.score import iou, touches
+from training.spotting.signal import signal_of
+
+THRESHOLDS = ((2.5, 0.22), (2.0, 0.2), (1.7, 0.17))
+"""(threshold_factor, min_motion)."""
+APART_S = 0.045
+"""A movement is not written down more often than this while it falls."""
+_APEX_S = 0.03
+"""The apex of a micro-expression may be found so far outside of it."""
+_KIND = {
+    "speech": "speech",
+    "mouth": "mouth",
+    "macro": "macro",
+    "blink": "blink",
+    "gesture": "head motion",
+    "gaze": "gaze",
+}
+"""What goes on in a clip → what the judge calls it."""
+_ONE_S = 0.35
+"""Micro-expressions whose apexes are nearer to each other are one movement."""
+_SETTLES_S = 0.3
+"""Skin and landmarks take so long to settle after a movement."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One movement at one moment."""
+
+    movement: Candidate
+    evidence: Evidence
+    kind: int
+    """Index into ``KINDS``."""
+    times: tuple[float, float, float]
+    """True onset, apex and offset of a micro-expression less the apex that was found, seconds; else 0."""
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Many of them, as arrays."""
+
+    course: npt.NDArray[np.float32]
+    facts: npt.NDArray[np.float32]
+    kind: npt.NDArray[np.int64]
+    times: npt.NDArray[np.float32]
+
+
+def stack(snapshots: Sequence[Snapshot]) -> Snapshots:
+    """The same as arrays."""
+    return Snapshots(
+        np.stack([s.evidence.course for s in snapshots]),
+        np.stack([s.evidence.facts for s in snapshots]),
+        np.array([s.kind for s in snapshots]),
+        np.array([s.times for s in snapshots], np.float32),
+    )
+
+
+class Witness:
+    """Stands in for the judge: writes down what it is shown, and says that it is nothing."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Candidate, Evidence]] = []
+
+    def __call__(self, movement: Candidate, memory: Memory, rest: Array) -> Verdict:
+        """Never convinced."""
+        last = self.seen[-1][0] if self.seen else None
+        if last is None or last.onset != movement.onset or movement.decided - last.decided > APART_S:
+            self.seen.append((movement, evidence(movement, memory, rest)))
+        return Verdict(0.0, "noise", movement.onset, movement.apex, movement.offset)
+
+
+@dataclass(frozen=True)
+class View:
+    """A clip to be looked at, alone or with another's movements laid over it (``spotting.judge.mixing``)."""
+
+    video: LongVideo
+    over: LongVideo | None = None
+    thresholds: tuple[tuple[float, float], ...] = THRESHOLDS
+
+
+def views(videos: Sequence[LongVideo], mixtures: int, seed: int) -> list[View]:
+    """Every clip at all ``THRESHOLDS``, then ``mixtures`` times each of them over another, at one of them."""
+    rng = np.random.default_rng((seed, 5))
+    mixed_views = [
+        View(video, videos[int(rng.integers(len(videos)))], (THRESHOLDS[number % len(THRESHOLDS)],))
+        for number in range(mixtures)
+        for video in videos
+    ]
+    return [View(video) for video in videos] + mixed_views
+
+
+def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
+    """Every movement of clips that are measured, as the judge meets it.
+
+    One in which two micro-expressions meet is left out: nobody could say which of them it is.
+    """
+    video = view.video
+    samples: Sequence[MotionSample] = signal_of(video, cache_folder).samples
+    if view.over is not None:
+        video, samples = mixed(video, samples, view.over, signal_of(view.over, cache_folder).samples)
+    for factor, least in view.thresholds:
+        witness = Witness()
+        spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness)
+        for sample in samples:
+            spotter.push(sample)
+        for movement, shown in witness.seen:
+            if not _between_two(video, movement):
+                kind, true = named(video, movement)
+                yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+
+
+def _between_two(video: LongVideo, movement: Candidate) -> bool:
+    apexes = sorted(m.apex for m in video.micros if touches(movement, [m]))
+    return any(after - before < _ONE_S for before, after in pairwise(apexes))
+
+
+def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, float]:
+    if true is None:
+        return 0.0, 0.0, 0.0
+    return true.onset - movement.apex, true.apex - movement.apex, true.offset - movement.apex
+
+
+def looked_at(
+    wanted: Sequence[View], cache_folder: Path, workers: int, parts: dict[int, list[Snapshot]]
+) -> Iterator[int]:
+    """Puts the snapshots of every view into ``parts`` by its index; yields the number of those done."""
+    from training.executors import in_process, local
+
+    work = partial(_all_of, cache_folder)
+    for index, found in in_process(work, wanted) if workers < 2 else local(work, wanted, workers):
+        parts[index] = found
+        yield len(parts)
+
+
+def _all_of(cache_folder: Path, view: View) -> list[Snapshot]:
+    return list(snapshots(view, cache_folder))
+
+
+def named(video: LongVideo, movement: Candidate) -> tuple[str, Movement | None]:
+    """What a movement truly is, of ``KINDS``, and the micro-expression where it is one.
+
+    It is one where its apex lies within; what only touches one is a fragment of it.
+    """
+    inside = [true for true in video.micros if true.onset - _APEX_S <= movement.apex <= true.offset + _APEX_S]
+    if inside:
+        true = min(inside, key=lambda true: abs(true.apex - movement.apex))
+        falls = movement.onset > true.apex + (true.offset - true.apex) / 3
+        return ("fragment", None) if falls else (KINDS[0], true)
+    if touches(movement, video.micros):
+        return "fragment", None
+    return _beside(video, movement), None
+
+
+def _beside(video: LongVideo, movement: Candidate) -> str:
+    """What else goes on: what overlaps it best, the eyes' wandering last."""
+    around = [
+        (true.kind != "gaze", iou(true, movement), _KIND[true.kind])
+        for true in video.movements
+        if true.kind in _KIND and movement.onset < true.offset + _SETTLES_S and true.onset < movement.offset
+    ]
+    return max(around)[2] if around else "noise"

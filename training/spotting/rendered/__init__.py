@@ -1,0 +1,1 @@
+"""The rendered spotting benchmark: what happens in its clips, and rendering them."""
