@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml
 	@echo "Installing into $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@echo "Compiling the optical flow for this processor"
-	@$(BIN)/python -c 'from recognizer.flow import FlowEngine; FlowEngine()' 2>/dev/null
+	@$(BIN)/python -c 'from recognizer.flow.engine import FlowEngine; FlowEngine()' 2>/dev/null
 	@touch $@
 
 demo: install

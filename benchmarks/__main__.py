@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from benchmarks.row import Row, Suite, machine, markdown, plot
-from recognizer.command_line import run
+from recognizer.console.command_line import run
+from recognizer.console.native_log import native_log
 from recognizer.errors import AtmeError
-from recognizer.native_log import native_log
 
 SUITES = {
     "tvl1": "benchmarks.tvl1:rows",

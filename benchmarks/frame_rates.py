@@ -24,8 +24,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 
-from recognizer.command_line import run
-from recognizer.native_log import native_log
+from recognizer.console.command_line import run
+from recognizer.console.native_log import native_log
 from spotting.judge import DEFAULT_JUDGE, Judge
 from spotting.motion import MotionMeter, MotionSample
 from training.datasets.long_video import LongVideo

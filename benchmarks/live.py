@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks.looped import Looped, load_frames
 from benchmarks.row import Row
-from recognizer.own_module import own_module
+from recognizer.machine.own_module import own_module
 
 RATES = (30, 60, 120, 200)
 WARM_UP_S = 2.0

@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme
+from recognizer.network.model import DualAtme
 from training.executors import one_thread
 from training.features import archive as feature_archive
 from training.features.archive import FeatureArchive

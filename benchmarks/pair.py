@@ -14,10 +14,10 @@ import torch
 
 from benchmarks.row import Row
 from benchmarks.tvl1 import Work, milliseconds, threads
-from recognizer.backend import Backend
 from recognizer.feature import FeatureExtractor, normalise
 from recognizer.landmarks import Landmarker
-from recognizer.model import DualAtme, ModelConfig
+from recognizer.network.backend import Backend
+from recognizer.network.model import DualAtme, ModelConfig
 from recognizer.recognizer import Recognizer
 from training.rendering.clip import load_portrait
 

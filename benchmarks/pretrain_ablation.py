@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.rendered_pairs import PEAKS, Floats, Pair, judged, load_pairs
-from recognizer.backend import Backend
-from recognizer.command_line import run
+from recognizer.console.command_line import run
+from recognizer.network.backend import Backend
 from training.evaluation.scores import score
 from training.executors import in_process, local
 from training.learning.pretrain import PretrainConfig, make_weights

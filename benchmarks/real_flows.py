@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.backend import Backend
-from recognizer.command_line import run
+from recognizer.console.command_line import run
+from recognizer.network.backend import Backend
 from training.evaluation.scores import Scores, score
 from training.evaluation.unit_codings import Coding, read_codings
 from training.evaluation.unit_scores import UnitReport, score_units

@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.filmed_pairs import GAPS, KINDS, FilmedPair, contact_sheet, filmed
-from recognizer.backend import DEFAULT_WEIGHTS, Backend, Judgement
-from recognizer.command_line import run
+from recognizer.console.command_line import run
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend, Judgement
 from recognizer.recognition import CLASSES
 from recognizer.recognizer import BLINK
 from training.evaluation.scores import score

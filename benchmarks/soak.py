@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from recognizer.errors import AtmeError
-from recognizer.own_module import own_module
-from stream.demo import demo_clip
+from recognizer.machine.own_module import own_module
+from stream.commands.demo import demo_clip
 from stream.records.recorded_session import RecordedSession, read_session
 
 EVERY_S = 5.0

@@ -20,9 +20,9 @@ from skimage import data
 from skimage.registration import optical_flow_tvl1
 
 from benchmarks.row import Row, cores
-from recognizer.flow import FlowEngine
-from recognizer.gpu import gpu_count
-from recognizer.tvl1_cpu import tvl1
+from recognizer.flow.engine import FlowEngine
+from recognizer.flow.tvl1_cpu import tvl1
+from recognizer.machine.gpu import gpu_count
 
 SIZES = (64, 128, 224, 256)
 BATCHES = (1, 8, 64)
@@ -130,7 +130,7 @@ def _on_gpu(repeats: int) -> list[Row]:
         return [Row("GPUs", 0, "", "without one, batches and single pairs on a GPU are not measured")]
     import torch
 
-    from recognizer.tvl1 import tvl1 as tvl1_in_torch
+    from recognizer.flow.tvl1 import tvl1 as tvl1_in_torch
 
     made = [face_pair(128, 1.0, seed)[:2] for seed in range(8)]
     pairs = torch.from_numpy(np.stack([np.stack(pair) for pair in made * 8]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from demo_picture import browser, demo_session, target, write_small
 
 from stream.records.recorded_session import read_session
-from stream.records.report import write_report
+from stream.records.report.gather import write_report
 
 WIDTH, HEIGHT = 1000, 1420
 

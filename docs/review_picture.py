@@ -10,8 +10,8 @@ from threading import Thread
 from demo_picture import browser, demo_session, target, write_small
 
 from spotting.spotter import SpotterConfig
-from stream.review.serve import listen, server_on
-from stream.review.shelf import shelf_of
+from stream.review.server.serve import listen, server_on
+from stream.review.server.shelf import shelf_of
 from stream.settings import Settings
 
 WIDTH, HEIGHT = 1240, 860

@@ -1,6 +1,6 @@
 """The one error type that a user can cause."""
 
-from recognizer.plain_text import printable
+from recognizer.console.plain_text import printable
 
 
 class AtmeError(Exception):

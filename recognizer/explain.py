@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.feature import PairFeatures, puzzle_strain
-from recognizer.flow import Field, strain
+from recognizer.flow.engine import Field, strain
 from recognizer.recognition import Recognition
 
 _TILE = 192

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.face import FaceGeometry, Gray, NoFaceError, crop_face, locate, puzzle
-from recognizer.flow import Field, FlowEngine, strain
+from recognizer.flow.engine import Field, FlowEngine, strain
 from recognizer.landmarks import Landmarker, Landmarks, eye_opening
 
 FEATURE_SIZE = 28

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.feature import FeatureExtractor, PairFeatures
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.recognition import UNCERTAIN, Recognition
 from recognizer.unit_motion import unit_motion
 from recognizer.units import Unit, side_of

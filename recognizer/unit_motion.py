@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from recognizer.action_units import ACTION_UNITS, MIRROR, Bump
 from recognizer.face import FaceGeometry
-from recognizer.flow import Field
+from recognizer.flow.engine import Field
 from recognizer.units import HEAD, NUMBERS, UNITS
 
 Points = npt.NDArray[np.float64]

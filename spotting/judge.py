@@ -89,8 +89,14 @@ class Judge:
 
     def __init__(self, weights: Path = DEFAULT_JUDGE) -> None:
         """AtmeError where ``weights`` is damaged, or no judge that this version can show its evidence to."""
-        from recognizer.backend import UNSEALED, session_options
-        from recognizer.weights_file import check_harmless, is_sealed, open_network, read_weights, run_probe
+        from recognizer.network.backend import UNSEALED, session_options
+        from recognizer.network.weights_file import (
+            check_harmless,
+            is_sealed,
+            open_network,
+            read_weights,
+            run_probe,
+        )
 
         if not weights.is_file():
             raise AtmeError(f"{weights}: no such file; train a judge with atme-train spot-fit")

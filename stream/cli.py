@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recognizer.command_line import run
+from recognizer.console.command_line import run
+from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
-from recognizer.plain_text import printable
-from stream import records_cli, review_cli
+from stream.commands import records as records_cli
+from stream.commands import review as review_cli
 
 if TYPE_CHECKING:  # at run time each command imports what it needs: --help must not load MediaPipe
     from stream.event import MicroExpression
@@ -130,10 +131,10 @@ def live(
     Keys: q quit, p pause, m mark this moment, r list macro-expressions and what was rejected, s sound, c
     snapshot, h help.
     """
-    from spotting.study import Who
+    from spotting.reviews.study import Who
+    from stream.commands.watch_session import watch_session
     from stream.records.records import RecordOptions
     from stream.session import Session
-    from stream.watch_session import watch_session
 
     settings = _settings(config, weights, sensitivity, no_units)
     keep = RecordOptions(
@@ -174,12 +175,12 @@ def replay(
     no_units: UnitsOption = False,
 ) -> None:
     """Run recordings through the same pipeline; nothing is dropped, the result repeats exactly."""
-    from spotting.study import Who
+    from spotting.reviews.study import Who
+    from stream.batch.session_names import session_names
+    from stream.commands.watch_session import watch_session
     from stream.records.folder import check_new
     from stream.records.records import RecordOptions
     from stream.session import Session
-    from stream.session_names import session_names
-    from stream.watch_session import watch_session
 
     settings = _with_clock(_settings(config, weights, sensitivity, no_units), fps, slow_motion)
     if jobs is not None or executor is Executor.ray:
@@ -220,9 +221,9 @@ def recognize(
     no_units: UnitsOption = False,
 ) -> None:
     """Label one onset-apex pair of pictures."""
-    from recognizer.backend import DEFAULT_WEIGHTS
-    from recognizer.native_log import native_log
-    from recognizer.picture import read_picture
+    from recognizer.console.native_log import native_log
+    from recognizer.files.image import read_picture
+    from recognizer.network.backend import DEFAULT_WEIGHTS
     from recognizer.recognition import UNCERTAIN
     from recognizer.recognizer import Recognizer
 
@@ -265,9 +266,9 @@ def demo(
     ascii_only: AsciiOption = False,
 ) -> None:
     """Replay a rendered face with three known micro-expressions and compare what was found."""
-    from stream.demo import compare, demo_clip, read_truth
+    from stream.commands.demo import compare, demo_clip, read_truth
+    from stream.commands.watch_session import watch_session
     from stream.session import Session
-    from stream.watch_session import watch_session
 
     path = clip or demo_clip()
     truth = read_truth(path)
@@ -282,7 +283,7 @@ def demo(
 @app.command()
 def cameras() -> None:
     """List the cameras of this machine with the formats, sizes and rates that they offer."""
-    from stream.cameras import find_cameras, lines
+    from stream.commands.cameras import find_cameras, lines
 
     for line in lines(find_cameras()):
         print(printable(line))
@@ -291,8 +292,8 @@ def cameras() -> None:
 @app.command()
 def doctor() -> None:
     """Check this machine: what is there, what is missing, what to do."""
-    from recognizer.native_log import native_log
-    from stream.doctor import examine
+    from recognizer.console.native_log import native_log
+    from stream.commands.doctor import examine
 
     healthy = True
     with native_log():
@@ -312,10 +313,10 @@ def _batch(
 ) -> None:
     from rich.console import Console
 
-    from stream.batch import plan
-    from stream.batch_folder import locked
-    from stream.batch_view import summary, watch_batch
-    from stream.batch_workers import run_here, run_on_ray
+    from stream.batch.folder import locked
+    from stream.batch.jobs import plan
+    from stream.batch.view import summary, watch_batch
+    from stream.batch.workers import run_here, run_on_ray
 
     planned = plan(files, out, settings, save_faces)
     with locked(out):
@@ -335,7 +336,7 @@ def bench(
     """Measure this machine: every figure as a ratio to a peer or a floor of the same run."""
     import subprocess
 
-    from recognizer.own_module import own_module
+    from recognizer.machine.own_module import own_module
 
     if not (Path(__file__).resolve().parents[1] / "benchmarks").is_dir():
         raise AtmeError("the benchmarks are not installed with the program; run make bench in its repository")
@@ -375,7 +376,7 @@ def _with_clock(settings: Settings, fps: float | None, slow_motion: float | None
 def _write_picture(path: Path, picture: Image) -> None:
     import cv2
 
-    from recognizer.write_file import write_file
+    from recognizer.files.write import write_file
 
     try:
         write_file(path, cv2.imencode(path.suffix, picture)[1].tobytes(), private=True)

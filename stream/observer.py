@@ -11,7 +11,7 @@ from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import Expression
 from stream.frame import Frame
-from stream.gap import Gap
+from stream.pipeline.gap import Gap
 
 
 class Observer(Protocol):

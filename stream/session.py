@@ -17,28 +17,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import PairFeatures
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
 from spotting.face_tracker import Sighting
 from spotting.judge import Judge
 from spotting.motion import MotionMeter
 from spotting.spotter import Spotter
-from stream.capture import Capture
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
-from stream.frame_memory import frame_memory
-from stream.gap import Gap, GapFinder
 from stream.interrupts import STOPPED
 from stream.observer import Observer
-from stream.ring import RingBuffer
+from stream.pipeline.capture import Capture
+from stream.pipeline.frame_memory import frame_memory
+from stream.pipeline.gap import Gap, GapFinder
+from stream.pipeline.ring import RingBuffer
+from stream.pipeline.watch import Watch
 from stream.settings import Settings
 from stream.sources import FrameSource, Returning, open_camera, open_recording, open_url
 from stream.status import Status
-from stream.watch import Watch
 
 _QUEUE = 8
 """Candidates that may wait for the recognizer."""

@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from recognizer.errors import AtmeError
-from recognizer.untrusted_text import parse_toml
+from recognizer.files.untrusted_text import parse_toml
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
 from spotting.spotter import SpotterConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stream.seen import Seen
+from stream.pipeline.seen import Seen
 
 
 @dataclass(frozen=True)

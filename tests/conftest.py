@@ -14,9 +14,9 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from terminal import Terminal
 
-from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.landmarks import Landmarker
-from recognizer.model_info import ModelInfo
+from recognizer.network.backend import DEFAULT_WEIGHTS
+from recognizer.network.model_info import ModelInfo
 from stream.settings import RecognizerConfig, Settings
 from training.rendering.clip import Portrait, load_portrait, render, render_clip, render_demo
 from training.rendering.script import Action, Blink, ClipScript
@@ -93,7 +93,7 @@ def model():
     """An untrained Dual-ATME, the same each time, as it is exported."""
     import torch
 
-    from recognizer.model import DualAtme
+    from recognizer.network.model import DualAtme
     from training.learning.export import round_to_half
 
     torch.set_num_threads(1)

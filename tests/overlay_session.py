@@ -23,7 +23,7 @@ from recognizer.recognition import Recognition
 from recognizer.units import Unit
 from spotting.candidate import Candidate, Rejection
 from stream.event import MacroExpression, MicroExpression
-from stream.event_log import EventLog
+from stream.outputs.event_log import EventLog
 from stream.overlay.extras import Extras
 from stream.overlay.onlooker import EventMotion, Onlooker
 from stream.status import MotionPoint, Status
@@ -225,12 +225,12 @@ def main() -> None:
         log = stack.enter_context(EventLog(options.log)) if options.log else None
         on_event = log.write if log else lambda event: None
         if options.lines or options.json:
-            from stream.lines import run_lines
+            from stream.outputs.lines import run_lines
 
             run_lines(session, options.json, on_event)
             return
+        from stream.outputs.sound import Sound
         from stream.overlay import Reach, run_overlay, summarise
-        from stream.sound import Sound
 
         onlooker = Onlooker()
         onlooker.rejection(make_rejection(0.5, "head motion"))

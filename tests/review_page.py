@@ -14,8 +14,8 @@ from threading import Thread
 
 import pytest
 
-from stream.review.serve import listen, server_on
-from stream.review.shelf import shelf_of
+from stream.review.server.serve import listen, server_on
+from stream.review.server.shelf import shelf_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -8,8 +8,8 @@ from pathlib import Path
 from overlay_session import EVENTS, make_event, make_macro
 
 from spotting.candidate import Rejection
-from spotting.decision import Decision
-from stream.event_log import EventLog, rejection_line
+from spotting.reviews.decision import Decision
+from stream.outputs.event_log import EventLog, rejection_line
 from stream.records.recorded_session import RecordedSession
 from stream.records.reviewed import named_movements
 from stream.review.writing import ReviewWriter

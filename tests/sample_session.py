@@ -6,8 +6,8 @@ from pathlib import Path
 
 from spotting.candidate import Candidate, Rejection
 from stream.event import MicroExpression
-from stream.gap import Gap
 from stream.observer import Observer
+from stream.pipeline.gap import Gap
 from stream.records.folder import SessionFolder
 from stream.session import Session
 from stream.settings import RecognizerConfig, Settings

@@ -12,10 +12,10 @@ from reviewed_session import added, coded, make_folder, says, write
 from sklearn.metrics import cohen_kappa_score
 from test_cli import atme, complaint
 
-from spotting.consensus import aligned, consensus
-from spotting.decision import CodedUnit
+from spotting.reviews.consensus import aligned, consensus
+from spotting.reviews.decision import CodedUnit
 from stream.records.recorded_session import RecordedSession, read_session
-from stream.records.report import write_report
+from stream.records.report.gather import write_report
 from stream.records.reviewed import as_reviewed, decisions_of, named_movements
 from stream.review.agreement import agreement, kappa, wilson
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recognizer.attention import Attention
-from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.feature import normalise
+from recognizer.network.attention import Attention
+from recognizer.network.backend import DEFAULT_WEIGHTS
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ import onnxruntime
 import pytest
 import torch
 
-from recognizer import backend
-from recognizer.backend import DEFAULT_WEIGHTS, Backend, BoundSession
 from recognizer.errors import AtmeError
 from recognizer.feature import normalise
-from recognizer.gpu import gpu_count
-from recognizer.model import Cbam, DualAtme, Inception, ModelConfig, bi_inception
-from recognizer.model_info import KEY, PREPROCESSING, ModelInfo
+from recognizer.machine.gpu import gpu_count
+from recognizer.network import backend
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend, BoundSession
+from recognizer.network.model import Cbam, DualAtme, Inception, ModelConfig, bi_inception
+from recognizer.network.model_info import KEY, PREPROCESSING, ModelInfo
 from training.learning.export import export
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,7 +154,7 @@ def test_the_default_weights_serve_this_program():
 
 def test_says_what_it_runs_on_and_prints_nothing(weights):
     """Native libraries write to file descriptor 2; over the overlay that would be seen."""
-    code = "import pathlib, sys; from recognizer.backend import Backend; "
+    code = "import pathlib, sys; from recognizer.network.backend import Backend; "
     code += "print(Backend(pathlib.Path(sys.argv[1])).provider)"
     done = subprocess.run(
         [sys.executable, "-c", code, str(weights)],

@@ -17,9 +17,9 @@ from test_cli import atme, complaint
 from test_gaps import WithHole
 
 from recognizer.errors import AtmeError
-from stream.batch import Job, run_job
-from stream.event_log import EventLog
-from stream.records.export import FORMATS, export
+from stream.batch.jobs import Job, run_job
+from stream.outputs.event_log import EventLog
+from stream.records.export.formats import FORMATS, export
 from stream.records.recorded_session import read_session
 from stream.session import Session
 

@@ -15,8 +15,8 @@ import pytest
 from test_cli import atme
 
 from recognizer.errors import AtmeError
-from stream.batch import Outcome, plan, run_job
-from stream.batch_workers import run_here, run_on_ray
+from stream.batch.jobs import Outcome, plan, run_job
+from stream.batch.workers import run_here, run_on_ray
 from stream.records.recorded_session import read_session
 
 

@@ -14,9 +14,9 @@ import pytest
 from test_cli import atme, complaint
 
 from recognizer.errors import AtmeError
-from stream.batch import plan, run_job
-from stream.batch_folder import clear, held, locked
-from stream.session_names import session_names
+from stream.batch.folder import clear, held, locked
+from stream.batch.jobs import plan, run_job
+from stream.batch.session_names import session_names
 
 ROOT = Path(__file__).resolve().parents[1]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
@@ -180,7 +180,7 @@ def test_what_another_batch_is_writing_is_left_to_it(half):
 HOLDER = """
 import sys
 from pathlib import Path
-from stream.batch_folder import locked
+from stream.batch.folder import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

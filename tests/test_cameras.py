@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_cli import atme
 
-from stream.cameras import FoundCamera, Mode, find_cameras, lines, read_modes
+from stream.commands.cameras import FoundCamera, Mode, find_cameras, lines, read_modes
 
 SIZES = {b"MJPG": [(1280, 720), (640, 480)], b"YUYV": [(640, 480)]}
 INTERVALS = {

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from recognizer.errors import AtmeError
-from stream.capture import Capture
 from stream.frame import Image
-from stream.ring import RingBuffer
+from stream.pipeline.capture import Capture
+from stream.pipeline.ring import RingBuffer
 from stream.sources import open_recording
 from stream.sources.base import FrameSource
 

@@ -15,7 +15,7 @@ from conftest import SHORT_ACTION
 from terminal import needs_terminal
 
 from recognizer import CLASSES, UNCERTAIN
-from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.units import UNITS
 from spotting.sensitivity import OPERATING_POINTS
 from stream.cli import SensitivityName, app

@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = """
 from numba import njit
-from recognizer.compiling import kept_on_disk
+from recognizer.machine.compiling import kept_on_disk
 
 @kept_on_disk
 @njit
@@ -80,7 +80,7 @@ def test_where_nothing_can_be_kept_it_runs_and_says_so(tmp_path, caplog, monkeyp
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("recognizer.compiling._SealedFiles.save", full)
+    monkeypatch.setattr("recognizer.machine.compiling._SealedFiles.save", full)
     with caplog.at_level(logging.WARNING):
         assert start(tmp_path) == (42, False)
     assert "cannot be kept ([Errno 28] No space left on device)" in caplog.text

@@ -11,9 +11,9 @@ import torch
 from test_engine import equal, some
 from tiny_archive import tiny_archive
 
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
-from recognizer.model_info import ModelInfo
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.network.model_info import ModelInfo
 from training.cli.loso import recipe_for
 from training.cli.main import app
 from training.features.archive import save

@@ -31,7 +31,7 @@ def work(pipe):
 """
 PROGRAM = """
 import sys
-from stream.batch_workers import run_here
+from stream.batch.workers import run_here
 from training.executors import local
 from work import Endless, work
 

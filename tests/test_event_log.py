@@ -15,8 +15,8 @@ import pytest
 from overlay_session import EVENTS, make_event
 
 from recognizer.errors import AtmeError
-from stream.event_log import EventLog, event_line
-from stream.lines import human_line
+from stream.outputs.event_log import EventLog, event_line
+from stream.outputs.lines import human_line
 
 SCRIPT = Path(__file__).with_name("overlay_session.py")
 ROOT = SCRIPT.parents[1]

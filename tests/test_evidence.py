@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny_archive import tiny_archive
 
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from training.cli.main import app
 from training.features.archive import save
 from training.learning.engine import ADAPTING

@@ -22,8 +22,8 @@ from speach import elan
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Rejection
-from stream.event_log import EventLog
-from stream.records.export import FORMATS, apart, export
+from stream.outputs.event_log import EventLog
+from stream.records.export.formats import FORMATS, apart, export
 from stream.records.recorded_session import Mark, RecordedSession, read_session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -271,7 +271,10 @@ def test_the_command_writes_beside_the_events_and_says_what_it_left_out(tmp_path
         log.write(make_event())
     with open(path, "a") as file:
         file.write('{"onset": 1.')
-    code = "import typer; from stream.records_cli import register; app = typer.Typer(); register(app); app()"
+    code = (
+        "import typer; from stream.commands.records import register; "
+        "app = typer.Typer(); register(app); app()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, "export", str(path), "--format", "csv"],
         cwd=ROOT,

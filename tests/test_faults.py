@@ -15,7 +15,7 @@ import ctypes, sys, time
 from pathlib import Path
 from benchmarks.faults.forked import fork
 from benchmarks.faults.outcome import outcome
-from recognizer.command_line import run
+from recognizer.console.command_line import run
 from recognizer.errors import AtmeError
 
 def clean(): raise AtmeError("x: damaged; get another")

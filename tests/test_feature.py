@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import SEAM, FeatureExtractor, normalise, puzzle_strain, to_feature
-from recognizer.flow import FlowEngine, strain
+from recognizer.flow.engine import FlowEngine, strain
 
 slopes = st.floats(-0.2, 0.2)
 

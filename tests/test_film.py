@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stream.records.motion_file import Motion
-from stream.review.film import Film, nearest_frame
+from stream.review.video.recording import Film, nearest_frame
 from stream.sources import open_recording
 
 FPS, SECONDS = 30, 12

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from recognizer.errors import AtmeError
-from recognizer.flow import FlowEngine
+from recognizer.flow.engine import FlowEngine
 from recognizer.landmarks import Landmarker, Landmarks
 from spotting.motion import MotionSample
 from training.cli.main import app

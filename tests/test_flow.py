@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from flow_pairs import Field, Image, distance, filmed_pairs, opencv, portrait_pair
 
-from recognizer import flow as engines
 from recognizer.errors import AtmeError
 from recognizer.feature import to_feature
-from recognizer.flow import MARGIN, FlowEngine, strain
+from recognizer.flow import engine as engines
+from recognizer.flow.engine import MARGIN, FlowEngine, strain
 from stream import Session
 
 on_cpu = pytest.mark.skipif(FlowEngine().device != "cpu", reason="a GPU computes the flow here")

@@ -11,7 +11,7 @@ import torch
 
 from recognizer import feature as recognizer_feature
 from recognizer.action_units import ACTION_UNITS, MIRROR
-from recognizer.flow import strain as recognizer_strain
+from recognizer.flow.engine import strain as recognizer_strain
 from recognizer.recognition import CLASSES
 from training.learning.engine import normalise
 from training.learning.unit_head import mirror

@@ -11,7 +11,7 @@ import pytest
 from test_sources import HEIGHT, WIDTH, write_clip, write_pictures
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import frames_of, packets_of
+from recognizer.files.ffmpeg import frames_of, packets_of
 from stream.sources import open_recording
 from stream.sources.picture_numbers import number_pictures
 

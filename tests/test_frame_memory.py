@@ -7,11 +7,11 @@ import math
 import pytest
 from test_hangs import Faulty
 
-import stream.frame_memory
+import stream.pipeline.frame_memory
 from recognizer.errors import AtmeError
-from stream.frame_memory import available_bytes, frame_memory
 from stream.observer import Observers
-from stream.ring import LEAST_KEPT, LOSSLESS_BACKLOG
+from stream.pipeline.frame_memory import available_bytes, frame_memory
+from stream.pipeline.ring import LEAST_KEPT, LOSSLESS_BACKLOG
 from stream.session import Session
 from stream.sources import open_recording
 
@@ -26,7 +26,7 @@ def memory(monkeypatch):
     """``memory(n)``: frames may take n bytes."""
 
     def allow(count: int) -> None:
-        monkeypatch.setattr(stream.frame_memory, "available_bytes", lambda: 2 * count)
+        monkeypatch.setattr(stream.pipeline.frame_memory, "available_bytes", lambda: 2 * count)
 
     return allow
 

@@ -18,8 +18,8 @@ from rich.console import Console
 from test_cli import atme
 
 from recognizer.errors import AtmeError
-from stream.event_log import EventLog
-from stream.line_file import LineFile
+from stream.outputs.event_log import EventLog
+from stream.outputs.line_file import LineFile
 from stream.overlay.screen import screen
 from stream.records.recorded_session import read_session
 

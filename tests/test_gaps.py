@@ -22,7 +22,7 @@ from test_sources import free_port, needs_ffmpeg, open_when_up, sending, write_c
 
 from recognizer.errors import AtmeError
 from stream.frame import Frame, Image
-from stream.gap import Gap, GapFinder
+from stream.pipeline.gap import Gap, GapFinder
 from stream.session import Session
 from stream.sources import FrameSource, Returning, open_recording, open_url
 

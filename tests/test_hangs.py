@@ -14,17 +14,17 @@ from test_record_video import SAMPLE, picture
 from test_session import drain, workers
 from test_sources import write_pictures
 
-import stream.records.record_video as recording
+import stream.records.video.record as recording
 import stream.session
 from recognizer.errors import AtmeError
-from stream.batch import Outcome, plan
-from stream.batch_workers import run_here
+from stream.batch.jobs import Outcome, plan
+from stream.batch.workers import run_here
 from stream.event import MicroExpression
 from stream.frame import Frame, Image
-from stream.lsl import Markers
 from stream.observer import Observers
-from stream.records.record_video import VideoRecorder
-from stream.records.video_writer import VideoWriter
+from stream.outputs.lsl import Markers
+from stream.records.video.record import VideoRecorder
+from stream.records.video.writer import VideoWriter
 from stream.session import Session
 from stream.settings import Settings
 from stream.sources import FrameSource, open_recording

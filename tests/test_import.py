@@ -13,9 +13,9 @@ from speach import elan
 from test_cli import atme, complaint
 
 from recognizer.errors import AtmeError
-from spotting.decision import CodedUnit
-from spotting.review_file import read_review
-from stream.records.export import FORMATS, export
+from spotting.reviews.decision import CodedUnit
+from spotting.reviews.file import read_review
+from stream.records.export.formats import FORMATS, export
 from stream.records.imports import Annotation, as_decisions, read_annotations
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.records.reviewed import as_reviewed, decisions_of

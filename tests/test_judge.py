@@ -251,7 +251,7 @@ def test_a_file_that_is_no_judge_is_one_line(tmp_path, content):
 
 
 def test_the_recognizers_weights_are_no_judge():
-    from recognizer.backend import DEFAULT_WEIGHTS
+    from recognizer.network.backend import DEFAULT_WEIGHTS
 
     with pytest.raises(AtmeError, match="not a judge"):
         Judge(DEFAULT_WEIGHTS)

@@ -18,9 +18,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from motion_curves import Bump, Told, at_rate, blind, samples
 
-from recognizer.backend import DEFAULT_WEIGHTS
-from recognizer.gpu import gpu_count
-from recognizer.untrusted_text import tomllib
+from recognizer.files.untrusted_text import tomllib
+from recognizer.machine.gpu import gpu_count
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting import Judge, Spotter
 from spotting.face_places import SIDES
 from stream import Session
@@ -106,9 +106,9 @@ def packages_of_training(tree: ast.Module) -> set[str]:
     return used
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in ROOT.glob("training/**/*.py")}))
+@pytest.mark.parametrize("folder", sorted({path.parent for path, _ in sources(*ROOMS)}))
 def test_a_folder_is_seen_at_a_glance(folder):
-    names = sorted(path.stem for path in folder.glob("*.py"))
+    names = sorted(path.stem for path in (ROOT / folder).glob("*.py"))
     assert len(names) <= 14, f"{folder} holds {len(names)} modules"
 
 
@@ -233,8 +233,8 @@ def test_only_the_recognizer_makes_features_from_pictures(room):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recognizer"):
                 taken = {alias.name for alias in node.names}
                 assert not taken & OURS, f"{path}:{node.lineno} takes {taken & OURS}"
-                assert node.module != "recognizer.tvl1", f"{path}:{node.lineno}"
-                assert not (node.module == "recognizer.flow" and "FlowEngine" in taken), f"{path}"
+                assert node.module != "recognizer.flow.tvl1", f"{path}:{node.lineno}"
+                assert not (node.module == "recognizer.flow.engine" and "FlowEngine" in taken), f"{path}"
 
 
 def test_synthesised_flow_becomes_a_feature_as_real_flow_does():
@@ -242,7 +242,7 @@ def test_synthesised_flow_becomes_a_feature_as_real_flow_does():
     import torch
 
     from recognizer.feature import to_feature
-    from recognizer.flow import strain
+    from recognizer.flow.engine import strain
 
     rng = np.random.default_rng(0)
     flows = rng.normal(size=(3, 56, 56, 2)).astype(np.float32)

@@ -17,8 +17,8 @@ import pytest
 import torch
 from tiny_archive import tiny_archive
 
-from recognizer.backend import Backend
 from recognizer.errors import AtmeError
+from recognizer.network.backend import Backend
 from training.cli.loso import _seeds
 from training.executors import on_ray
 from training.features import archive as feature_archive

@@ -16,7 +16,7 @@ from overlay_session import make_event, make_macro
 from test_cli import atme
 
 from recognizer.errors import AtmeError
-from stream.gap import Gap
+from stream.pipeline.gap import Gap
 from stream.records.records import RecordOptions, Records
 
 RECEIVER = """

@@ -15,17 +15,17 @@ import pytest
 from overlay_session import make_event, make_macro
 
 from stream import MacroExpression, MicroExpression, Session
-from stream.batch import Job, Outcome
-from stream.batch_view import summary
-from stream.lines import run_lines
+from stream.batch.jobs import Job, Outcome
+from stream.batch.view import summary
+from stream.commands.watch_session import watch_session
 from stream.observer import Observers
+from stream.outputs.lines import run_lines
+from stream.outputs.sound import Sound
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import read_session
-from stream.records.render_video import render_video
-from stream.records.report import thumbnails
+from stream.records.report.gather import thumbnails
+from stream.records.video.render import render_video
 from stream.settings import RecognizerConfig, Settings
-from stream.sound import Sound
-from stream.watch_session import watch_session
 from training.rendering.clip import render_clip
 from training.rendering.script import Action, ClipScript
 from training.synthesis.motion_model import Activation

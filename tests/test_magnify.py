@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from recognizer.flow.shown import ShownFlow
 from recognizer.landmarks import Landmarker
-from recognizer.shown_flow import ShownFlow
 from stream.frame import Frame
-from stream.review.loop import SIDE, cut, make_loop, plain, reference_view
-from stream.review.magnify import magnify, packed, warped
-from stream.review.motion_field import ENLARGED, GRID, measure, sampled
+from stream.review.loops.loop import SIDE, cut, make_loop, plain, reference_view
+from stream.review.loops.magnify import magnify, packed, warped
+from stream.review.loops.motion_field import ENLARGED, GRID, measure, sampled
 from training.rendering.clip import render
 from training.rendering.script import Action, ClipScript
 from training.synthesis.motion_model import Activation

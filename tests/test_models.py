@@ -14,7 +14,7 @@ from skimage.feature import local_binary_pattern
 from tiny_archive import tiny_archive
 
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme
+from recognizer.network.model import DualAtme
 from training.learning.engine import Recipe, TrainingSet
 from training.models.dual_inception import DualInception
 from training.models.hand_crafted import bi_woof, lbp_top

@@ -14,9 +14,9 @@ from test_cli import ROOT
 from test_record_video import decoded, picture
 from test_sources import write_clip
 
+from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
-from recognizer.plain_text import printable
-from stream.records.video_writer import VideoWriter
+from stream.records.video.writer import VideoWriter
 from stream.sources import open_recording, open_source, open_url
 from stream.sources.stream_url import PROTOCOLS
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from recognizer.console.native_log import native_log
 from recognizer.errors import AtmeError
-from recognizer.native_log import native_log
 
 ROOT = Path(__file__).resolve().parents[1]
 
 WRITES = """
 import os, pathlib, sys
-from recognizer.native_log import native_log
+from recognizer.console.native_log import native_log
 os.write(2, b"before\\n")
 with native_log(pathlib.Path(sys.argv[1])):
     os.write(2, b"native\\n")
@@ -29,7 +29,7 @@ print("python after", file=sys.stderr)
 
 FAILS_ON_A_TERMINAL = """
 import os, sys
-from recognizer.native_log import native_log
+from recognizer.console.native_log import native_log
 with native_log() as path:
     print(path)
     os.write(2, b"the native reason\\n")
@@ -68,7 +68,7 @@ def test_restored_after_an_error(tmp_path):
 def test_the_noise_stays_out_of_a_redirected_stderr_too(tmp_path):
     with open(tmp_path / "err", "wb") as err:
         run(
-            "import os\nfrom recognizer.native_log import native_log\nwith native_log():\n"
+            "import os\nfrom recognizer.console.native_log import native_log\nwith native_log():\n"
             "    os.write(2, b'noise')\nos.write(2, b'ours')",
             stderr=err,
         )

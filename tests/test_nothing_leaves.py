@@ -150,7 +150,7 @@ USES = {
     "the judge": "from spotting import Judge; Judge()",
     "a session": "from stream import Session; list(Session.replay({clip!r}))",
     "training": "import training.learning.export, torch.onnx",
-    "explanations": "from recognizer.attention import Attention; Attention()",
+    "explanations": "from recognizer.network.attention import Attention; Attention()",
     "a worker": """
 import multiprocessing
 from recognizer import Recognizer
@@ -212,8 +212,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("package", "place"),
     [
-        ("onnxruntime", "recognizer/onnx_runtime.py"),
-        ("ray", "recognizer/ray_cluster.py"),
+        ("onnxruntime", "recognizer/network/onnx_runtime.py"),
+        ("ray", "recognizer/machine/ray_cluster.py"),
         ("mediapipe", "recognizer/mediapipe_core.py"),
     ],
 )

@@ -23,14 +23,14 @@ from overlay_session import make_event
 from test_cli import atme, complaint
 
 from recognizer.errors import AtmeError
-from recognizer.write_file import write_file
-from stream.event_log import EventLog
+from recognizer.files.write import write_file
+from stream.outputs.event_log import EventLog
 from stream.overlay.onlooker import Onlooker
 from stream.overlay.snapshot import save_snapshot
-from stream.records.export import FORMATS, export
+from stream.records.export.formats import FORMATS, export
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import Mark, RecordedSession, read_session
-from stream.records.report import write_report
+from stream.records.report.gather import write_report
 from stream.records.session_files import SESSION_FILES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,7 +143,7 @@ def test_a_file_is_whole_or_old_and_no_part_stays(tmp_path):
     path = tmp_path / "a.json"
     write_file(path, b"old")
     code = (
-        "import resource, sys; from pathlib import Path; from recognizer.write_file import write_file\n"
+        "import resource, sys; from pathlib import Path; from recognizer.files.write import write_file\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: write_file(Path(sys.argv[1]), bytes(5000))\n"
         "except OSError as error: print(error.strerror)"

@@ -7,7 +7,7 @@ from overlay_session import ScriptedSession, make_status
 
 from stream.overlay import controls as controls_module
 from stream.overlay.controls import LATELY_S, NOTICE_S, Controls, Reach
-from stream.overlay.half_blocks import Ink
+from stream.overlay.drawing.half_blocks import Ink
 from stream.overlay.onlooker import Onlooker
 from stream.overlay.snapshot import save_snapshot
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from overlay_session import make_event
 
-from stream.overlay.curve import LEFT, RIGHT, THRESHOLD, curve_top, draw_curve, draw_markers
+from stream.overlay.drawing.curve import LEFT, RIGHT, THRESHOLD, curve_top, draw_curve, draw_markers
 from stream.status import MotionPoint
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)

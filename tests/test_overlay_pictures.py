@@ -17,8 +17,8 @@ from rich.console import Console
 from spotting.motion import MotionMeter, MotionSample
 from stream.frame import Frame
 from stream.overlay import onlooker as onlooker_module
-from stream.overlay.ascii_only import to_ascii
-from stream.overlay.half_blocks import ARROWS, Ink, draw_flow, draw_picture, ink_of
+from stream.overlay.drawing.ascii_only import to_ascii
+from stream.overlay.drawing.half_blocks import ARROWS, Ink, draw_flow, draw_picture, ink_of
 from stream.overlay.onlooker import EYES_DOWN, REMEMBERED, SIDE, Onlooker, align_face
 
 GREY, SHADES, ASCII = Ink(), Ink(grey=False), Ink(grey=False, ascii=True)

@@ -12,13 +12,13 @@ from overlay_session import EVENTS, make_event, make_extras, make_macro, make_re
 from rich.cells import cell_len
 from rich.console import Console
 
+from stream.labels import LOOKS
 from stream.overlay import summarise
-from stream.overlay.big_text import Letters, big_text
+from stream.overlay.drawing.big_text import Letters, big_text
+from stream.overlay.drawing.half_blocks import Ink
 from stream.overlay.event_panel import FRESH_S
 from stream.overlay.extras import Extras
-from stream.overlay.half_blocks import Ink
 from stream.overlay.help_panel import KEYS
-from stream.overlay.labels import LOOKS
 from stream.overlay.screen import NOTHING, screen
 
 INKS = [Ink(), Ink(grey=False), Ink(grey=False, ascii=True)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recognizer.own_module import own_module
+from recognizer.machine.own_module import own_module
 from stream import Session, demo
 
 ROOT = Path(__file__).resolve().parents[1]

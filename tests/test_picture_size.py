@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stream.frame import Frame, Image
-from stream.gap import Gap, GapFinder
-from stream.ring import LEAST_KEPT, LOSSLESS_BACKLOG, RingBuffer
+from stream.pipeline.gap import Gap, GapFinder
+from stream.pipeline.ring import LEAST_KEPT, LOSSLESS_BACKLOG, RingBuffer
 from stream.sources import FrameSource
 
 SIZE, OTHER = (8, 6), (12, 10)

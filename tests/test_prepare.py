@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
-from recognizer.model_info import PREPROCESSING
+from recognizer.network.model_info import PREPROCESSING
 from spotting.motion import regions_from
 from training.cli.datasets import register
 from training.datasets import Loaded, Problem, casme2, smic

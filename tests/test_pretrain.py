@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
 from recognizer.feature import normalise as normalise_bytes
-from recognizer.model import DualAtme, ModelConfig
-from recognizer.model_info import ModelInfo
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.network.model import DualAtme, ModelConfig
+from recognizer.network.model_info import ModelInfo
 from training.evaluation.scores import score
 from training.learning import export as export_module
 from training.learning.engine import normalise

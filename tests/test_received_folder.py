@@ -14,11 +14,11 @@ import pytest
 from test_cli import atme, complaint
 
 from recognizer.errors import AtmeError
-from stream.batch import Job, run_job
-from stream.records.export import FORMATS, export
+from stream.batch.jobs import Job, run_job
+from stream.records.export.formats import FORMATS, export
 from stream.records.read_about import read_about
 from stream.records.recorded_session import read_session
-from stream.records.report import write_report
+from stream.records.report.gather import write_report
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 JSON_LINES = ("events.jsonl", "rejected.jsonl", "marks.jsonl", "gaps.jsonl")

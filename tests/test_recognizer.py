@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 from recognizer import CLASSES, UNCERTAIN, AtmeError, NoFaceError, Recognizer
-from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.explain import explain
-from recognizer.model_info import KEY, ModelInfo
+from recognizer.network.backend import DEFAULT_WEIGHTS
+from recognizer.network.model_info import KEY, ModelInfo
 
 UNITS = {
     "negative": ((4, 0.009, 0.009),),

@@ -17,11 +17,11 @@ from recognizer.errors import AtmeError
 from spotting.motion import NO_FACE, STILL, MotionSample
 from stream.frame import Frame
 from stream.records.motion_file import Motion
-from stream.records.record_video import VideoRecorder
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.records.records import RecordOptions, Records
-from stream.records.render_video import STRIP, render_video
-from stream.records.video_writer import VideoWriter
+from stream.records.video.record import VideoRecorder
+from stream.records.video.render import STRIP, render_video
+from stream.records.video.writer import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = MotionSample(0, 0.0, False, NO_FACE, 0.0, "", 0.0, 0.0, 0.0, False, 0.0, 0.0, STILL)
@@ -83,7 +83,7 @@ import os, sys
 sys.path[:0] = ["tests", "."]
 from pathlib import Path
 from test_record_video import picture
-from stream.records.video_writer import VideoWriter
+from stream.records.video.writer import VideoWriter
 video = VideoWriter(Path(sys.argv[1]), (64, 48), 60.0)
 for index in range(300):
     video.write(index / 60, picture(index % 255))
@@ -105,7 +105,7 @@ sys.path[:0] = ["tests", "."]
 from pathlib import Path
 import numpy as np
 from stream.frame import Frame
-from stream.records.record_video import VideoRecorder
+from stream.records.video.record import VideoRecorder
 from test_record_video import SAMPLE
 recorder = VideoRecorder(Path(sys.argv[1]))
 recorder.begin((320, 240), 30.0, live=False)
@@ -181,7 +181,7 @@ def test_render_needs_a_curve_and_a_recording(tmp_path, short_clip, weights):
 
 
 def test_a_label_stays_long_enough_to_be_read():
-    from stream.records.render_video import _Canvas
+    from stream.records.video.render import _Canvas
 
     empty = np.zeros(0)
     canvas = _Canvas((make_event(1.0),), Motion(empty.astype(int), empty, empty > 0, empty, empty), ())

@@ -16,7 +16,7 @@ import pytest
 from overlay_session import make_event
 
 from recognizer.errors import AtmeError
-from stream.records.export import export
+from stream.records.export.formats import export
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import RecordedSession
 from stream.session import Session

@@ -15,9 +15,9 @@ from overlay_session import EVENTS, make_event, make_macro
 
 from recognizer.errors import AtmeError
 from recognizer.units import Unit
-from stream.event_log import EventLog
+from stream.outputs.event_log import EventLog
 from stream.records.recorded_session import RecordedSession, read_session
-from stream.records.report import thumbnails, timeline, write_report
+from stream.records.report.gather import thumbnails, timeline, write_report
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -144,7 +144,10 @@ def test_an_event_log_alone_makes_a_report(tmp_path):
     with EventLog(path) as log:
         for number, (label, odds) in enumerate(EVENTS):
             log.write(make_event(2.0 * number, label, odds))
-    code = "import typer; from stream.records_cli import register; app = typer.Typer(); register(app); app()"
+    code = (
+        "import typer; from stream.commands.records import register; "
+        "app = typer.Typer(); register(app); app()"
+    )
     command = [sys.executable, "-c", code, "report", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == f"{tmp_path / 'report.html'}: 4 events\n"

@@ -19,13 +19,13 @@ from review_page import in_browser, kept, needs_chromium, reviewing, served, sho
 from test_cli import atme, complaint
 
 from recognizer.errors import AtmeError
-from spotting.review_file import read_review
+from spotting.reviews.file import read_review
 from stream.records.find_sessions import sessions_in
 from stream.records.recorded_session import read_session
 from stream.review.candidates import movements_of
 from stream.review.coder import coder_name
-from stream.review.gate import HEADERS
-from stream.review.serve import listen
+from stream.review.server.gate import HEADERS
+from stream.review.server.serve import listen
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from review_page import in_browser, kept, needs_chromium, served, shown
 
-from spotting.review_file import read_review
+from spotting.reviews.file import read_review
 from stream.records.recorded_session import read_session
 from stream.records.reviewed import named_movements
 

@@ -15,9 +15,9 @@ from test_cli import atme, complaint
 from test_session import needs_ffmpeg, sender
 
 from recognizer.errors import AtmeError
-from spotting.decision import CodedUnit, Decision
-from spotting.study import Who, read_study
-from stream.demo import read_truth
+from spotting.reviews.decision import CodedUnit, Decision
+from spotting.reviews.study import Who, read_study
+from stream.commands.demo import read_truth
 from stream.records.recorded_session import read_session
 from stream.records.records import RecordOptions, Records
 from stream.records.reviewed import named_movements

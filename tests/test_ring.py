@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from recognizer.errors import AtmeError
 from stream.frame import Frame
-from stream.ring import LEAST_KEPT, LOSSLESS_BACKLOG, RingBuffer
+from stream.pipeline.ring import LEAST_KEPT, LOSSLESS_BACKLOG, RingBuffer
 
 WIDTH, HEIGHT = 6, 4
 

@@ -14,7 +14,7 @@ from overlay_session import EVENTS, make_event, make_macro
 import stream
 from recognizer.recognition import Recognition
 from spotting.candidate import Candidate
-from stream.event_log import event_line
+from stream.outputs.event_log import event_line
 
 PATH = Path(stream.__file__).parent / "schema" / "event.schema.json"
 SCHEMA = json.loads(PATH.read_text(encoding="utf-8"))

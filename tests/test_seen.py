@@ -16,14 +16,14 @@ from overlay_session import make_status
 from rich.console import Console
 
 from spotting.motion import NO_FACE, STILL, MotionSample
-from stream.batch import Outcome, plan, run_job
-from stream.batch_view import summary
+from stream.batch.jobs import Outcome, plan, run_job
+from stream.batch.view import summary
 from stream.frame import Image
-from stream.overlay.labels import WARNING
+from stream.labels import WARNING
 from stream.overlay.summary import summarise
+from stream.pipeline.seen import Seen, Tally
 from stream.records.recorded_session import read_session
-from stream.records.report import write_report
-from stream.seen import Seen, Tally
+from stream.records.report.gather import write_report
 from stream.session import Session
 from stream.settings import Settings
 from training.rendering.clip import Portrait

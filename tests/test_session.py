@@ -17,7 +17,7 @@ from conftest import SHORT_ACTION
 
 import stream.session
 from recognizer import CLASSES, UNCERTAIN, AtmeError
-from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting import MotionMeter
 from spotting.candidate import Rejection
 from stream import MicroExpression, Session

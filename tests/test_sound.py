@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream.sound import ATTACK_S, MELODIES, RATE, Sound, tone
+from stream.outputs.sound import ATTACK_S, MELODIES, RATE, Sound, tone
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_PORTAUDIO = 'raise OSError("PortAudio library not found")\n'
@@ -138,7 +138,9 @@ class OutputStream:
 
 
 def test_silent_sessions_do_not_load_the_library():
-    code = "import sys; from stream.sound import Sound; Sound(); sys.exit('sounddevice' in sys.modules)"
+    code = (
+        "import sys; from stream.outputs.sound import Sound; Sound(); sys.exit('sounddevice' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

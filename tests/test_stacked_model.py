@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from recognizer.model import DualAtme, ModelConfig
+from recognizer.network.model import DualAtme, ModelConfig
 from training.learning.stacked.layers import double_columns, norm_pool_relu, pool_relu, statistics
 from training.learning.stacked.model import Batch, Inputs, StackedModels, _separated
 

@@ -16,9 +16,9 @@ import torch
 from test_datasets import CASME2_HEADER, casme2_row, frames, sheet
 from tiny_archive import tiny_archive
 
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.network.model import DualAtme
 from training.cli.main import main
 from training.datasets.sample import Loaded, Sample
 from training.evaluation.published import TABLE_3

@@ -21,17 +21,17 @@ from flow_pairs import (
     smooth_field,
 )
 
-import recognizer.tvl1_cpu
-from recognizer.tvl1_cpu import LINE, tvl1
-from recognizer.tvl1_parameters import Parameters
+import recognizer.flow.tvl1_cpu
+from recognizer.flow.parameters import Parameters
+from recognizer.flow.tvl1_cpu import LINE, tvl1
 
 
 def median(picture: Field) -> Field:
     """The compiled median, of a plane as it lies in memory."""
     height, width = picture.shape
-    source, result = recognizer.tvl1_cpu._planes(2, height, width)
+    source, result = recognizer.flow.tvl1_cpu._planes(2, height, width)
     source[:, LINE : LINE + width] = picture
-    recognizer.tvl1_cpu._median(source, result, width)
+    recognizer.flow.tvl1_cpu._median(source, result, width)
     return result[:, LINE : LINE + width]
 
 
@@ -114,7 +114,7 @@ def test_median_equals_opencv(shape: tuple[int, int]) -> None:
 
 FIRST_FLOW = """
 import logging, numpy as np
-from recognizer.tvl1_cpu import _refine, tvl1
+from recognizer.flow.tvl1_cpu import _refine, tvl1
 nothing = np.zeros((16, 16), np.uint8)
 tvl1(nothing, nothing)
 print(sum(_refine.stats.cache_hits.values()), sum(_refine.stats.cache_misses.values()))

@@ -15,22 +15,22 @@ from overlay_session import UNITS as SHOWN
 from overlay_session import make_event, make_macro
 from rich.console import Console
 
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.face import locate
-from recognizer.model_info import ModelInfo
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.network.model_info import ModelInfo
 from recognizer.recognizer import Recognizer
 from recognizer.unit_motion import unit_motion
 from recognizer.units import HEAD, ONE_PLACE, UNITS, facs_code, side_of
 from stream.cli import app
 from stream.event import MicroExpression
-from stream.event_log import event_line
-from stream.lines import human_line
-from stream.overlay.big_text import Letters
+from stream.outputs.event_log import event_line
+from stream.outputs.lines import human_line
+from stream.overlay.drawing.big_text import Letters
 from stream.overlay.event_panel import event_panel
 from stream.records.event_lines import event_from
-from stream.records.export import FORMATS
+from stream.records.export.formats import FORMATS
 from stream.records.recorded_session import RecordedSession
-from stream.records.report_page import page
+from stream.records.report.page import page
 from training.synthesis.motion_model import Activation, displacement
 
 

@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_archive import tiny_archive
 
-from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
-from recognizer.npz_file import read_arrays
-from recognizer.picture import read_picture
-from recognizer.untrusted_text import parse_json, parse_toml
+from recognizer.files.image import read_picture
+from recognizer.files.npz import read_arrays
+from recognizer.files.untrusted_text import parse_json, parse_toml
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from training.datasets.reading.sheet import read_sheet, whole
 from training.features import archive as feature_archive
 from training.features.pair import read_part

@@ -11,9 +11,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 from recognizer import UNCERTAIN, AtmeError, Recognizer
-from recognizer.backend import DEFAULT_WEIGHTS, Backend
-from recognizer.model_info import KEY
-from recognizer.weights_file import is_sealed, sealed
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
+from recognizer.network.model_info import KEY
+from recognizer.network.weights_file import is_sealed, sealed
 from spotting.judge import DEFAULT_JUDGE, EVIDENCE_KEY, Judge
 from stream.session import Session
 from stream.settings import RecognizerConfig, Settings

@@ -7,10 +7,10 @@ import pytest
 import torch
 from tiny_archive import tiny_archive
 
-from recognizer.backend import Backend
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme, ModelConfig
-from recognizer.model_info import ModelInfo
+from recognizer.network.backend import Backend
+from recognizer.network.model import DualAtme, ModelConfig
+from recognizer.network.model_info import ModelInfo
 from training.learning.correction import PREFIX, CorrectedAtme, Correction
 from training.learning.engine import Recipe, TrainingSet, initial_state, predict, train
 from training.learning.export import export, round_to_half

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stream.review.workshop import GiveWay, Workshop
+from stream.review.loops.workshop import GiveWay, Workshop
 
 PATIENCE_S = 60
 

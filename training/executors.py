@@ -13,9 +13,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-from recognizer.end_with_parent import end_with_parent
 from recognizer.errors import AtmeError
-from recognizer.ray_cluster import ray_cluster
+from recognizer.machine.end_with_parent import end_with_parent
+from recognizer.machine.ray_cluster import ray_cluster
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

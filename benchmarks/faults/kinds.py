@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.faults import formats
 from benchmarks.faults.mutate import Mutation, damage, in_head, in_zip, json_text, some_of
-from recognizer.command_line import run
+from recognizer.console.command_line import run
 
 ANSWER = "answer"
 """File in which a child leaves what it has read."""
@@ -99,8 +99,8 @@ def _archive(folder: Path, file: Path, rng: random.Random) -> None:
 
 
 def _weights(folder: Path, file: Path, rng: random.Random) -> None:
-    from recognizer.backend import Backend
     from recognizer.feature import FeatureExtractor
+    from recognizer.network.backend import Backend
 
     def read() -> None:
         backend = Backend(file)

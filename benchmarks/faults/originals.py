@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import openpyxl
 
-from recognizer.backend import DEFAULT_WEIGHTS
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting.judge import DEFAULT_JUDGE
 from stream.records.folder import SessionFolder
 from stream.session import Session

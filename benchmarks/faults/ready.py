@@ -8,15 +8,15 @@ from pathlib import Path
 MODULES = (
     "mediapipe",
     "recognizer.recognizer",
-    "recognizer.attention",
+    "recognizer.network.attention",
     "onnx",
     "onnx.numpy_helper",
     "stream.cli",
     "stream.session",
-    "stream.watch_session",
-    "stream.demo",
-    "stream.records.export",
-    "stream.records.report",
+    "stream.commands.watch_session",
+    "stream.commands.demo",
+    "stream.records.export.formats",
+    "stream.records.report.gather",
     "training.cli.main",
     "training.learning.weights",
     "training.features.archive",
@@ -33,7 +33,7 @@ def import_everything() -> None:
 
     for name in MODULES:
         importlib.import_module(name)
-    from recognizer.tvl1_cpu import tvl1
+    from recognizer.flow.tvl1_cpu import tvl1
 
     blank = np.zeros((32, 32), np.uint8)
     tvl1(blank, blank)

@@ -1,7 +1,7 @@
 """The live screen in the terminal, and the summary after it."""
 
-from stream.overlay.ascii_only import AsciiOnly
 from stream.overlay.controls import Reach
+from stream.overlay.drawing.ascii_only import AsciiOnly
 from stream.overlay.loop import run_overlay
 from stream.overlay.onlooker import Onlooker
 from stream.overlay.summary import summarise

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream.live_session import LiveSession
+from stream.outputs.sound import Sound
+from stream.overlay.drawing.half_blocks import Ink
 from stream.overlay.extras import Extras
-from stream.overlay.half_blocks import Ink
 from stream.overlay.onlooker import Onlooker
-from stream.sound import Sound
 from stream.status import Status
 
 NOTICE_S = 4.0

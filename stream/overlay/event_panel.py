@@ -9,9 +9,9 @@ from rich.text import Text
 
 from recognizer.recognition import CLASSES, UNCERTAIN
 from stream.event import MicroExpression
-from stream.overlay.big_text import Letters, big_text
-from stream.overlay.labels import QUIET, look_of
-from stream.overlay.words import bar
+from stream.labels import QUIET, look_of
+from stream.overlay.drawing.big_text import Letters, big_text
+from stream.wording import bar
 
 FRESH_S = 3.0
 """For so long after it was decided an event is shown on a filled ground, to catch the eye."""

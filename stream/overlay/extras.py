@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recognizer.face import Gray
 from spotting.candidate import Rejection
-from stream.overlay.half_blocks import Ink
+from stream.overlay.drawing.half_blocks import Ink
 from stream.overlay.onlooker import EventMotion
 
 RICH = Ink()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 
 from stream.event import MACRO
-from stream.overlay.curve import THRESHOLD
+from stream.labels import LOOKS, QUIET, WARNING, look_of
+from stream.overlay.drawing.curve import THRESHOLD
 from stream.overlay.extras import Extras
-from stream.overlay.labels import LOOKS, QUIET, WARNING, look_of
 
 KEYS = (
     # key, word in the footer, what it does

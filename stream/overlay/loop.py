@@ -12,13 +12,13 @@ from dataclasses import replace
 from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.live import Live
 
-from recognizer.command_line import let_go_of_stdout
-from recognizer.native_log import native_log
+from recognizer.console.command_line import let_go_of_stdout
+from recognizer.console.native_log import native_log
 from stream.event import Expression
 from stream.interrupts import STOPPED, TERMINAL_CLOSED, stop_requests
 from stream.live_session import LiveSession
 from stream.overlay.controls import Controls, Reach
-from stream.overlay.half_blocks import ink_of
+from stream.overlay.drawing.half_blocks import ink_of
 from stream.overlay.keys import single_keys
 from stream.overlay.screen import screen
 from stream.overlay.snapshot import save_snapshot

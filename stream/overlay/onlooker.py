@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from recognizer.face import Gray
 from recognizer.feature import PairFeatures
-from recognizer.flow import Field
+from recognizer.flow.engine import Field
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import Expression, MicroExpression
 from stream.frame import Frame, Image
-from stream.gap import Gap
+from stream.pipeline.gap import Gap
 
 LOOK_S = 0.25
 """Between two looks at the face. In between a frame costs nothing."""

@@ -10,9 +10,9 @@ from rich.segment import Segment
 from rich.text import Text
 
 from stream.event import MicroExpression
+from stream.labels import QUIET
+from stream.overlay.drawing.half_blocks import draw_flow, draw_picture
 from stream.overlay.extras import Extras
-from stream.overlay.half_blocks import draw_flow, draw_picture
-from stream.overlay.labels import QUIET
 
 
 class Beside:

@@ -10,20 +10,20 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from recognizer.plain_text import printable
+from recognizer.console.plain_text import printable
 from recognizer.recognition import UNCERTAIN
 from spotting.candidate import Rejection
 from stream.event import Expression, MicroExpression
-from stream.overlay.ascii_only import AsciiOnly
-from stream.overlay.big_text import Letters
-from stream.overlay.curve import MARK, THRESHOLD, curve_top, draw_curve, draw_markers, draw_reasons
+from stream.labels import CALM, QUIET, REJECTED, WARNING, look_of
+from stream.overlay.drawing.ascii_only import AsciiOnly
+from stream.overlay.drawing.big_text import Letters
+from stream.overlay.drawing.curve import MARK, THRESHOLD, curve_top, draw_curve, draw_markers, draw_reasons
 from stream.overlay.event_panel import event_panel, panel_height
 from stream.overlay.extras import Extras
 from stream.overlay.help_panel import footer, help_lines
-from stream.overlay.labels import CALM, QUIET, REJECTED, WARNING, look_of
 from stream.overlay.panes import Beside, picture_panes
-from stream.overlay.words import clock, ends, milliseconds, rejections
 from stream.status import Status
+from stream.wording import clock, ends, milliseconds, rejections
 
 CURVE_S = 8.0
 """Seconds of motion that the curve shows."""

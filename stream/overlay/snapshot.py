@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 from rich.console import Console, RenderableType
 
-from recognizer.write_file import write_file
+from recognizer.files.write import write_file
 from stream.overlay.onlooker import Onlooker
 
 

@@ -10,12 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recognizer.plain_text import printable
+from recognizer.console.plain_text import printable
 from recognizer.recognition import UNCERTAIN
 from stream.event import MACRO, Expression, MicroExpression
-from stream.overlay.labels import LOOKS, WARNING, look_of
-from stream.overlay.words import clock, counted, milliseconds, rejections
+from stream.labels import LOOKS, WARNING, look_of
 from stream.status import Status
+from stream.wording import clock, counted, milliseconds, rejections
 
 
 def summarise(status: Status, events: Sequence[Expression], show_macros: bool = False) -> RenderableType:

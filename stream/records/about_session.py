@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from recognizer.backend import DEFAULT_WEIGHTS
-from recognizer.write_file import write_file
+from recognizer.files.write import write_file
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting.judge import DEFAULT_JUDGE
 from stream.records.fingerprint import fingerprint
 from stream.settings import Settings

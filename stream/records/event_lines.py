@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
 from recognizer.errors import AtmeError
-from recognizer.received_file import MIB, lines_of, open_received, parse
+from recognizer.files.received import MIB, lines_of, open_received, parse
 from recognizer.recognition import Recognition
 from recognizer.units import UNITS, Side, Unit
 from spotting.candidate import Candidate, Kind, Rejection
 from stream.event import Expression, MacroExpression, MicroExpression
-from stream.gap import Gap
+from stream.pipeline.gap import Gap
 
 LARGEST = 64 * MIB
 """Bytes: a day with an event each second."""

@@ -22,22 +22,22 @@ from typing import Any
 
 import cv2
 
-from recognizer.attention import Attention
-from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
-from recognizer.write_file import open_new, write_file
+from recognizer.files.write import open_new, write_file
+from recognizer.network.attention import Attention
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from spotting.study import NOBODY, Who
+from spotting.reviews.study import NOBODY, Who
 from stream.event import Expression, MicroExpression
-from stream.event_log import EventLog, rejection_line
 from stream.frame import Frame
-from stream.gap import Gap
-from stream.line_file import LineFile
+from stream.outputs.event_log import EventLog, rejection_line
+from stream.outputs.line_file import LineFile
+from stream.pipeline.gap import Gap
 from stream.records.about_session import Observed, at_end, at_start, write_about
-from stream.records.event_pictures import NAMES, draw_pictures
 from stream.records.motion_file import MotionFile
+from stream.records.report.event_pictures import NAMES, draw_pictures
 from stream.records.session_files import ABOUT, BATCH, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
 
 

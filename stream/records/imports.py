@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recognizer.errors import AtmeError
-from recognizer.received_file import MIB, open_received, parse
-from spotting.consensus import SAME
-from spotting.decision import FARTHEST, LABELS, LONGEST_NOTE, CodedUnit, Decision
-from spotting.unit_text import read_coded
+from recognizer.files.received import MIB, open_received, parse
+from spotting.reviews.consensus import SAME
+from spotting.reviews.decision import FARTHEST, LABELS, LONGEST_NOTE, CodedUnit, Decision
+from spotting.reviews.unit_text import read_coded
 from stream.event import MicroExpression
 from stream.records.recorded_session import RecordedSession
 from stream.records.reviewed import Named, named_movements

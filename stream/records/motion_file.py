@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-from recognizer.received_file import MIB, lines_of, open_received
-from recognizer.write_file import open_new
+from recognizer.files.received import MIB, lines_of, open_received
+from recognizer.files.write import open_new
 from spotting.face_places import REGIONS
 from spotting.motion import MotionSample
-from stream.line_file import LineFile
+from stream.outputs.line_file import LineFile
 
 Numbers = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
-from recognizer.received_file import MIB, parse, read_received
+from recognizer.files.received import MIB, parse, read_received
 
 LARGEST = 4 * MIB
 _TEXT, _MANY = 65_536, 10_000

@@ -11,7 +11,7 @@ from typing import Any
 from recognizer.errors import AtmeError
 from spotting.candidate import Rejection
 from stream.event import Expression, MacroExpression, MicroExpression
-from stream.gap import Gap
+from stream.pipeline.gap import Gap
 from stream.records.event_lines import Mark, event_from, gap_from, mark_from, read_lines, rejection_from
 from stream.records.motion_file import Motion, read_motion
 from stream.records.read_about import read_about

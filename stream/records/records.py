@@ -13,20 +13,20 @@ from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from spotting.study import NOBODY, Who, checked_name, read_study
+from spotting.reviews.study import NOBODY, Who, checked_name, read_study
 from stream.event import Expression
 from stream.frame import Frame
-from stream.gap import Gap
-from stream.lsl import Markers
 from stream.observer import Observer, Observers
+from stream.outputs.lsl import Markers
+from stream.pipeline.gap import Gap
 from stream.records.about_session import Observed
-from stream.records.clip_keeper import ClipKeeper
 from stream.records.folder import SessionFolder
 from stream.records.motion_file import Motion
-from stream.records.record_video import VideoRecorder
 from stream.records.recorded_session import RecordedSession
 from stream.records.session_files import CLIPS, same_name
-from stream.records.video_writer import check_video_path
+from stream.records.video.clip_keeper import ClipKeeper
+from stream.records.video.record import VideoRecorder
+from stream.records.video.writer import check_video_path
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Records:
     def _draw(self, session: RecordedSession) -> None:
         from rich.progress import Progress
 
-        from stream.records.render_video import render_video
+        from stream.records.video.render import render_video
 
         assert self._render is not None
         assert self._recording is not None

@@ -9,10 +9,10 @@ from typing import Any
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES, UNCERTAIN, Recognition
 from spotting.candidate import Candidate, Rejection
-from spotting.consensus import consensus
-from spotting.decision import Decision, movement_ids
-from spotting.review_file import coders_of, read_review
-from spotting.unit_text import write_coded
+from spotting.reviews.consensus import consensus
+from spotting.reviews.decision import Decision, movement_ids
+from spotting.reviews.file import coders_of, read_review
+from spotting.reviews.unit_text import write_coded
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession

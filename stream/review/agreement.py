@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
-from spotting.consensus import aligned
-from spotting.decision import LABELS, Decision
-from spotting.review_file import coders_of, read_review
+from spotting.reviews.consensus import aligned
+from spotting.reviews.decision import LABELS, Decision
+from spotting.reviews.file import coders_of, read_review
 from spotting.wilson import wilson as interval
 from stream.event import MicroExpression
 from stream.records.find_sessions import sessions_in

@@ -6,7 +6,7 @@ import getpass
 import re
 
 from recognizer.errors import AtmeError
-from spotting.decision import CODER
+from spotting.reviews.decision import CODER
 
 
 def coder_name(given: str | None) -> str:

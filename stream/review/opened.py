@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from recognizer.errors import AtmeError
+from recognizer.flow.shown import ShownFlow
 from recognizer.landmarks import Landmarker
-from recognizer.shown_flow import ShownFlow
-from spotting.decision import Decision
-from stream.overlay.labels import look_of
+from spotting.reviews.decision import Decision
+from stream.labels import look_of
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.review.candidates import Movement, movements_of
-from stream.review.clip_film import ClipFilm
-from stream.review.film import Film
-from stream.review.find_film import FilmPlace, find_film, open_film
-from stream.review.loop import Loop, make_loop, plain
-from stream.review.magnify import packed
-from stream.review.motion_field import FaceMotion, measure
+from stream.review.loops.loop import Loop, make_loop, plain
+from stream.review.loops.magnify import packed
+from stream.review.loops.motion_field import FaceMotion, measure
+from stream.review.video.clips import ClipFilm
+from stream.review.video.find import FilmPlace, find_film, open_film
+from stream.review.video.recording import Film
 from stream.review.writing import ReviewWriter
 
 AROUND_S = 0.3

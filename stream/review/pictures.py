@@ -16,18 +16,18 @@ from typing import Any
 
 import cv2
 
-from recognizer.command_line import run
+from recognizer.console.command_line import run
 from recognizer.errors import AtmeError
-from recognizer.write_file import write_file
-from spotting.decision import Decision
-from spotting.review_file import coders_of, review_path
-from spotting.unit_text import write_coded
+from recognizer.files.write import write_file
+from spotting.reviews.decision import Decision
+from spotting.reviews.file import coders_of, review_path
+from spotting.reviews.unit_text import write_coded
 from stream.records.about_session import sha256_of
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.records.reviewed import CONSENSUS, decisions_of, named_movements
-from stream.review.clip_film import ClipFilm
-from stream.review.film import Film, nearest_frame
-from stream.review.find_film import find_film, open_film
+from stream.review.video.clips import ClipFilm
+from stream.review.video.find import find_film, open_film
+from stream.review.video.recording import Film, nearest_frame
 
 INDEX = "movements.json"
 """Written last: a folder without it is not finished."""

@@ -12,9 +12,9 @@ from threading import Lock
 from typing import Any
 
 from recognizer.errors import AtmeError
-from spotting.decision import Decision, ReviewLine, standing
-from spotting.review_file import read_review, review_path
-from stream.line_file import LineFile
+from spotting.reviews.decision import Decision, ReviewLine, standing
+from spotting.reviews.file import read_review, review_path
+from stream.outputs.line_file import LineFile
 from stream.records.about_session import utc_now
 
 try:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TypeVar
 
-from recognizer.plain_text import printable
+from recognizer.console.plain_text import printable
 from stream.frame import Frame, Image
 
 STALL_TIMEOUT = 5.0

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import reason
-from recognizer.picture import read_picture
+from recognizer.files.ffmpeg import reason
+from recognizer.files.image import read_picture
 from stream.frame import Image
 from stream.sources.base import FrameSource
 from stream.sources.picture_numbers import number_pictures

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import av
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import FORMATS, frames_of, packets_of, reason
+from recognizer.files.ffmpeg import FORMATS, frames_of, packets_of, reason
 from stream.frame import Image
 from stream.sources.arrival_clock import ArrivalClock
 from stream.sources.base import STALL_TIMEOUT, FrameSource

@@ -12,9 +12,9 @@ import av
 from av.format import Flags
 from av.stream import Disposition
 
-from recognizer import ffmpeg
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import frames_of, reason
+from recognizer.files import ffmpeg
+from recognizer.files.ffmpeg import frames_of, reason
 from stream.frame import Image
 from stream.sources.base import FrameSource
 from stream.sources.display import is_believable, to_image

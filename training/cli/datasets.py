@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recognizer.plain_text import printable
+from recognizer.console.plain_text import printable
 
 
 def register(app: typer.Typer) -> None:

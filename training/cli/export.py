@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
-from recognizer.plain_text import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def export(
     ] = None,
 ) -> None:
     """Write weights as the live program reads them: ONNX with metadata, checked against torch."""
-    from recognizer.model_info import ModelInfo
+    from recognizer.network.model_info import ModelInfo
     from training.learning.correction import CorrectedAtme, network_of
     from training.learning.evidence import Refusing
     from training.learning.export import TOLERANCE

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
-from recognizer.plain_text import printable
 
 if TYPE_CHECKING:
     from training.features.archive import FeatureArchive

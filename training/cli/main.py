@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from recognizer.command_line import run
+from recognizer.console.command_line import run
+from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
-from recognizer.plain_text import printable
 from training.cli import datasets as datasets_cli
 from training.cli import export as export_cli
 from training.cli import loso as loso_cli
@@ -93,7 +93,7 @@ def evaluate(
     import numpy as np
     from rich.console import Console
 
-    from recognizer.backend import DEFAULT_WEIGHTS, Backend
+    from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
     from training.evaluation import score_view as report_view
     from training.evaluation import unit_view
     from training.evaluation.scores import report
@@ -173,7 +173,7 @@ def synthesize_clip(
     seed: Annotated[int, typer.Option(help="Same seed, same clip.")] = 0,
 ) -> None:
     """Render a face with three micro-expressions, one of each class, and write down when they happen."""
-    from recognizer.native_log import native_log
+    from recognizer.console.native_log import native_log
     from training.rendering.clip import render_demo
 
     if out.parent != Path():

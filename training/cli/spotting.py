@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
-from recognizer.plain_text import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def spot_benchmark(
     workers: WorkersOption = 1,
 ) -> None:
     """Make clips with known micro-expressions among blinks, speech, head motion to measure a spotter on."""
-    from recognizer.native_log import native_log
+    from recognizer.console.native_log import native_log
     from training.spotting.rendered.benchmark import write_benchmark
 
     if filmed:
@@ -68,7 +68,7 @@ def spot_benchmark(
 
 
 def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers: int) -> None:
-    from recognizer.native_log import native_log
+    from recognizer.console.native_log import native_log
     from training.spotting.filmed.clips import donors_by_recording, plan_filmed, recordings, write_filmed
     from training.spotting.filmed.motion import Donor
     from training.spotting.signal import measured
@@ -97,7 +97,7 @@ def spot_fit(
     workers: WorkersOption = 1,
 ) -> None:
     """Train the spotter's judge, which tells micro-expressions from all else that moves, on clips."""
-    from recognizer.native_log import native_log
+    from recognizer.console.native_log import native_log
     from training.spotting.evaluate import read_benchmark
     from training.spotting.judge.fit import MIXTURES, FitConfig, export, fit
     from training.spotting.judge.snapshots import Snapshot, looked_at, stack, views
@@ -154,7 +154,7 @@ def spot_evaluate(
     """Measure the spotter: recall at false alarms a minute, F1, times, STRS, beside published methods."""
     from rich.console import Console
 
-    from recognizer.native_log import native_log
+    from recognizer.console.native_log import native_log
     from spotting.judge import DEFAULT_JUDGE, Judge
     from training.spotting import plots as spot_plots
     from training.spotting import report as spot_report

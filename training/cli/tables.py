@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
-from recognizer.plain_text import printable
 from training.cli.loso import cores, recipe_for
 
 Features = Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels and subjects.")]

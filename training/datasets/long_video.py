@@ -61,7 +61,7 @@ class LongVideo:
         return _read_film(self.film) if self.film else self._read_frames()
 
     def _read_frames(self) -> Iterator[tuple[int, float, Image]]:
-        from recognizer.picture import read_picture
+        from recognizer.files.image import read_picture
 
         for number, path in self.frames:
             yield number, number / self.fps, read_picture(path)
@@ -80,7 +80,7 @@ class LoadedVideos:
 def _read_film(path: Path) -> Iterator[tuple[int, float, Image]]:
     import av
 
-    from recognizer.ffmpeg import open_video
+    from recognizer.files.ffmpeg import open_video
 
     try:
         with open_video(path) as container:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
-from recognizer.own_module import own_module
-from recognizer.received_file import MIB, parse, read_received
-from spotting.review_file import coders_of
-from spotting.study import NAME, NOBODY, Study, Who, read_study
+from recognizer.files.received import MIB, parse, read_received
+from recognizer.machine.own_module import own_module
+from spotting.reviews.file import coders_of
+from spotting.reviews.study import NAME, NOBODY, Study, Who, read_study
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
 from training.datasets.reading.disk import check_root, frames_in
 from training.datasets.reading.settle import Annotation, settle

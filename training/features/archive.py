@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-from recognizer.model_info import PREPROCESSING
-from recognizer.npz_file import read_arrays
+from recognizer.files.npz import read_arrays
+from recognizer.files.untrusted_text import parse_json
+from recognizer.network.model_info import PREPROCESSING
+from recognizer.network.weights_file import SEAL
 from recognizer.recognition import CLASSES
-from recognizer.untrusted_text import parse_json
-from recognizer.weights_file import SEAL
 
 log = logging.getLogger(__name__)
 SHAPE = (3, 28, 28)

@@ -13,9 +13,9 @@ import numpy as np
 
 from recognizer.errors import AtmeError
 from recognizer.feature import Feature, FeatureExtractor
-from recognizer.model_info import PREPROCESSING
-from recognizer.npz_file import read_arrays
-from recognizer.picture import read_picture
+from recognizer.files.image import read_picture
+from recognizer.files.npz import read_arrays
+from recognizer.network.model_info import PREPROCESSING
 from spotting.memory import SMOOTH_S
 from spotting.motion import regions_from
 from training.datasets.sample import Sample

@@ -21,12 +21,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from recognizer.end_with_parent import end_with_parent
 from recognizer.errors import AtmeError
 from recognizer.feature import FeatureExtractor
-from recognizer.model_info import PREPROCESSING
+from recognizer.machine.end_with_parent import end_with_parent
+from recognizer.network.model_info import PREPROCESSING
+from recognizer.network.weights_file import SEAL
 from recognizer.recognition import CLASSES
-from recognizer.weights_file import SEAL
 from training.datasets.sample import Loaded, Problem, Sample, with_subject_notes
 from training.features.archive import FeatureArchive, digest_of
 from training.features.pair import WORKING_SIZE, Failure, Pair, extract, part_name, read_part, write_part

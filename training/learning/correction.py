@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recognizer.model import DualAtme
+from recognizer.network.model import DualAtme
 
 SIDE = 28
 """Of a feature."""

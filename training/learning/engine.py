@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recognizer.model import DualAtme, ModelConfig
+from recognizer.network.model import DualAtme, ModelConfig
 from training.learning.correction import View, correct, network_of
 from training.learning.stacked.model import Batch, Inputs, StackedModels, State
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recognizer.model import DualAtme, ModelConfig
+from recognizer.network.model import DualAtme, ModelConfig
 from recognizer.units import UNITS
 from training.learning.pretrain import FlipAveraged
 from training.learning.unit_head import LOGITS, OUTPUTS, UnitReader

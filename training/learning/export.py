@@ -16,9 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from recognizer.errors import AtmeError
-from recognizer.model_info import KEY, ModelInfo
-from recognizer.onnx_runtime import onnxruntime
-from recognizer.weights_file import sealed
+from recognizer.network.model_info import KEY, ModelInfo
+from recognizer.network.onnx_runtime import onnxruntime
+from recognizer.network.weights_file import sealed
 
 OPSET = 17
 TOLERANCE = 1e-4

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recognizer.model import DualAtme, ModelConfig
-from recognizer.model_info import ModelInfo
+from recognizer.network.model import DualAtme, ModelConfig
+from recognizer.network.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from recognizer.units import UNITS
 from training.learning.engine import Bank, contrast_loss, mirrored, multiplies_bfloat16, normalise, pooled

@@ -16,13 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from recognizer.backend import Backend
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme, ModelConfig
-from recognizer.model_info import ModelInfo
+from recognizer.network.backend import Backend
+from recognizer.network.model import DualAtme, ModelConfig
+from recognizer.network.model_info import ModelInfo
+from recognizer.network.weights_file import SEAL, read_weights
 from recognizer.recognition import CLASSES
 from recognizer.units import UNITS
-from recognizer.weights_file import SEAL, read_weights
 from training.learning.correction import PREFIX, Correction
 from training.learning.engine import normalise
 from training.learning.evidence import LAST, Evidence, UnitsTold, blank, evidence_in

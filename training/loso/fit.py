@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from recognizer.backend import DEFAULT_WEIGHTS
 from recognizer.errors import AtmeError
-from recognizer.model_info import ModelInfo
+from recognizer.network.backend import DEFAULT_WEIGHTS
+from recognizer.network.model_info import ModelInfo
 from recognizer.recognition import CLASSES
 from training.features import archive as feature_archive
 from training.features.archive import FeatureArchive

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme
+from recognizer.network.model import DualAtme
 from recognizer.recognition import CLASSES
 from training.features.archive import FeatureArchive
 from training.learning.engine import normalise

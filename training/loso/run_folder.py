@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-from recognizer.npz_file import read_arrays
-from recognizer.untrusted_text import parse_toml
+from recognizer.files.npz import read_arrays
+from recognizer.files.untrusted_text import parse_toml
 
 Setting = str | int | float | bool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from recognizer.model import Cbam, DualAtme, ModelConfig, bi_inception
+from recognizer.network.model import Cbam, DualAtme, ModelConfig, bi_inception
 
 
 class SingleBranch(nn.Module):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recognizer.model import DualAtme
+from recognizer.network.model import DualAtme
 from training.learning.engine import Recipe, TrainingSet, mirrored, normalise
 from training.models.method import Features, Fitting, Predict, Watch
 

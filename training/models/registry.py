@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from recognizer.errors import AtmeError
-from recognizer.model import DualAtme
+from recognizer.network.model import DualAtme
 from training.models import dual_atme_parts, rcn
 from training.models.dual_inception import DualInception
 from training.models.hand_crafted import bi_woof

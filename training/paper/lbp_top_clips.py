@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.feature import FeatureExtractor
-from recognizer.picture import read_picture
+from recognizer.files.image import read_picture
 from training.datasets.registry import find
 from training.datasets.sample import Sample
 from training.executors import local

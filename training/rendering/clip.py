@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
+from recognizer.files.image import read_picture
 from recognizer.landmarks import Landmarker, Landmarks
-from recognizer.picture import read_picture
 from training.rendering.eyelids import close_eyes, find_eyelids
 from training.rendering.head_depth import depth_of
 from training.rendering.head_motion import FACE_WIDTH
@@ -312,7 +312,7 @@ _JPEG = ("mjpeg", "yuvj420p", {"qmin": "4", "qmax": "4"})
 def _encode(path: Path, frames: Iterable[tuple[float, Image]], fps: float, crf: int | None) -> None:
     import av
 
-    from recognizer.ffmpeg import create_video
+    from recognizer.files.ffmpeg import create_video
 
     ticks = 90_000  # a second; divides evenly by the usual frame rates
     with create_video(path) as container:

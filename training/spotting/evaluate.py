@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
-from recognizer.untrusted_text import read_records
+from recognizer.files.untrusted_text import read_records
 from spotting.candidate import Candidate, Kind
 from spotting.judge import Judge
 from spotting.sensitivity import Sensitivity

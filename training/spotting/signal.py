@@ -24,7 +24,7 @@ import spotting.motion
 import spotting.neutral
 import spotting.place_flow
 from recognizer.errors import AtmeError
-from recognizer.npz_file import read_arrays
+from recognizer.files.npz import read_arrays
 from spotting.motion import MotionMeter, MotionSample
 from training.datasets.long_video import LongVideo
 

@@ -229,7 +229,7 @@ def _blur_matrix(side: int, width: Tensor) -> Tensor:
 
 
 def strain(flow: Tensor) -> Tensor:
-    """Magnitude of the strain tensor, (N, 2, H, W) → (N, H, W), as ``recognizer.flow.strain``."""
+    """Magnitude of the strain tensor, (N, 2, H, W) → (N, H, W), as ``recognizer.flow.engine.strain``."""
     du_dy, du_dx = torch.gradient(flow[:, 0], dim=(1, 2))
     dv_dy, dv_dx = torch.gradient(flow[:, 1], dim=(1, 2))
     shear = (du_dy + dv_dx) / 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
-from recognizer.npz_file import check_zip
+from recognizer.files.npz import check_zip
 
 HEADER_WITHIN = 40
 """Rows from the top in which the header is looked for; SAMM's is on row 14."""

@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from recognizer.compiling import kept_on_disk
+from recognizer.machine.compiling import kept_on_disk
 from training.learning.stacked.layers import EPS
 
 Lines = npt.NDArray[Any]

@@ -5,7 +5,7 @@ M models have B = 2·M bi-Inceptions, first those of the face, then those of the
 batch norm are sums over rows. On a processor this order is faster than the usual one even for a single
 model. In the first block two neighbouring columns share a place, (N, 28, 14, B·2·C): twelve channels fill
 the vector units that six leave half empty, and a 5×5 kernel becomes 5×3. All of it is the algebra of
-``recognizer.model.DualAtme``, whose states go in and come out; a test compares both.
+``recognizer.network.model.DualAtme``, whose states go in and come out; a test compares both.
 
 On a processor there is a second way through the bi-Inceptions, a quarter faster as a whole: one network after
 the other, compiled.
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recognizer.model import ModelConfig
+from recognizer.network.model import ModelConfig
 from training.learning.stacked.compiled_inceptions import Vector, first_block, second_block
 from training.learning.stacked.layers import (
     EPS,

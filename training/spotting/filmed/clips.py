@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import open_video
+from recognizer.files.ffmpeg import open_video
 from recognizer.landmarks import Landmarker, Landmarks
 from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo

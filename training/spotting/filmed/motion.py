@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.flow import Field
+from recognizer.flow.engine import Field
 from recognizer.landmarks import Landmarker, Landmarks
 from spotting.face_places import PX_256, REGIONS, SIZE
 from spotting.motion import MotionSample, alignment

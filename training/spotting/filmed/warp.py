@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.flow import Field
+from recognizer.flow.engine import Field
 from recognizer.landmarks import Landmarks
 from training.rendering.clip import inverse
 from training.spotting.filmed.motion import SIDE, STEP, Donor, face_mask, level, moved

@@ -18,8 +18,8 @@ import av
 import numpy as np
 
 from recognizer.errors import AtmeError
-from recognizer.ffmpeg import open_video
-from recognizer.untrusted_text import read_records
+from recognizer.files.ffmpeg import open_video
+from recognizer.files.untrusted_text import read_records
 from training.rendering.clip import Portrait, load_portrait, portrait_from, render, truth, write_clip
 from training.spotting.rendered import lifelike as spot_lifelike
 from training.spotting.rendered import timeline as spot_timeline

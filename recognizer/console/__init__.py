@@ -1,0 +1,1 @@
+"""What both commands share: how they end, what a terminal can show, where native libraries may write."""

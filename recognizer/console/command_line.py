@@ -1,0 +1,68 @@
+"""How both commands end: an error that a user can cause is one line and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from recognizer.console.plain_text import LOOK_ALIKES
+from recognizer.errors import AtmeError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def run(application: Callable[[], object], name: str) -> None:
+    """Runs a command line; with ``--debug`` among its arguments the traceback stands before the line.
+
+    What the terminal's encoding lacks is written as a sign like it, never a reason to end.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=LOOK_ALIKES)
+    try:
+        try:
+            application()
+        finally:
+            _flush()
+    except AtmeError as error:
+        _end(name, str(error))
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _end(name, f"{error.filename or 'standard output'}: {error.strerror}; make room or name another")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _end(name: str, line: str) -> NoReturn:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    with suppress(OSError):  # stderr may be what is full
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+def _flush() -> None:
+    """What was printed reaches its reader now. A reader that has gone is no error, a full disk is one."""
+    if sys.stdout is None:  # as it is where the shell was told ``>&-``
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        let_go_of_stdout()
+        if error.errno in _FULL:
+            raise
+
+
+def let_go_of_stdout() -> None:
+    """Nobody reads it any more: what Python flushes into it at its end goes nowhere, without a complaint."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,322 @@
+"""Dual TV-L1 optical flow on the CPU: one pair of pictures, one thread, compiled by numba.
+
+The method is that of Zach, Pock and Bischof (2007, DOI 10.1007/978-3-540-74936-3_22), with the warps and
+the stopping rule described by Sánchez, Meinhardt-Llopis and Facciolo (2013, DOI 10.5201/ipol.2013.26). The
+details follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that its flows and these can stand in
+for each other. The sum of λ·|I₁(x + u) − I₀(x)| + |∇u| over all pixels is minimised, coarse to fine.
+
+Why it is fast: an iteration is one walk down the picture, in which the dual variables follow the flow by one
+row while both are in the nearest cache; every loop along a row becomes vector instructions (which is why they
+stand in one function: a call with arrays costs more than a row); the median of 25 is found by sorting rows,
+columns and three diagonals; and nothing waits for a
+second thread. The lock of the interpreter is not held, so pairs can run in threads beside each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import cv2
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.flow.parameters import DEFAULTS, Parameters
+from recognizer.machine.compiling import kept_on_disk
+
+Plane = npt.NDArray[np.float32]
+"""(H, W) float32; several: (N, H, W)."""
+
+SMALLEST = 16
+"""No pyramid level has a side below this many pixels."""
+LINE = 16
+"""float32s in a line of the cache: column x of a plane lies at x + LINE, so that rows begin on one."""
+MEDIAN = 5
+"""Side of the only median filter there is here, pixels."""
+EDGE = 4
+"""Zeros around the second picture: what a warp from outside finds."""
+
+
+def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Parameters = DEFAULTS) -> Plane:
+    """Flow from ``first`` to ``second``: ``second(x + u, y + v)`` looks like ``first(x, y)``.
+
+    Both: (H, W), grey values 0–255 of any real type, finite, of one size, sides of at least 16 pixels (not
+    checked: ``engine.py`` does). Returns (H, W, 2) float32: u (to the right) and v (down) in pixels.
+    Raises ValueError for a median filter of another side than 5.
+    """
+    if p.median != MEDIAN:
+        raise ValueError(f"the median filter of the flow on the CPU has a side of {MEDIAN}, not {p.median}")
+    levels = [(_plane(first), _plane(second))]
+    while len(levels) < p.scales:
+        smaller = tuple(_shrunk(picture, p.scale_step) for picture in levels[-1])
+        if min(smaller[0].shape) < SMALLEST:
+            break
+        levels.append((smaller[0], smaller[1]))
+    u, v = np.zeros_like(levels[-1][0]), np.zeros_like(levels[-1][0])
+    for onset, apex in reversed(levels):
+        if u.shape != onset.shape:
+            u, v = (_grown(part, onset.shape, p.scale_step) for part in (u, v))
+        _refine(onset, apex, u, v, p)
+    return np.dstack([u, v])
+
+
+def _plane(picture: npt.NDArray[np.generic]) -> Plane:
+    return np.ascontiguousarray(picture, np.float32)
+
+
+def _shrunk(picture: Plane, step: float) -> Plane:
+    return _plane(cv2.resize(picture, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR))
+
+
+def _grown(part: Plane, shape: tuple[int, ...], step: float) -> Plane:
+    return _plane(cv2.resize(part, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)) * np.float32(
+        1 / step
+    )
+
+
+# --- Compiled from here on ---------------------------------------------------------------------------------
+
+Function = TypeVar("Function", bound=Callable[..., object])
+Value = np.float32
+f32 = np.float32
+
+
+def compiled(function: Function) -> Function:
+    """For functions that compiled ones call."""
+    return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
+
+
+def compiled_once(function: Function) -> Function:
+    """For the one that Python calls: compiled at its first call, with all that it calls, and kept on disk."""
+    return kept_on_disk(compiled(function))
+
+
+def _cubic_weights() -> Plane:
+    """(32, 4): weights (a = −0.75) of the four pixels around a place k/32 between the second and third."""
+    a, t = -0.75, np.arange(32) / 32
+    outer = [((a * d - 5 * a) * d + 8 * a) * d - 4 * a for d in (t + 1, 2 - t)]
+    inner = [((a + 2) * d - (a + 3)) * d * d + 1 for d in (t, 1 - t)]
+    return np.asarray(np.stack([outer[0], inner[0], inner[1], outer[1]], axis=1), np.float32)
+
+
+CUBIC = _cubic_weights()
+FLT_EPSILON = np.float32(np.finfo(np.float32).eps)
+
+
+@compiled_once
+def _refine(first: Plane, second: Plane, u_out: Plane, v_out: Plane, p: Parameters) -> None:
+    """One scale: improves the flow (u_out, v_out), (H, W) each, in place."""
+    height, width = first.shape
+    planes = _planes(7, height, width)
+    u, v, spare = planes[0], planes[1], planes[2]
+    constant, gx, gy, inverse = planes[3], planes[4], planes[5], planes[6]
+    dual = _planes(4, height + 1, width)
+    source = _with_derivatives(second)
+    u[:, LINE : LINE + width] = u_out
+    v[:, LINE : LINE + width] = v_out
+    tolerance = p.epsilon * p.epsilon * height * width
+    for _ in range(p.warps):
+        _linearise(first, source, u, v, constant, gx, gy, inverse)
+        for iteration in range(p.outer_iterations * p.inner_iterations):
+            if iteration % p.inner_iterations == 0:
+                _median(u, spare, width)
+                u, spare = spare, u
+                _median(v, spare, width)
+                v, spare = spare, v
+            if _iterate(u, v, dual, constant, gx, gy, inverse, width, p) <= tolerance:
+                break
+    u_out[:] = u[:, LINE : LINE + width]
+    v_out[:] = v[:, LINE : LINE + width]
+
+
+@compiled
+def _planes(count: int, height: int, width: int) -> Plane:
+    """``count`` planes of zeros whose rows begin on a cache line: (count, height, pitch)."""
+    pitch = LINE + (width // LINE + 2) * LINE
+    flat = np.zeros(count * height * pitch + LINE, f32)
+    start = (-flat.ctypes.data // 4) % LINE
+    return flat[start : start + count * height * pitch].reshape(count, height, pitch)
+
+
+@compiled
+def _with_derivatives(picture: Plane) -> Plane:
+    """(3, H + 2 EDGE, W + 2 EDGE): the picture, its central differences d/dx and d/dy; zeros around them."""
+    height, width = picture.shape
+    result = np.zeros((3, height + 2 * EDGE, width + 2 * EDGE), f32)
+    for y in range(height):
+        up, down = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(width):
+            left, right = max(x - 1, 0), min(x + 1, width - 1)
+            result[0, y + EDGE, x + EDGE] = picture[y, x]
+            result[1, y + EDGE, x + EDGE] = f32(0.5) * (picture[y, right] - picture[y, left])
+            result[2, y + EDGE, x + EDGE] = f32(0.5) * (picture[down, x] - picture[up, x])
+    return result
+
+
+@compiled
+def _linearise(
+    first: Plane, source: Plane, u: Plane, v: Plane, constant: Plane, gx: Plane, gy: Plane, inverse: Plane
+) -> None:
+    """Warps by the flow: near it the pictures differ by constant + gx·u + gy·v; inverse is 1 / |g|²."""
+    height, width = first.shape
+    for y in range(height):
+        _warp_row(y, source[0], source[1], source[2], u, v, CUBIC, constant, gx, gy, width)
+        for k in range(width):
+            x = k + LINE
+            constant[y, x] += -first[y, k] - gx[y, x] * u[y, x] - gy[y, x] * v[y, x]
+            inverse[y, x] = f32(1) / max(gx[y, x] * gx[y, x] + gy[y, x] * gy[y, x], FLT_EPSILON)
+
+
+@compiled
+def _warp_row(
+    y: int,
+    a: Plane,
+    b: Plane,
+    c: Plane,
+    u: Plane,
+    v: Plane,
+    weights: Plane,
+    warped_a: Plane,
+    warped_b: Plane,
+    warped_c: Plane,
+    width: int,
+) -> None:
+    """Row y of three pictures, cubic samples at its moved places: read to 1/32 pixel, as OpenCV 4 does."""
+    height = u.shape[0]
+    across = np.empty(width, np.int32)
+    along = np.empty(width, np.int32)
+    for k in range(width):
+        across[k] = np.int32(np.rint(f32(32) * (f32(k) + u[y, k + LINE])))
+        along[k] = np.int32(np.rint(f32(32) * (f32(y) + v[y, k + LINE])))
+    for k in range(width):
+        # The mask changes nothing: it tells the compiler that no index counts from the end.
+        left = (min(max(across[k] >> 5, -3), width + 1) + EDGE - 1) & 0xFFFFFF
+        top = (min(max(along[k] >> 5, -3), height + 1) + EDGE - 1) & 0xFFFFFF
+        m, n = across[k] & 31, along[k] & 31
+        w0, w1, w2, w3 = weights[m, 0], weights[m, 1], weights[m, 2], weights[m, 3]
+        of_a = of_b = of_c = f32(0)
+        for j in range(4):
+            w, t = weights[n, j], top + j
+            of_a += w * (w0 * a[t, left] + w1 * a[t, left + 1] + w2 * a[t, left + 2] + w3 * a[t, left + 3])
+            of_b += w * (w0 * b[t, left] + w1 * b[t, left + 1] + w2 * b[t, left + 2] + w3 * b[t, left + 3])
+            of_c += w * (w0 * c[t, left] + w1 * c[t, left + 1] + w2 * c[t, left + 2] + w3 * c[t, left + 3])
+        warped_a[y, k + LINE] = of_a
+        warped_b[y, k + LINE] = of_b
+        warped_c[y, k + LINE] = of_c
+
+
+@compiled
+def _iterate(
+    u: Plane,
+    v: Plane,
+    dual: Plane,
+    constant: Plane,
+    gx: Plane,
+    gy: Plane,
+    inverse: Plane,
+    width: int,
+    p: Parameters,
+) -> float:
+    """One iteration in place; returns the sum over the pixels of the squared change of the flow.
+
+    Row y takes its step before the dual variables of row y − 1, which need its result and which it needs as
+    they were. ``dual``: for u d/dx, d/dy, then for v. Row y of the flow is row y of d/dx and, under a row of
+    zeros, row y + 1 of d/dy.
+    """
+    height = u.shape[0]
+    ux, uy, vx, vy = dual[0], dual[1], dual[2], dual[3]
+    residual = np.empty(width, f32)
+    theta, step, limit = f32(p.theta), f32(p.tau / p.theta), f32(p.lambda_ * p.theta)
+    change = 0.0
+    for y in range(height + 1):
+        if y < height:
+            of_row = f32(0)
+            for k in range(width):
+                x = k + LINE
+                slack = (constant[y, x] + gx[y, x] * u[y, x] + gy[y, x] * v[y, x]) * inverse[y, x]
+                residual[k] = min(max(-slack, -limit), limit)
+            for k in range(width):
+                x = k + LINE
+                move = gx[y, x] * residual[k] + theta * (ux[y, x] - ux[y, x - 1] + uy[y + 1, x] - uy[y, x])
+                u[y, x] += move
+                of_row += move * move
+            for k in range(width):
+                x = k + LINE
+                move = gy[y, x] * residual[k] + theta * (vx[y, x] - vx[y, x - 1] + vy[y + 1, x] - vy[y, x])
+                v[y, x] += move
+                of_row += move * move
+            change += float(of_row)
+            u[y, LINE + width] = u[y, LINE + width - 1]
+            v[y, LINE + width] = v[y, LINE + width - 1]
+        if y > 0:
+            down = min(y, height - 1)
+            for k in range(width):
+                x = k + LINE
+                along, across = u[y - 1, x + 1] - u[y - 1, x], u[down, x] - u[y - 1, x]
+                shrink = f32(1) / (f32(1) + step * np.sqrt(along * along + across * across))
+                ux[y - 1, x] = (ux[y - 1, x] + step * along) * shrink
+                uy[y, x] = (uy[y, x] + step * across) * shrink
+            for k in range(width):
+                x = k + LINE
+                along, across = v[y - 1, x + 1] - v[y - 1, x], v[down, x] - v[y - 1, x]
+                shrink = f32(1) / (f32(1) + step * np.sqrt(along * along + across * across))
+                vx[y - 1, x] = (vx[y - 1, x] + step * along) * shrink
+                vy[y, x] = (vy[y, x] + step * across) * shrink
+    return change
+
+
+@compiled
+def _median(source: Plane, result: Plane, width: int) -> None:
+    """Median of the 5×5 pixels around each one, edges repeated.
+
+    Columns and then rows of the square are sorted; sorting the diagonal from corner to corner, too, and the
+    two beside it leaves three values that can be the middle one: the greatest above it, the middle one of it,
+    the least below it. The others have 13 that are not smaller, or not greater.
+    """
+    height = source.shape[0]
+    for y in range(height):
+        for k in range(2):
+            source[y, LINE - 1 - k] = source[y, LINE]
+            source[y, LINE + width + k] = source[y, LINE + width - 1]
+    for y in range(height):
+        a, b, d, e = max(y - 2, 0), max(y - 1, 0), min(y + 1, height - 1), min(y + 2, height - 1)
+        for k in range(width):
+            x = k + LINE
+            a0, b0, c0, d0, e0 = _sort(
+                source[a, x - 2], source[b, x - 2], source[y, x - 2], source[d, x - 2], source[e, x - 2]
+            )
+            a1, b1, c1, d1, e1 = _sort(
+                source[a, x - 1], source[b, x - 1], source[y, x - 1], source[d, x - 1], source[e, x - 1]
+            )
+            a2, b2, c2, d2, e2 = _sort(source[a, x], source[b, x], source[y, x], source[d, x], source[e, x])
+            a3, b3, c3, d3, e3 = _sort(
+                source[a, x + 1], source[b, x + 1], source[y, x + 1], source[d, x + 1], source[e, x + 1]
+            )
+            a4, b4, c4, d4, e4 = _sort(
+                source[a, x + 2], source[b, x + 2], source[y, x + 2], source[d, x + 2], source[e, x + 2]
+            )
+            _, _, _, a3, a4 = _sort(a0, a1, a2, a3, a4)
+            _, _, b2, b3, b4 = _sort(b0, b1, b2, b3, b4)
+            _, c1, c2, c3, _ = _sort(c0, c1, c2, c3, c4)
+            d0, d1, d2, _, _ = _sort(d0, d1, d2, d3, d4)
+            e0, e1, _, _, _ = _sort(e0, e1, e2, e3, e4)
+            low = max(a3, b2, c1, d0)
+            high = min(b4, c3, d2, e1)
+            _, _, middle, _, _ = _sort(a4, b3, c2, d1, e0)
+            result[y, x] = max(min(low, middle), min(max(low, middle), high))
+
+
+@compiled
+def _sort(a: Value, b: Value, c: Value, d: Value, e: Value) -> tuple[Value, Value, Value, Value, Value]:
+    """Five values in ascending order, without a branch."""
+    a, b = min(a, b), max(a, b)
+    d, e = min(d, e), max(d, e)
+    c, e = min(c, e), max(c, e)
+    c, d = min(c, d), max(c, d)
+    a, d = min(a, d), max(a, d)
+    a, c = min(a, c), max(a, c)
+    b, e = min(b, e), max(b, e)
+    b, d = min(b, d), max(b, d)
+    b, c = min(b, c), max(b, c)
+    return a, b, c, d, e

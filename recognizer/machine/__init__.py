@@ -1,0 +1,1 @@
+"""The machine a program runs on: its GPU, its compiled code, worker processes, the user's Ray cluster."""

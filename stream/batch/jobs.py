@@ -1,0 +1,145 @@
+"""``atme replay FILES --jobs N --out DIR``: many recordings, one session folder each, several at a time.
+
+A recording whose session is finished is left alone; a half one that a batch has begun, as its marker in the
+folder proves, is done again, so that a batch that was cut off goes on where it stood. A half session of
+anyone else's is never touched. A recording that cannot be read is reported and stops nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from recognizer.errors import AtmeError
+from recognizer.network.backend import DEFAULT_WEIGHTS
+from stream.batch.folder import clear, held
+from stream.batch.session_names import session_names
+from stream.pipeline.seen import Seen
+from stream.records.about_session import sha256_of
+from stream.records.fingerprint import fingerprint
+from stream.records.folder import SessionFolder
+from stream.records.recorded_session import RecordedSession, read_session
+from stream.records.session_files import ABOUT, EVENTS
+from stream.settings import Settings
+
+Report = Callable[[float], None]
+"""Told how much of a recording is done, 0–1."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording and the folder that its session goes to."""
+
+    recording: Path
+    folder: Path
+    settings: Settings
+    save_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job."""
+
+    job: Job
+    state: Literal["done", "skipped", "failed"]
+    seconds: float = 0.0
+    """Of the recording."""
+    labels: Counter[str] = field(default_factory=Counter)
+    """Label → micro-expressions."""
+    macros: int = 0
+    """Macro-expressions."""
+    dropped: int = 0
+    seen: Seen | None = None
+    """What could be seen of it; None where that is not known."""
+    error: str = ""
+    """One line; only where ``state`` is failed."""
+
+
+def plan(files: Sequence[Path], out: Path, settings: Settings, save_faces: bool = False) -> list[Job]:
+    """A job a recording, each with a folder of its own (``session_names``). AtmeError for one named twice."""
+    names = session_names(files)
+    whole = [Path(os.path.abspath(path)) for path in files]
+    return [Job(path, out / name, settings, save_faces) for path, name in zip(whole, names, strict=True)]
+
+
+def run_job(job: Job, report: Report) -> Outcome:
+    """Replays one recording into its folder, as fast as it goes; an AtmeError becomes its outcome."""
+    from stream.session import Session
+
+    try:
+        with held(job.folder, job.recording) as ours:
+            if finished := _finished(job, ours):
+                return _outcome(job, "skipped", finished)
+            if ours:
+                clear(job.folder)
+            with (
+                SessionFolder(job.folder, save_faces=job.save_faces, batch=ours) as folder,
+                Session.replay(job.recording, job.settings) as session,
+            ):
+                folder.begin(session, job.recording)
+                session.observer = folder
+                while session.running:
+                    session.poll(0.5)
+                    report(session.status().progress or 0.0)
+            if lost := (*folder.warnings, *folder.unwritten):
+                raise AtmeError(lost[0])
+            return _outcome(job, "done", read_session(job.folder))
+    except AtmeError as error:
+        return Outcome(job, "failed", error=str(error))
+
+
+def _outcome(job: Job, state: Literal["done", "skipped"], session: RecordedSession) -> Outcome:
+    about = session.about or {}
+    labels = Counter(event.label for event in session.micros)
+    seconds, dropped = float(about.get("seconds") or 0.0), int(about.get("frames_dropped") or 0)
+    seen = Seen.read(about)
+    return Outcome(job, state, seconds, labels, len(session.macros), dropped, seen)
+
+
+def _finished(job: Job, ours: bool) -> RecordedSession | None:
+    """The session that is there already; None where there is none, or a half one that a batch has begun.
+
+    ``ours``: the batch's marker in the folder names this recording. AtmeError for a half session that nothing
+    proves to be a batch's own, one of another recording, with other settings, or one that ended early because
+    somebody wanted that: it may be wanted, and have marks in it.
+    """
+    if not os.path.lexists(job.folder / EVENTS):
+        return None
+    session = read_session(job.folder)
+    about = session.about or {}
+    end = str(about.get("end") or "running")
+    if end == "running" or end.startswith("failed") or about.get("unwritten"):
+        there = (about.get("source") or {}).get("recording")
+        begun = not session.events if session.about is None else there == str(job.recording.resolve())
+        if ours and begun:
+            return None
+        raise AtmeError(
+            f"{job.folder}: not empty: a session that is not finished, and that no batch of this recording "
+            "began; name another --out, or move it"
+        )
+    if end != "finished":
+        raise AtmeError(f"{job.folder}: a session that ended early ({end}); name another --out, or delete it")
+    weights = Path(job.settings.recognizer.weights or DEFAULT_WEIGHTS)
+    source = about.get("source") or {}
+    known = source.get("fingerprint")
+    wanted = [
+        (source.get("recording"), str(job.recording.resolve()), "recording"),
+        ((about.get("weights") or {}).get("sha256"), sha256_of(weights), "weights"),
+        (_comparable(about.get("settings") or {}), _comparable(asdict(job.settings)), "settings"),
+    ]
+    if known and source.get("recording") == str(job.recording.resolve()):
+        wanted.append((known, fingerprint(job.recording), "content of the recording"))
+    for there, here, what in wanted:
+        if there != here:
+            raise AtmeError(f"{job.folder / ABOUT}: finished, but with other {what}; name another --out")
+    return session
+
+
+def _comparable(settings: dict[str, Any]) -> str:
+    """The settings without the weights' path, whose content is compared instead."""
+    return json.dumps({**settings, "recognizer": None}, sort_keys=True, default=str)

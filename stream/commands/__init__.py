@@ -1,0 +1,1 @@
+"""What the ``atme`` commands do, one module each."""

@@ -1,0 +1,54 @@
+"""What goes wrong around a running session, said once and at once; and what is not on the disk at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recognizer.console.native_log import say
+from recognizer.errors import AtmeError
+from stream.outputs.event_log import EventLog
+from stream.records.records import Records
+from stream.session import Session
+
+
+class Problems:
+    """Gathers the warnings of a session and of all that keeps it."""
+
+    def __init__(self, session: Session, records: Records, log: EventLog | None, *, at_once: bool) -> None:
+        """``at_once``: on stderr the moment they come up; otherwise ``say`` tells them at the end."""
+        self._session = session
+        self._records = records
+        self._log = log
+        self._at_once = at_once
+        self._said: set[str] = set()
+
+    def known(self) -> tuple[str, ...]:
+        """One line each, in the order of who says them."""
+        log = self._log.problems if self._log else ()
+        return (*self._session.warnings, *self._records.warnings, *log)
+
+    def look(self, more: Sequence[str] = ()) -> tuple[str, ...]:
+        """``known``; what is new in it is said where that is to be done at once, with ``more``."""
+        known = self.known()
+        if self._at_once:
+            self.say((*known, *more))
+        return known
+
+    def say(self, warnings: Sequence[str]) -> None:
+        """Each once, a line on stderr."""
+        for warning in warnings:
+            if warning not in self._said:
+                self._said.add(warning)
+                say(f"atme: {self._session.source.name}: {warning}")
+
+    def unwritten(self) -> tuple[str, ...]:
+        """What is not on the disk at this moment, counted."""
+        return (*(self._log.unwritten if self._log else ()), *self._records.unwritten)
+
+    def check(self, printed: Sequence[str] = ()) -> None:
+        """After all is closed. AtmeError where something is not on the disk, or was not ``printed``."""
+        if lost := (*self.unwritten(), *printed):
+            raise AtmeError(
+                f"{self._session.source.name}: not written: {'; '.join(lost)}; "
+                "make room and check the folder before the next session"
+            )

@@ -1,0 +1,104 @@
+"""``--lsl``: events as markers of the Lab Streaming Layer, on one clock with EEG and eye tracking.
+
+The stream is called ``atme-live``, type ``Markers``, one string channel, irregular rate. Each event gives
+three markers, ``negative onset``, ``negative apex`` and ``negative offset`` (or ``positive …``, ``surprise
+…``, ``uncertain …``), the user's marks give ``mark`` (or their text), a gap ``gap start`` and ``gap end``.
+
+Macro-expressions have no label and are not sent.
+
+Each marker carries the time of what it names, not that of its sending, which comes 0.1 to 0.5 s later. A
+frame's time t on the source's clock is ``origin + t`` on the machine's monotonic clock; how long ago that
+was is taken off ``pylsl.local_clock()``. A frame of a network stream is timed by the stream's own clock, tied
+to arrival, and one of a camera by its driver, or by the moment at which that handed it over: what camera and
+wire took before cannot be known here.
+
+Kothe et al., The Lab Streaming Layer for synchronized multimodal recording, doi 10.1101/2024.02.13.580071.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from typing import Any
+
+from recognizer.errors import AtmeError
+from recognizer.feature import PairFeatures
+from spotting.candidate import Rejection
+from spotting.motion import MotionSample
+from stream.event import SCHEMA, Expression, MicroExpression
+from stream.frame import Frame
+from stream.pipeline.gap import Gap
+from stream.records.about_session import Observed
+from stream.sources import FrameSource
+
+NAME = "atme-live"
+
+
+class Markers:
+    """An observer that sends markers: ``begin`` before the first frame. Nobody need listen."""
+
+    def __init__(self) -> None:
+        """AtmeError without pylsl or its native library."""
+        try:
+            import pylsl
+        except ImportError:
+            raise AtmeError("--lsl: the pylsl package is missing; pip install 'atme-live[lsl]'") from None
+        except (RuntimeError, OSError):
+            raise AtmeError(
+                "--lsl: pylsl finds no liblsl on this machine; install liblsl 1.16 or later"
+            ) from None
+        self._pylsl: Any = pylsl
+        self._outlet: Any = None
+        self._source: FrameSource | None = None
+        self.warnings: list[str] = []
+
+    def begin(self, session: Observed) -> None:
+        """Announces the stream, so that recorders find it before the first event. Live sources only."""
+        self._source = source = session.source
+        if not source.live:
+            raise AtmeError(
+                "--lsl needs a live source: a recording's time is past, no other clock runs with it"
+            )
+        lsl = self._pylsl
+        # The same identity after a restart: recorders then take the stream up again.
+        identity = f"{NAME} {platform.node()} {source.name}"
+        info = lsl.StreamInfo(NAME, "Markers", 1, lsl.IRREGULAR_RATE, lsl.cf_string, identity)
+        info.desc().append_child_value("source", source.name)
+        info.desc().append_child_value("schema", str(SCHEMA))
+        self._outlet = lsl.StreamOutlet(info)
+
+    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
+        """Nothing."""
+
+    def event(
+        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
+    ) -> None:
+        """The three moments of a micro-expression; markers name labels, and a macro-expression has none."""
+        if not isinstance(event, MicroExpression):
+            return
+        for name in ("onset", "apex", "offset"):
+            self._send(f"{event.label} {name}", getattr(event, name))
+        if event.facs:
+            self._send(event.facs, event.apex)
+
+    def rejection(self, rejection: Rejection) -> None:
+        """Nothing."""
+
+    def gap(self, gap: Gap) -> None:
+        """Where nothing was seen."""
+        self._send("gap start", gap.start)
+        self._send("gap end", gap.end)
+
+    def mark(self, moment: float, text: str = "") -> None:
+        """A moment that the user marked, seconds on the source's clock."""
+        self._send(text or "mark", moment)
+
+    def _send(self, marker: str, moment: float) -> None:
+        if self._source is None or self._source.origin is None:  # nothing has been seen yet
+            return
+        age = time.monotonic() - (self._source.origin + moment)
+        try:
+            self._outlet.push_sample([marker], self._pylsl.local_clock() - age)
+        except Exception as error:  # whatever liblsl raises: a marker is no reason to end the session
+            if not self.warnings:
+                self.warnings.append(f"--lsl: some markers could not be sent ({error}); check liblsl")

@@ -1,0 +1,1 @@
+"""Pictures, curves and large letters as text."""

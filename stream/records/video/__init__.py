@@ -1,0 +1,1 @@
+"""Videos that a session keeps: the recording, clips around movements, the rendered one."""

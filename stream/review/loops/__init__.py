@@ -1,0 +1,1 @@
+"""The loops of the review page: face and magnified motion."""

@@ -1,0 +1,44 @@
+"""Makes the session of a recording while its page is already open."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from recognizer.errors import AtmeError
+from stream.batch.jobs import Job, Outcome, run_job
+from stream.settings import load_settings
+
+
+class Replaying:
+    """Replays at ``keen``, on a thread of its own; from any thread. A half session is made again."""
+
+    def __init__(self, recording: Path, folder: Path) -> None:
+        """AtmeError for settings that cannot be read."""
+        self._job = Job(Path(recording).absolute(), folder, load_settings(None, "keen"))
+        self._share = 0.0
+        self._outcome: Outcome | None = None
+        self._thread = threading.Thread(target=self._work, name="replay", daemon=True)
+        self._thread.start()
+
+    @property
+    def share(self) -> float | None:
+        """How much is done, 0–1; None once it is over, well or not."""
+        return None if self._outcome is not None else self._share
+
+    def check(self) -> None:
+        """AtmeError while it is not over, and where it has failed."""
+        if self._outcome is None:
+            raise AtmeError(f"{self._job.recording.name}: still being looked through; reload the page later")
+        if self._outcome.state == "failed":
+            raise AtmeError(self._outcome.error)
+
+    def _work(self) -> None:
+        try:
+            self._outcome = run_job(self._job, self._report)
+        except BaseException as error:  # the page waits for an end of some kind
+            self._outcome = Outcome(self._job, "failed", error=f"{self._job.recording.name}: {error}")
+            raise
+
+    def _report(self, share: float) -> None:
+        self._share = share

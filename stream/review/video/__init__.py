@@ -1,0 +1,1 @@
+"""The frames of a session under review: its recording or its kept clips."""
