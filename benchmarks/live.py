@@ -28,6 +28,7 @@ from rich.table import Table
 from benchmarks.looped import Looped, load_frames
 from benchmarks.row import Row
 from recognizer.machine.own_module import own_module
+from stream.observer import Observer
 
 RATES = (30, 60, 120, 200)
 WARM_UP_S = 2.0
@@ -88,7 +89,7 @@ def _first_frame() -> dict[str, float]:
         return {"first frame": time.monotonic()}
 
 
-class _Lags:
+class _Lags(Observer):
     """An observer that notes how old each frame is when its motion is known."""
 
     def __init__(self, source: Looped) -> None:
@@ -98,12 +99,6 @@ class _Lags:
     def frame(self, frame: Any, sample: Any, threshold: float) -> None:
         moment = frame.timestamp
         self.seen.append((moment, 1000 * (time.monotonic() - (self._source.origin or 0.0) - moment)))
-
-    def event(self, *_: Any) -> None: ...
-
-    def rejection(self, *_: Any) -> None: ...
-
-    def gap(self, *_: Any) -> None: ...
 
 
 def _run(rate: int, seconds: float) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class Looped(FrameSource):
         self._rate = fps
         self._began = 0.0
 
-    def _take(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image] | None:
         if self._number == self._total:
             return None
         due = self._number / self._rate
@@ -104,7 +104,7 @@ class Looped(FrameSource):
         place = min(place, 2 * len(frames) - 2 - place)
         return self._ready[place] if self._ready else _decode(self._jpegs[place])
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self._number = self._total
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import Protocol
 
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
@@ -14,39 +13,40 @@ from stream.frame import Frame
 from stream.pipeline.gap import Gap
 
 
-class Observer(Protocol):
-    """Called by the session's worker threads, in order; every method must return at once and never raise.
+class Observer:
+    """Told of all that a session or a detector sees. By itself it ignores everything: override what you want.
 
+    A session calls it from its worker threads, in order; every method must return at once and never raise.
     ``frame``, ``gap`` and ``rejection`` come from the spotting thread, ``event`` from the recognition thread,
-    before the event is shown to anyone. A rejection may come from either. Pictures belong to the session:
+    before the event is shown to anyone. A rejection may come from either. Images belong to the session:
     whoever needs one after the call returns copies it.
     """
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
         """A frame was measured. ``threshold`` is the spotter's at this frame, in pixels of a 256-px face."""
-        ...
 
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
         """A micro-expression was labelled, from these two frames and the features made of them, or a
-        macro-expression was seen; of that they are None where the frames are gone or show no face."""
-        ...
+        macro-expression was spotted; of that they are None where the frames are gone or show no face."""
 
     def rejection(self, rejection: Rejection) -> None:
-        """A movement was turned away."""
-        ...
+        """A movement was rejected."""
 
     def gap(self, gap: Gap) -> None:
-        """Time passed unseen; told before the frame that ends it."""
-        ...
+        """Time passed in which nothing was seen; told before the frame that ends it."""
 
 
-class Observers:
+class Observers(Observer):
     """Several observers as one, told in the given order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._all = tuple(observers)
+
+    def add(self, observer: Observer) -> None:
+        """One more, told after the others; before the first frame."""
+        self._all = (*self._all, observer)
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
         """Passed on."""
@@ -71,23 +71,12 @@ class Observers:
             observer.gap(gap)
 
 
-class RejectedQueue:
-    """An observer that hands the movements that are turned away to whoever reads its queue."""
+class RejectedQueue(Observer):
+    """An observer that hands rejected movements to whoever reads its queue."""
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[Rejection] = SimpleQueue()
 
-    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
-        """Of no interest."""
-
-    def event(
-        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
-    ) -> None:
-        """Of no interest."""
-
     def rejection(self, rejection: Rejection) -> None:
         """Kept until it is read."""
         self.queue.put(rejection)
-
-    def gap(self, gap: Gap) -> None:
-        """Of no interest."""

@@ -31,7 +31,7 @@ class Scripted(FrameSource):
         self.released = threading.Event()
         self.failure: Exception | None = None
 
-    def _take(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image] | None:
         self.asked.release()
         if self.gate:
             self.gate.acquire()
@@ -40,7 +40,7 @@ class Scripted(FrameSource):
         timestamp = next(self.times, None)
         return None if timestamp is None else (timestamp, np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self.released.set()
 
 

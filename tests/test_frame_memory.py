@@ -9,7 +9,7 @@ from test_hangs import Faulty
 
 import stream.pipeline.frame_memory
 from recognizer.errors import AtmeError
-from stream.observer import Observers
+from stream.observer import Observer
 from stream.pipeline.frame_memory import available_bytes, frame_memory
 from stream.pipeline.ring import LEAST_KEPT, LOSSLESS_BACKLOG
 from stream.session import Session
@@ -31,9 +31,8 @@ def memory(monkeypatch):
     return allow
 
 
-class Reasons(Observers):
+class Reasons(Observer):
     def __init__(self) -> None:
-        super().__init__([])
         self.heard: list[str] = []
 
     def rejection(self, rejection) -> None:

@@ -22,6 +22,7 @@ from test_sources import free_port, needs_ffmpeg, open_when_up, sending, write_c
 
 from recognizer.errors import AtmeError
 from stream.frame import Frame, Image
+from stream.observer import Observer
 from stream.pipeline.gap import Gap, GapFinder
 from stream.session import Session
 from stream.sources import FrameSource, Returning, open_recording, open_url
@@ -51,13 +52,13 @@ class WithHole(FrameSource):
         self.inner, self.moment, self.by = open_recording(clip), moment, by
         super().__init__(name="holed", live=False, size=self.inner.size, nominal_fps=self.inner.nominal_fps)
 
-    def _take(self) -> tuple[float, Image] | None:
+    def read_next(self) -> tuple[float, Image] | None:
         taken = self.inner.read()
         if taken is None:
             return None
         return taken.timestamp + (self.by if taken.timestamp > self.moment else 0.0), taken.image
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self.inner.close()
 
 
@@ -73,15 +74,13 @@ def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
         process.kill()
 
 
-class Noting:
+class Noting(Observer):
     """An observer that keeps gaps and reasons."""
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.reasons: list[str] = []
 
-    def frame(self, *_: object) -> None: ...
-    def event(self, *_: object) -> None: ...
     def rejection(self, rejection) -> None:
         self.reasons.append(rejection.reason)
 

@@ -21,7 +21,7 @@ from stream.batch.jobs import Outcome, plan
 from stream.batch.workers import run_here
 from stream.event import MicroExpression
 from stream.frame import Frame, Image
-from stream.observer import Observers
+from stream.observer import Observer
 from stream.outputs.lsl import Markers
 from stream.records.video.record import VideoRecorder
 from stream.records.video.writer import VideoWriter
@@ -84,23 +84,22 @@ class Faulty(FrameSource):
         self.fault: Callable[[], Any] = lambda: None
         self.at_close: Callable[[], Any] = lambda: None
 
-    def _take(self) -> tuple[float, Image] | None:
+    def read_next(self) -> tuple[float, Image] | None:
         self.taken += 1
         if self.taken > self.whole:
             self.fault()
         frame = self.inner.read()
         return None if frame is None else (frame.timestamp, frame.image)
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self.inner.close()
         self.at_close()
 
 
-class FaultyObserver(Observers):
+class FaultyObserver(Observer):
     """Does the test's will at an event, or at the sixth frame."""
 
     def __init__(self, what: str, fault: Callable[[], Any]) -> None:
-        super().__init__([])
         self.what, self.fault = what, fault
 
     def frame(self, frame: Frame, *_: Any) -> None:

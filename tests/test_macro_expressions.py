@@ -18,7 +18,7 @@ from stream import MacroExpression, MicroExpression, Session
 from stream.batch.jobs import Job, Outcome
 from stream.batch.view import summary
 from stream.commands.watch_session import watch_session
-from stream.observer import Observers
+from stream.observer import Observer
 from stream.outputs.lines import run_lines
 from stream.outputs.sound import Sound
 from stream.records.folder import SessionFolder
@@ -31,11 +31,10 @@ from training.rendering.script import Action, ClipScript
 from training.synthesis.motion_model import Activation
 
 
-class Heard(Observers):
+class Heard(Observer):
     """Keeps what it is told of events, and the reasons of rejections."""
 
     def __init__(self) -> None:
-        super().__init__([])
         self.events: list = []
         self.reasons: list[str] = []
 

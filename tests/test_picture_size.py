@@ -23,11 +23,11 @@ class Live(FrameSource):
         super().__init__(name="live", live=True, size=SIZE, nominal_fps=10.0)
         self.frames = iter(frames)
 
-    def _take(self) -> tuple[float, Image] | None:
+    def read_next(self) -> tuple[float, Image] | None:
         taken = next(self.frames, None)
         return None if taken is None else (taken[0], image(taken[1]))
 
-    def _release(self) -> None: ...
+    def release(self) -> None: ...
 
 
 def test_single_frames_of_another_size_are_left_out_and_counted():

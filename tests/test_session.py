@@ -21,7 +21,7 @@ from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting import MotionMeter
 from spotting.candidate import Rejection
 from stream import MicroExpression, Session
-from stream.observer import Observers
+from stream.observer import Observer
 from stream.settings import RecognizerConfig
 
 WORKERS = {"capture", "landmarks", "spotting", "recognition"}
@@ -38,11 +38,10 @@ def no_thread_survives():
     assert not workers()
 
 
-class TurnedAway(Observers):
+class TurnedAway(Observer):
     """Keeps the rejections."""
 
     def __init__(self) -> None:
-        super().__init__([])
         self.rejections: list[Rejection] = []
 
     def rejection(self, rejection: Rejection) -> None:

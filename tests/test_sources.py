@@ -249,10 +249,10 @@ def test_missing_timestamps_still_advance() -> None:
     class Clockless(FrameSource):
         times = iter([None, 0.0, 0.0, 0.5, 0.4])
 
-        def _take(self) -> tuple[float | None, Image]:
+        def read_next(self) -> tuple[float | None, Image]:
             return next(self.times), np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
-        def _release(self) -> None: ...
+        def release(self) -> None: ...
 
     source = Clockless(name="clockless", live=False, size=(WIDTH, HEIGHT), nominal_fps=10.0)
     frames = [source.read() for _ in range(5)]

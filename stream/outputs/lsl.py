@@ -23,10 +23,9 @@ from typing import Any
 
 from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
-from spotting.candidate import Rejection
-from spotting.motion import MotionSample
 from stream.event import SCHEMA, Expression, MicroExpression
 from stream.frame import Frame
+from stream.observer import Observer
 from stream.pipeline.gap import Gap
 from stream.records.about_session import Observed
 from stream.sources import FrameSource
@@ -34,7 +33,7 @@ from stream.sources import FrameSource
 NAME = "atme-live"
 
 
-class Markers:
+class Markers(Observer):
     """An observer that sends markers: ``begin`` before the first frame. Nobody need listen."""
 
     def __init__(self) -> None:
@@ -67,9 +66,6 @@ class Markers:
         info.desc().append_child_value("schema", str(SCHEMA))
         self._outlet = lsl.StreamOutlet(info)
 
-    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
-        """Nothing."""
-
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
@@ -80,9 +76,6 @@ class Markers:
             self._send(f"{event.label} {name}", getattr(event, name))
         if event.facs:
             self._send(event.facs, event.apex)
-
-    def rejection(self, rejection: Rejection) -> None:
-        """Nothing."""
 
     def gap(self, gap: Gap) -> None:
         """Where nothing was seen."""

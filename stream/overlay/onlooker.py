@@ -18,7 +18,7 @@ from spotting.candidate import Rejection
 from spotting.motion import MotionSample
 from stream.event import Expression, MicroExpression
 from stream.frame import Frame, Image
-from stream.pipeline.gap import Gap
+from stream.observer import Observer
 
 LOOK_S = 0.25
 """Between two looks at the face. In between a frame costs nothing."""
@@ -40,7 +40,7 @@ class EventMotion:
     """From onset to apex, in pixels of that picture."""
 
 
-class Onlooker:
+class Onlooker(Observer):
     """An observer for the session; its properties may be read from any thread."""
 
     def __init__(self) -> None:
@@ -93,9 +93,6 @@ class Onlooker:
         """Remembered."""
         with self._lock:
             self._rejections.append(rejection)
-
-    def gap(self, gap: Gap) -> None:
-        """Nothing: the curve shows it."""
 
 
 def align_face(image: Image, sample: MotionSample) -> Gray:

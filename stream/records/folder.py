@@ -32,6 +32,7 @@ from spotting.motion import MotionSample
 from spotting.reviews.study import NOBODY, Who
 from stream.event import Expression, MicroExpression
 from stream.frame import Frame
+from stream.observer import Observer
 from stream.outputs.event_log import EventLog, rejection_line
 from stream.outputs.line_file import LineFile
 from stream.pipeline.gap import Gap
@@ -41,7 +42,7 @@ from stream.records.report.event_pictures import NAMES, draw_pictures
 from stream.records.session_files import ABOUT, BATCH, EVENTS, FACES, GAPS, MARKS, MOTION, REJECTED
 
 
-class SessionFolder:
+class SessionFolder(Observer):
     """An observer that writes a session folder. Use it as a context manager *around* the session.
 
     A disk that fails while the session runs never ends the session: it is said in ``warnings`` at once, what

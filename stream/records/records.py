@@ -18,7 +18,6 @@ from stream.event import Expression
 from stream.frame import Frame
 from stream.observer import Observer, Observers
 from stream.outputs.lsl import Markers
-from stream.pipeline.gap import Gap
 from stream.records.about_session import Observed
 from stream.records.folder import SessionFolder
 from stream.records.motion_file import Motion
@@ -51,7 +50,7 @@ class RecordOptions:
     """``--show-macro``: also draw macro-expressions into the annotated video."""
 
 
-class Records:
+class Records(Observers):
     """Open it before the session, so that a path that cannot be written to costs nobody a recording; give it
     to the session as its observer; leave it after the session has closed."""
 
@@ -76,7 +75,7 @@ class Records:
         self._save_clips = options.save_clips
         self._clips: ClipKeeper | None = None
         every: tuple[Observer | None, ...] = (self.folder, self._recorder, self._trace, self._markers)
-        self._observers = Observers([one for one in every if one is not None])
+        super().__init__([one for one in every if one is not None])
         self._who = options.who
         self._recording: Path | None = None
         self._session: Observed | None = None
@@ -107,25 +106,7 @@ class Records:
             self._recorder.begin(source.size, source.nominal_fps, live=source.live)
         if self._save_clips and self.folder is not None:
             self._clips = self._keep_clips(session, self.folder.path / CLIPS)
-            self._observers = Observers([self._observers, self._clips])
-
-    def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
-        """Told by the session."""
-        self._observers.frame(frame, sample, threshold)
-
-    def event(
-        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
-    ) -> None:
-        """Told by the session."""
-        self._observers.event(event, onset, apex, features)
-
-    def rejection(self, rejection: Rejection) -> None:
-        """Told by the session."""
-        self._observers.rejection(rejection)
-
-    def gap(self, gap: Gap) -> None:
-        """Told by the session."""
-        self._observers.gap(gap)
+            self.add(self._clips)
 
     def mark(self, time: float, text: str = "") -> bool:
         """A moment that the user marked, seconds on the source's clock. False where nothing keeps it."""
@@ -193,7 +174,7 @@ def _check_who(who: Who, out: Path | None) -> None:
         study.check(who)
 
 
-class Trace:
+class Trace(Observer):
     """An observer that keeps curve, events and rejections in memory."""
 
     def __init__(self) -> None:
@@ -214,9 +195,6 @@ class Trace:
     def rejection(self, rejection: Rejection) -> None:
         """One rejection."""
         self._rejections.append(rejection)
-
-    def gap(self, gap: Gap) -> None:
-        """Nothing: the picture shows it."""
 
     def session(self, path: Path) -> RecordedSession:
         """What was seen, as if read from disk."""

@@ -25,9 +25,10 @@ _Source = TypeVar("_Source", bound="FrameSource")
 class FrameSource(ABC):
     """Delivers frames one by one until it ends.
 
-    A source says how to take the next picture (``_take``) and how to let go of what it holds (``_release``);
-    numbering, time order and closing are the same for all and live here. One thread reads; ``stop`` and
-    ``close`` may come from any thread, also while that one waits inside ``read``: they never wait for it.
+    A subclass says how to get the next image (``read_next``) and how to free what it holds (``release``);
+    numbering, time order and closing are the same for all and live here. Users call ``read`` and ``close``:
+    one thread reads; ``stop`` and ``close`` may come from any thread, also while that one waits inside
+    ``read``, and never wait for it.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class FrameSource(ABC):
         Raises AtmeError when the source breaks off, stalls, or delivers what cannot be used.
         """
         while True:
-            taken = self._take_unless_closed()
+            taken = self._read_unless_closed()
             if taken is None:
                 return None
             index = self._count
@@ -95,10 +96,10 @@ class FrameSource(ABC):
         self._last_timestamp = timestamp
         return Frame(index, timestamp, taken[1])
 
-    def _take_unless_closed(self) -> tuple[float | None, Image] | None:
+    def _read_unless_closed(self) -> tuple[float | None, Image] | None:
         try:
             with self._in_use:
-                taken = None if self._closed.is_set() else self._take()
+                taken = None if self._closed.is_set() else self.read_next()
         except Exception:
             if not self._closed.is_set():
                 raise
@@ -136,7 +137,7 @@ class FrameSource(ABC):
         self._closed.set()
         if self._in_use.acquire(blocking=False):
             try:
-                self._release()
+                self.release()
             finally:
                 self._in_use.release()
 
@@ -149,15 +150,15 @@ class FrameSource(ABC):
         self.close()
 
     @abstractmethod
-    def _take(self) -> tuple[float | None, Image] | None:
-        """Time in seconds (live: monotonic; None where the medium gives none) and the picture.
+    def read_next(self) -> tuple[float | None, Image] | None:
+        """Time in seconds (live: ``time.monotonic()``; None where the medium gives none) and the image.
 
-        The picture is BGR uint8, C-contiguous.
-        None at the end.
+        The image is BGR uint8, height × width × 3, C-contiguous. None at the end. Called by ``read`` alone,
+        on one thread; raises AtmeError where the source breaks off.
         """
 
     @abstractmethod
-    def _release(self) -> None:
+    def release(self) -> None:
         """Close what is held; called at least once, so it must bear repetition."""
 
     def _since_first(self, timestamp: float | None) -> float | None:

@@ -99,7 +99,7 @@ class Camera(FrameSource):
         self._buffer_clock = BufferClock()
         self._compare(config, fps)
 
-    def _take(self) -> tuple[float, Image] | None:
+    def read_next(self) -> tuple[float, Image] | None:
         if not self._capture.grab():
             raise AtmeError(
                 f"{self.name}: the camera stalled, no frame for {self._stall_timeout:g} s; check its cable"
@@ -113,7 +113,7 @@ class Camera(FrameSource):
             raise AtmeError(f"{self.name}: sent a picture that cannot be decoded; try another fourcc")
         return timestamp, np.ascontiguousarray(image, np.uint8)
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self._capture.release()
 
     def _request(self, config: CameraConfig) -> None:

@@ -55,7 +55,7 @@ class ImageFolder(FrameSource):
         if numbered.remark:
             self._warn(numbered.remark)
 
-    def _take(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image] | None:
         if self._next == len(self._pictures):
             return None
         place, path = self._pictures[self._next]
@@ -70,7 +70,7 @@ class ImageFolder(FrameSource):
         assert self.nominal_fps is not None
         return place / self.nominal_fps, image
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Nothing stays open between pictures."""
 
 

@@ -50,7 +50,7 @@ class Returning(FrameSource):
         """By all that were opened."""
         return self._left_out + self._inner.left_out
 
-    def _take(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image] | None:
         if not self.live:
             frame = self._inner.read()
             return None if frame is None else (frame.timestamp, frame.image)
@@ -90,5 +90,5 @@ class Returning(FrameSource):
             self._inner.close()
         return None
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self._inner.close()

@@ -71,7 +71,7 @@ class StreamUrl(FrameSource):
         self.clock = "the stream's own clock, tied to arrival"
         try:
             self._times = ArrivalClock(self._wait_out_the_opening())
-            first = self._take()
+            first = self.read_next()
             if first is None:
                 raise AtmeError(f"{name}: the stream ended before its first frame; check the sender")
         except AtmeError:
@@ -81,7 +81,7 @@ class StreamUrl(FrameSource):
         height, width = first[1].shape[:2]
         self.size = (width, height)
 
-    def _take(self) -> tuple[float, Image] | None:
+    def read_next(self) -> tuple[float, Image] | None:
         waiting_since = time.monotonic()
         while not self._ready:
             packet, arrived = self._waiting.popleft() if self._waiting else self._receive()
@@ -149,7 +149,7 @@ class StreamUrl(FrameSource):
             f"{self.name}: the stream stalled, no frame for {self._stall_timeout:g} s; check the sender"
         )
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self._ready.clear()
         self._waiting.clear()
         self._container.close()

@@ -95,7 +95,7 @@ class VideoFile(FrameSource):
         if not is_believable(self._aspect):
             self._warn(f"states pixels of the shape {self._aspect}, which cannot be; taken as square")
 
-    def _take(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image] | None:
         taken, self._first = self._first, None
         if taken is None and not self._finished:
             broken = False
@@ -134,7 +134,7 @@ class VideoFile(FrameSource):
         stamps = (_seconds(packet.pts, packet.time_base) for packet in self._ahead)
         return [stamp for stamp in stamps if stamp is not None]
 
-    def _release(self) -> None:
+    def release(self) -> None:
         self._finished = True
         self._first = None
         self._ahead.clear()

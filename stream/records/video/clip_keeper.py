@@ -21,7 +21,7 @@ from spotting.candidate import Candidate, Rejection
 from spotting.motion import MotionSample
 from stream.event import Expression
 from stream.frame import Frame, Image
-from stream.pipeline.gap import Gap
+from stream.observer import Observer
 from stream.records.video.record import BACKLOG_BYTES
 from stream.records.video.writer import VideoWriter
 
@@ -46,7 +46,7 @@ class _Held:
     data: bytes
 
 
-class ClipKeeper:
+class ClipKeeper(Observer):
     """An observer that works on a thread of its own; a disk that fails costs clips, never the session."""
 
     def __init__(self, folder: Path, size: tuple[int, int], fps: float | None, *, live: bool) -> None:
@@ -83,9 +83,6 @@ class ClipKeeper:
     def rejection(self, rejection: Rejection) -> None:
         """A clip of it, too: whoever reviews wants to see what was rejected."""
         self._queue.put(rejection.movement)
-
-    def gap(self, gap: Gap) -> None:
-        """Nothing."""
 
     @property
     def unwritten(self) -> tuple[str, ...]:

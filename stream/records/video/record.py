@@ -8,13 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from recognizer.feature import PairFeatures
 from recognizer.files.ffmpeg import reason
-from spotting.candidate import Rejection
 from spotting.motion import MotionSample
-from stream.event import Expression
 from stream.frame import Frame
-from stream.pipeline.gap import Gap
+from stream.observer import Observer
 from stream.records.video.writer import VideoWriter, check_video_path
 
 BACKLOG_BYTES = 256 * 2**20
@@ -24,7 +21,7 @@ HANGING_S = 20.0
 """Seconds in which not one frame is written: the disk hangs, and nobody waits for it any longer."""
 
 
-class VideoRecorder:
+class VideoRecorder(Observer):
     """An observer that encodes in a thread of its own: ``begin`` before the first frame, ``close`` after.
 
     Live, a frame that finds the queue full is left out of the video and counted; a replay waits instead. A
@@ -65,17 +62,6 @@ class VideoRecorder:
             self._skipped += 1
             return
         self._put(Frame(frame.index, frame.timestamp, frame.image.copy()))
-
-    def event(
-        self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
-    ) -> None:
-        """Nothing: the video stays clean."""
-
-    def rejection(self, rejection: Rejection) -> None:
-        """Nothing."""
-
-    def gap(self, gap: Gap) -> None:
-        """Nothing: the frames' own times hold it."""
 
     def close(self) -> None:
         """Encodes what waits and completes the file; waits only as long as that gets on."""
