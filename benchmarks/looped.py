@@ -34,7 +34,8 @@ def load_frames() -> list[Jpeg]:
 
 
 def _render() -> list[Jpeg]:
-    from training.rendering.clip import load_portrait, render
+    from training.rendering.clip import render
+    from training.rendering.portrait import load_portrait
     from training.rendering.script import Action, ClipScript
     from training.synthesis.motion_model import Activation
 

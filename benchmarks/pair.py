@@ -19,7 +19,7 @@ from recognizer.landmarks import Landmarker
 from recognizer.network.backend import Backend
 from recognizer.network.model import DualAtme, ModelConfig
 from recognizer.recognizer import Recognizer
-from training.rendering.clip import load_portrait
+from training.rendering.portrait import load_portrait
 
 
 def rows(quick: bool) -> list[Row]:

@@ -30,7 +30,8 @@ from recognizer.network.backend import DEFAULT_WEIGHTS, Backend, Judgement
 from recognizer.recognition import CLASSES
 from recognizer.recognizer import BLINK
 from training.evaluation.scores import score
-from training.rendering.clip import Portrait, load_portrait, render
+from training.rendering.clip import render
+from training.rendering.portrait import Portrait, load_portrait
 from training.rendering.script import Action, Blink, ClipScript
 from training.synthesis.emotions import RECIPES, SPEECH, Recipe
 from training.synthesis.motion_model import Activation, displacement, face_width

@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.rendered_pairs import NON_EVENTS, load_pairs
 from recognizer.face import locate
 from recognizer.recognition import CLASSES
-from training.rendering.clip import load_portrait
+from training.rendering.portrait import load_portrait
 from training.synthesis.face_shape import random_faces
 from training.synthesis.flow import Samples, synthesize
 from training.synthesis.random_motion import NON_EVENT, SynthesisConfig

@@ -40,7 +40,7 @@ class FaceTracker:
         self._last: tuple[float, Landmarks | None] | None = None
         self._searched = -np.inf
 
-    def look(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
+    def detect(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
         """The face in a BGR uint8 picture; ``time`` in seconds, increasing."""
         if self._last is not None and 0 <= time - self._last[0] < self._interval:
             return Sighting(self._last[1], False, self._landmarker.faces)

@@ -115,15 +115,15 @@ class MotionMeter:
         """Frees the landmark graph."""
         self._tracker.close()
 
-    def look(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
+    def detect(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
         """Where the face is in a BGR uint8 picture; timestamps in seconds must increase."""
-        return self._tracker.look(time, image)
+        return self._tracker.detect(time, image)
 
     def measure(
         self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting | None = None
     ) -> MotionSample:
         """The motion in a BGR uint8 picture. ``seen``: what ``look`` said of it; None: looks itself."""
-        seen = seen or self.look(time, image)
+        seen = seen or self.detect(time, image)
         if seen.landmarks is None:
             self.reset()
             return MotionSample(

@@ -222,7 +222,7 @@ def recognize(
 ) -> None:
     """Label one onset-apex pair of pictures."""
     from recognizer.console.native_log import native_log
-    from recognizer.files.image import read_picture
+    from recognizer.files.image import read_image
     from recognizer.network.backend import DEFAULT_WEIGHTS
     from recognizer.recognition import UNCERTAIN
     from recognizer.recognizer import Recognizer
@@ -231,7 +231,7 @@ def recognize(
     for path in (onset, apex):
         if not path.is_file():
             raise AtmeError(f"{path}: no such picture; give two image files, onset and apex")
-    pictures = (read_picture(onset), read_picture(apex))
+    pictures = (read_image(onset), read_image(apex))
     wanted = settings.recognizer
     with native_log(), Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units) as recognizer:
         features = recognizer.extractor.extract(*pictures)

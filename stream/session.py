@@ -8,56 +8,36 @@ for event in Session.replay("clip.mp4"):
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
 from recognizer.errors import AtmeError
-from recognizer.face import NoFaceError
-from recognizer.feature import PairFeatures
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.recognizer import Recognizer
-from spotting.candidate import Candidate, Rejection
-from spotting.face_tracker import Sighting
 from spotting.judge import Judge
 from spotting.motion import MotionMeter
 from spotting.spotter import Spotter
-from stream.event import Expression, MacroExpression, MicroExpression
-from stream.frame import Frame
+from stream.event import Expression, MicroExpression
 from stream.interrupts import STOPPED
 from stream.observer import Observer
 from stream.pipeline.capture import Capture
 from stream.pipeline.frame_memory import frame_memory
-from stream.pipeline.gap import Gap, GapFinder
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.watch import Watch
+from stream.pipeline.workers import Workers
 from stream.settings import Settings
 from stream.sources import FrameSource, Returning, open_camera, open_recording, open_url
 from stream.status import Status
 
-_QUEUE = 8
-"""Candidates that may wait for the recognizer."""
 _STOP_S = 60.0
 """Seconds without any progress after ``stop``, or after a worker failed, that show that the rest hang."""
 _CLOSE_S = 10.0
 """Seconds that ``close`` waits for the workers."""
-_AHEAD = 2
-"""Frames whose landmarks are found while the frame before them is measured; the ring keeps them whole."""
-
-
-@dataclass(frozen=True)
-class _Pair:
-    candidate: Candidate
-    onset: Frame | None
-    apex: Frame | None
-    """None where the frames are gone, which only a macro-expression survives."""
-    captured: float
-    """Monotonic time at which the deciding frame was captured."""
 
 
 class Session:
@@ -72,10 +52,7 @@ class Session:
     def __init__(self, source: FrameSource, settings: Settings | None = None, *, pace: bool = False) -> None:
         """``pace``: replay a recording at the speed it was taken. AtmeError when weights cannot be used,
         or where the machine has too little memory for the frames that a candidate may need.
-
-        Set ``observer`` before the session starts to be told of every frame, event and rejection.
         """
-        self.observer: Observer | None = None
         self.settings = settings = settings or Settings()
         self._source = source
         try:
@@ -89,25 +66,21 @@ class Session:
             source.close()
             raise
         self._meter = MotionMeter(settings.motion)
-        self._gaps = GapFinder()
         self._ring = RingBuffer(source.size, history_s, backlog_s, lossless=not source.live, max_bytes=memory)
         self._capture = Capture(source, self._ring, pace=pace)
-        self._seen: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
-        self._pairs: queue.Queue[_Pair | BaseException | None] = queue.Queue(_QUEUE)
-        self._results: queue.SimpleQueue[Expression | BaseException | None] = queue.SimpleQueue()
         self._watch = Watch(source, settings.session, self._recognizer.provider)
-        self._threads = [
-            threading.Thread(target=self._look, name="landmarks", daemon=True),
-            threading.Thread(target=self._spot, name="spotting", daemon=True),
-            threading.Thread(target=self._recognise, name="recognition", daemon=True),
-        ]
+        self._workers = Workers(
+            self._ring,
+            self._capture,
+            self._meter,
+            self._spotter,
+            self._recognizer,
+            self._watch,
+            live=source.live,
+        )
         self._started = False
         self._finished = False
         self._ended_early = ""
-        self._stopping = threading.Event()
-        self._ending_since: float | None = None
-        self._worked = 0.0  # monotonic time at which a worker last finished something
-        self._start_afresh = threading.Event()
 
     @classmethod
     def replay(
@@ -139,6 +112,15 @@ class Session:
         return cls(Returning(opener) if wait else opener(), settings)
 
     @property
+    def observer(self) -> Observer | None:
+        """Who is told of every frame, event and rejection; set it before the session starts."""
+        return self._workers.observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        self._workers.observer = observer
+
+    @property
     def source(self) -> FrameSource:
         """Where the frames come from."""
         return self._source
@@ -151,7 +133,7 @@ class Session:
     @property
     def stopped(self) -> bool:
         """True once ``stop`` was asked for."""
-        return self._stopping.is_set()
+        return self._workers.stopping.is_set()
 
     @property
     def end(self) -> str:
@@ -163,8 +145,7 @@ class Session:
         if not self._started:
             self._started = True
             self._capture.start()
-            for thread in self._threads:
-                thread.start()
+            self._workers.start()
 
     def poll(self, timeout: float) -> Expression | None:
         """The next event, or None after ``timeout`` seconds or at the end; raises a worker's error."""
@@ -172,7 +153,7 @@ class Session:
             return None
         self.start()
         try:
-            result = self._results.get(timeout=timeout)
+            result = self._workers.results.get(timeout=timeout)
         except queue.Empty:
             self._check_for_hanging()
             return None
@@ -185,10 +166,10 @@ class Session:
         return None
 
     def _check_for_hanging(self) -> None:
-        since = self._ending_since
-        if since is None or time.monotonic() - max(since, self._worked) < _STOP_S:
+        since = self._workers.ending_since
+        if since is None or time.monotonic() - max(since, self._workers.progress) < _STOP_S:
             return
-        hanging = ", ".join(thread.name for thread in self._threads if thread.is_alive())
+        hanging = ", ".join(self._workers.alive)
         self._finished = True
         self._watch.finish()
         raise AtmeError(
@@ -225,7 +206,7 @@ class Session:
     def resume(self) -> None:
         """Goes on; a live session learns the face anew, for time has passed unseen."""
         if self._source.live and self._capture.paused:
-            self._start_afresh.set()
+            self._workers.start_afresh.set()
         self._capture.resume()
 
     def stop(self, why: str = STOPPED) -> None:
@@ -235,24 +216,19 @@ class Session:
         """
         if not self._finished:
             self._ended_early = self._ended_early or why
-        self._stopping.set()
-        self._end_capture()
+        self._workers.stopping.set()
+        self._workers.end_capture()
 
     def close(self) -> None:
         """Stops and waits for the threads, but not for one that hangs."""
         self.stop()
         deadline = time.monotonic() + _CLOSE_S
         self._capture.join(2.0)
-        for thread in self._threads if self._started else ():
-            thread.join(max(deadline - time.monotonic(), 0.0))
+        self._workers.join(deadline)
         self._finished = True
-        if not any(thread.is_alive() for thread in self._threads):  # else it may still be using them
+        if not self._workers.alive:  # else it may still be using them
             self._meter.close()
             self._recognizer.close()
-
-    def _end_capture(self) -> None:
-        self._ending_since = self._ending_since or time.monotonic()
-        self._capture.stop()
 
     def __enter__(self) -> Session:
         return self
@@ -261,143 +237,3 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # ---- the landmarks thread. Each worker hands its end, None or an error, to the next, whatever happens.
-
-    def _look(self) -> None:
-        end: BaseException | None = None
-        try:
-            for frame in self._ring:
-                if self._stopping.is_set():
-                    break
-                self._seen.put((frame, self._meter.look(frame.timestamp, frame.image)))
-        except BaseException as error:
-            end = error
-            self._end_capture()
-        self._capture.stop()
-        self._seen.put(end)
-
-    # ---- the spotting thread
-
-    def _spot(self) -> None:
-        seen: object = None
-        end: BaseException | None = None
-        try:
-            while isinstance(seen := self._seen.get(), tuple):
-                if not self._stopping.is_set():
-                    self._look_at(*seen)
-            end = seen
-            if end is None:
-                self._hand_over(self._spotter.flush(), None)
-                self._count_rejections()
-        except BaseException as error:
-            end = error
-            self._end_capture()
-            while isinstance(seen, tuple):  # let the landmarks thread end
-                seen = self._seen.get()
-        self._pairs.put(end)
-
-    def _look_at(self, frame: Frame, seen: Sighting) -> None:
-        paused = self._start_afresh.is_set()
-        self._start_afresh.clear()
-        if gap := self._gaps.before(frame, paused):
-            self._start_over(gap)
-        sample = self._meter.measure(frame.index, frame.timestamp, frame.image, seen)
-        candidates = self._spotter.push(sample)
-        self._watch.saw(sample, self._spotter.threshold, self._spotter.ready)
-        if self.observer:
-            self.observer.frame(frame, sample, self._spotter.threshold)
-        self._hand_over(candidates, frame)
-        self._count_rejections()
-        self._worked = time.monotonic()
-
-    def _start_over(self, gap: Gap) -> None:
-        """Time has passed unseen: what was under way is cut off, and the face is learnt anew."""
-        self._hand_over(self._spotter.flush(), None)
-        self._count_rejections()
-        self._meter.reset()
-        self._spotter.reset()
-        self._watch.gap()
-        if self.observer:
-            self.observer.gap(gap)
-
-    def _hand_over(self, candidates: list[Candidate], frame: Frame | None) -> None:
-        for candidate in candidates:
-            onset = apex = None
-            try:
-                onset, apex = self._ring.get(candidate.onset_frame), self._ring.get(candidate.apex_frame)
-            except KeyError:
-                if candidate.kind == "micro":
-                    self._turn_away(Rejection(candidate, "frames gone"))
-                    continue
-            captured = None if frame is None else self._ring.captured_at(frame.index)
-            pair = _Pair(candidate, onset, apex, captured or time.monotonic())
-            if not self._source.live:
-                self._pairs.put(pair)
-                continue
-            try:
-                self._pairs.put_nowait(pair)
-            except queue.Full:
-                self._turn_away(Rejection(candidate, "recognizer busy"))
-
-    def _count_rejections(self) -> None:
-        rejections, self._spotter.rejections = self._spotter.rejections, []
-        for rejection in rejections:
-            self._turn_away(rejection)
-
-    def _turn_away(self, rejection: Rejection) -> None:
-        self._watch.reject(rejection.reason)
-        if self.observer:
-            self.observer.rejection(rejection)
-
-    # ---- the recognition thread
-
-    def _recognise(self) -> None:
-        try:
-            while isinstance(pair := self._pairs.get(), _Pair):
-                self._finish(pair)
-                self._worked = time.monotonic()
-            self._results.put(pair)
-        except BaseException as error:
-            self._end_capture()
-            self._results.put(error)
-            while isinstance(self._pairs.get(), _Pair):  # let the spotting thread end
-                pass
-
-    def _finish(self, pair: _Pair) -> None:
-        features = self._features(pair)
-        event = self._event(pair, features)
-        if event is None:
-            self._turn_away(Rejection(pair.candidate, "no face at onset"))
-            return
-        try:
-            if self.observer:
-                self.observer.event(event, pair.onset, pair.apex, features)
-        finally:  # an observer that fails ends the session, after this event
-            self._results.put(event)
-
-    def _features(self, pair: _Pair) -> PairFeatures | None:
-        """None without a face; of a macro-expression they serve the observer's pictures only."""
-        if pair.onset is None or pair.apex is None:
-            return None
-        if pair.candidate.kind == "macro" and self.observer is None:
-            return None
-        try:
-            return self._recognizer.extractor.extract(pair.onset.image, pair.apex.image)
-        except NoFaceError:
-            return None
-
-    def _event(self, pair: _Pair, features: PairFeatures | None) -> Expression | None:
-        """None for a micro-expression that cannot be recognised."""
-        if pair.candidate.kind == "macro":
-            return MacroExpression(pair.candidate, _ms_since(pair.captured))
-        if features is None:
-            return None
-        recognition = self._recognizer.recognize_features(features)
-        latency = _ms_since(pair.captured)
-        self._watch.labelled(latency)
-        return MicroExpression(pair.candidate, latency, recognition)
-
-
-def _ms_since(moment: float) -> float:
-    return 1000 * (time.monotonic() - moment)

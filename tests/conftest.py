@@ -18,7 +18,8 @@ from recognizer.landmarks import Landmarker
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.network.model_info import ModelInfo
 from stream.settings import RecognizerConfig, Settings
-from training.rendering.clip import Portrait, load_portrait, render, render_clip, render_demo
+from training.rendering.clip import render, render_clip, render_demo
+from training.rendering.portrait import Portrait, load_portrait
 from training.rendering.script import Action, Blink, ClipScript
 from training.synthesis.motion_model import Activation, displacement
 

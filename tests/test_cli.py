@@ -181,7 +181,7 @@ def test_bad_input_is_one_line_and_exit_code_2(short_clip, weights, untrained, p
         (("live", "0", "--source", "udp://127.0.0.1:1"), "give one of them"),
         (("live", "--source", "http://127.0.0.1:9/x", *good), "http://127.0.0.1:9/x"),
         (("recognize", tmp_path / "missing.png", pair[1], *good), "missing.png: no such picture"),
-        (("recognize", text, pair[1], *good), "notes.mp4: not a picture"),
+        (("recognize", text, pair[1], *good), "notes.mp4: not an image"),
     ]
     for words, message in cases:
         done = atme(*words, cwd=tmp_path, expected=2)

@@ -19,15 +19,9 @@ from hypothesis import strategies as st
 from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker, eye_opening
 from recognizer.recognition import CLASSES
-from training.rendering.clip import (
-    Portrait,
-    load_portrait,
-    render,
-    render_clip,
-    truth,
-    truth_path,
-    write_clip,
-)
+from training.rendering.clip import render, render_clip, truth
+from training.rendering.clip_file import truth_path, write_clip
+from training.rendering.portrait import Portrait, load_portrait
 from training.rendering.script import Action, Blink, ClipScript, demo_script
 from training.synthesis.motion_model import Activation, displacement, face_width
 
@@ -347,7 +341,7 @@ def test_an_unfit_picture_is_one_line_that_names_it(portrait: Portrait, tmp_path
     small.write_bytes(cv2.imencode(".png", third)[1].tobytes())
     cases = {
         tmp_path / "missing.png": "cannot be read",
-        no_picture: "not a picture",
+        no_picture: "not an image",
         no_face: "no face",
         small: "84 px wide",
     }

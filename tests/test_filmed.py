@@ -20,8 +20,9 @@ from recognizer.landmarks import Landmarker, Landmarks
 from spotting.motion import MotionSample
 from training.cli.main import app
 from training.datasets.long_video import LongVideo
-from training.rendering.clip import Portrait, load_portrait, render_clip
+from training.rendering.clip import render_clip
 from training.rendering.head_motion import HeadGesture, HeadPose
+from training.rendering.portrait import Portrait, load_portrait
 from training.rendering.script import Action, Blink, ClipScript
 from training.spotting.evaluate import read_benchmark
 from training.spotting.filmed.clips import (

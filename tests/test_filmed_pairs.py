@@ -10,7 +10,7 @@ import pytest
 from conftest import Move
 
 from benchmarks.filmed_pairs import CORNERS, LIDS, NOSE, SUBTLE, follow, kind_of, moves_subtly
-from training.rendering.clip import Portrait
+from training.rendering.portrait import Portrait
 from training.synthesis.face_shape import CANONICAL
 
 Points = npt.NDArray[np.float32]

@@ -133,7 +133,7 @@ def test_an_unreadable_picture_is_one_line_that_names_it(tmp_path):
     (folder / "img1.png").write_bytes(b"no picture")
     with (
         open_recording(folder) as source,
-        pytest.raises(AtmeError, match=r"img1.png: not a picture that can be read"),
+        pytest.raises(AtmeError, match=r"img1.png: not an image that can be read"),
     ):
         list(iter(source.read, None))
     (folder / "img1.png").unlink()

@@ -8,7 +8,7 @@ from test_spot_score import event, micro, outcome
 
 from benchmarks import frame_rates
 from benchmarks.frame_rates import PICTURES, as_jpeg, compare, measure
-from training.rendering.clip import Portrait
+from training.rendering.portrait import Portrait
 from training.spotting.rendered.timeline import plan
 
 TRUTH = [micro(1, 1.3), micro(3, 3.4), micro(5, 5.1)]

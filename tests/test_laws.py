@@ -112,6 +112,16 @@ def test_a_folder_is_seen_at_a_glance(folder):
     assert len(names) <= 14, f"{folder} holds {len(names)} modules"
 
 
+LONGEST = 350
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_module_is_read_in_one_go(room):
+    for path, _ in sources(room):
+        lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
+        assert lines <= LONGEST, f"{path} has {lines} lines"
+
+
 def test_every_module_is_installed():
     """The list of packages in pyproject.toml is explicit: a new folder is easily forgotten."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -10,11 +10,12 @@ import pytest
 
 from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker
-from training.rendering.clip import STEEPEST, load_portrait, steepness, truth
+from training.rendering.clip import STEEPEST, steepness, truth
 from training.rendering.head_depth import relief
 from training.rendering.head_motion import FACE_WIDTH, SWAY_S, HeadShape, HeadSway
-from training.rendering.portraits import varied
+from training.rendering.portrait import load_portrait
 from training.rendering.script import NARROW, Action
+from training.rendering.varied_portrait import varied
 from training.spotting.rendered import lifelike as spot_lifelike
 from training.spotting.rendered import movements as spot_movements
 from training.spotting.rendered.benchmark import STORIES, quality, write_benchmark

@@ -147,11 +147,11 @@ def test_places_go_on_where_the_neutral_face_is_replaced(meter, portrait, moved)
 
 
 def test_landmarks_are_found_as_often_as_time_asks_for(meter, portrait):
-    seen = [meter.look(index / 200, portrait.image) for index in range(20)]
+    seen = [meter.detect(index / 200, portrait.image) for index in range(20)]
     assert [sighting.fresh for sighting in seen] == [index % 10 == 0 for index in range(20)]
-    slow = [meter.look(1 + index / 30, portrait.image) for index in range(5)]
+    slow = [meter.detect(1 + index / 30, portrait.image) for index in range(5)]
     assert [sighting.fresh for sighting in slow] == [True, False, True, False, True]
-    slower = [meter.look(2 + index / 15, portrait.image) for index in range(5)]
+    slower = [meter.detect(2 + index / 15, portrait.image) for index in range(5)]
     assert all(sighting.fresh for sighting in slower)
 
 
@@ -160,7 +160,7 @@ def test_the_work_can_be_shared(meter, portrait):
     pictures = list(headed(portrait, 30, lambda t: (9 * t, 0, 2 * t)))
     alone = watch(meter, pictures)
     other = MotionMeter()
-    seen = [other.look(index / FPS, picture) for index, picture in enumerate(pictures)]
+    seen = [other.detect(index / FPS, picture) for index, picture in enumerate(pictures)]
     shared = [other.measure(k, k / FPS, *work) for k, work in enumerate(zip(pictures, seen, strict=True))]
     other.close()
     assert shared == alone

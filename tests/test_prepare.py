@@ -28,10 +28,11 @@ from spotting.motion import regions_from
 from training.cli.datasets import register
 from training.datasets import Loaded, Problem, casme2, smic
 from training.features import archive as feature_archive
-from training.features.pair import Failure, Pair, part_name, read_part, read_picture, write_part
+from training.features.pair import Failure, Pair, part_name, read_image, read_part, write_part
 from training.features.prepare import prepare
 from training.features.prepare_report import show
-from training.rendering.clip import load_portrait, render
+from training.rendering.clip import render
+from training.rendering.portrait import load_portrait
 from training.rendering.script import Action, ClipScript
 from training.synthesis.motion_model import Activation
 
@@ -61,7 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(home / "s2" / "micro" / "negative" / "s2_ne_01", 100, [(0, blank)] * 5)
 
     book = openpyxl.Workbook()
-    book.active.append([*casme2.COLUMNS])
+    book.active.append([*casme2.SET.columns])
     for k, (clip, emotion) in enumerate(
         (("EP01_01", "disgust"), ("EP02_01", "others"), ("EP03_01", "happiness"))
     ):
@@ -70,7 +71,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         script = ClipScript(0.1, FPS, (320, 240), (movement,), seed=7)
         write(root / "CASME2" / "CASME2-RAW" / "sub01" / clip, 46, render(portrait, script))
         book.active.append(["01", clip, 46, 51, 55, "12", emotion])
-    book.save(root / "CASME2" / casme2.SHEET)
+    book.save(root / "CASME2" / casme2.SET.sheet)
     return root
 
 
@@ -82,7 +83,7 @@ def write(folder: Path, first: int, frames) -> None:
 
 @pytest.fixture(scope="module")
 def loaded(root: Path) -> Loaded:
-    sets = (smic.load(root), casme2.load(root))
+    sets = (smic.load(root), casme2.SET.load(root))
     return Loaded(
         tuple(s for loaded in sets for s in loaded.samples),
         tuple(p for loaded in sets for p in loaded.problems),
@@ -211,7 +212,7 @@ def test_twins_stills_and_broken_files_are_left_out(loaded: Loaded, tmp_path: Pa
     reasons = {problem.sample: problem.what for problem in result.problems if not problem.repaired}
     assert reasons[twin.id] == f"a duplicate: the same pictures as {sample.id}, there labelled negative"
     assert reasons[still.id] == "nothing moves between the frames 46 and 51"
-    assert "not a picture" in reasons[broken.id]
+    assert "not an image" in reasons[broken.id]
 
 
 def test_no_sample_at_all_is_an_error_with_a_report(loaded: Loaded, tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_command_line(root: Path, tmp_path: Path) -> None:
     parts = tmp_path / "casme2.npz.partial"
     parts.mkdir()
     some = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
-    for sample in casme2.load(root / "CASME2").samples:
+    for sample in casme2.SET.load(root / "CASME2").samples:
         write_part(Pair(some, some, 51, "annotated", sample.id), parts / part_name(sample))
     arguments = ["prepare", "casme2", "--root", str(root / "CASME2"), "--out", str(out), "--jobs", "1"]
     result = CliRunner().invoke(app, arguments)
@@ -261,7 +262,7 @@ def test_command_line(root: Path, tmp_path: Path) -> None:
 
 def test_displacement_grows_from_the_onset_and_needs_a_face(root: Path) -> None:
     folder = root / "SMIC" / "HS" / "s1" / "micro" / "positive" / "s1_po_01"
-    images = [read_picture(path) for path in sorted(folder.iterdir())]
+    images = [read_image(path) for path in sorted(folder.iterdir())]
     blank = np.zeros_like(images[0])
     regions = regions_from(images[0], [images[4], images[APEX], blank, images[0]])
     moved = [max(row.values()) for row in regions]

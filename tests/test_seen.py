@@ -26,7 +26,7 @@ from stream.records.recorded_session import read_session
 from stream.records.report.gather import write_report
 from stream.session import Session
 from stream.settings import Settings
-from training.rendering.clip import Portrait
+from training.rendering.portrait import Portrait
 
 
 def sample(time: float, *, face: bool = True, px: float = 200.0, light: float = 120.0) -> MotionSample:
@@ -67,7 +67,7 @@ def test_the_tally_counts_time_and_troubles_and_leaves_gaps_out() -> None:
     samples = [sample(t) for t in times[:3]]
     samples += [sample(0.06, face=False), sample(5.0, px=50.0), sample(5.02, light=10.0)]
     for one in samples:
-        tally.saw(one)
+        tally.add(one)
     seen = tally.seen("the video's own timestamps", False, 25.0, {"blink": 2, "speech": 5})
     assert (seen.frames, seen.usable, seen.fps) == (6, 0.5, pytest.approx(50))
     assert seen.seconds == pytest.approx(0.08)

@@ -18,8 +18,9 @@ from spotting.judge import KINDS
 from spotting.motion import MotionMeter
 from training.cli.main import app
 from training.datasets.long_video import LongVideo, Movement
-from training.rendering.clip import Portrait, load_portrait, render, truth
+from training.rendering.clip import render, truth
 from training.rendering.head_motion import HeadGesture, HeadPose
+from training.rendering.portrait import Portrait, load_portrait
 from training.rendering.script import GLANCE_S, ClipScript, Glance
 from training.spotting.evaluate import OTHER_POINTS, SPOTTERS, read_benchmark
 from training.spotting.judge.snapshots import View, snapshots

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_spot_score import event, micro, outcome
 
-from spotting.wilson import wilson
+from spotting.scoring.wilson import wilson
 from training.datasets.long_video import Movement
 from training.spotting.breakdown import by, by_sort, same_timelines
 from training.spotting.score import score

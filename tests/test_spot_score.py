@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -150,3 +151,10 @@ def test_the_submission_is_the_challenges_csv():
         "clip,200,300,mae",
         "clip,400,420,me",
     ]
+
+
+def test_a_submission_numbers_the_frames_of_a_video_from_1_and_pictures_as_their_names_do():
+    pictures = outcome([], [event(1.0, 1.5)])
+    video = replace(pictures, video=replace(pictures.video, film=Path("clip.mp4")))
+    assert submission([pictures]).splitlines()[1] == "clip,100,150,me"
+    assert submission([video]).splitlines()[1] == "clip,101,151,me"

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tiny_archive import tiny_archive
 
 from recognizer.errors import AtmeError
-from recognizer.files.image import read_picture
+from recognizer.files.image import read_image
 from recognizer.files.npz import read_arrays
 from recognizer.files.untrusted_text import parse_json, parse_toml
 from recognizer.network.backend import DEFAULT_WEIGHTS
@@ -243,7 +243,7 @@ def huge_png(path: Path, side: int) -> Path:
 def test_a_picture_beyond_measure_is_refused_before_its_pixels(tmp_path, modest):
     path = huge_png(tmp_path / "huge.png", 20_000)
     assert path.stat().st_size < 1_000_000
-    assert "million pixels" in refused(read_picture, path)
+    assert "million pixels" in refused(read_image, path)
 
 
 @pytest.mark.parametrize("name", ["onset.png", "unset.jpg"])
@@ -252,13 +252,13 @@ def test_a_damaged_picture_is_one_line(portrait, tmp_path, name):
     path = tmp_path / name
     for data in (b"", whole_file[:30], b"GIF89a" + whole_file[6:], whole_file[30:]):
         path.write_bytes(data)
-        refused(read_picture, path)
+        refused(read_image, path)
 
 
 def test_pictures_are_read_as_they_are(portrait, tmp_path):
     path = tmp_path / "gesicht ä.png"
     path.write_bytes(cv2.imencode(".png", portrait.image)[1].tobytes())
-    np.testing.assert_array_equal(read_picture(path), portrait.image)
+    np.testing.assert_array_equal(read_image(path), portrait.image)
 
 
 # --- text

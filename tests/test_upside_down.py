@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recognizer.landmarks import Landmarker
-from training.rendering.clip import Portrait
+from training.rendering.portrait import Portrait
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from recognizer.errors import AtmeError
 from recognizer.machine.end_with_parent import end_with_parent
-from recognizer.machine.ray_cluster import ray_cluster
+from recognizer.machine.ray_cluster import each_on_ray
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,12 +65,7 @@ def on_ray(
         one_thread()
         return function(item)
 
-    with ray_cluster() as ray:
-        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(remotely)
-        waiting: dict[Any, int] = {remote.remote(item): index for index, item in enumerate(items)}
-        while waiting:
-            (done, *_), _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(done), ray.get(done)
+    return each_on_ray(remotely, items, gpus=gpus)
 
 
 def _begin() -> None:

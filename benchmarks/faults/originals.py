@@ -25,7 +25,8 @@ from stream.session import Session
 from training.datasets import casme2, samm
 from training.features import archive as feature_archive
 from training.learning.weights import load_state, save_state
-from training.rendering.clip import load_portrait, render
+from training.rendering.clip import render
+from training.rendering.portrait import load_portrait
 from training.rendering.script import Action, ClipScript
 from training.synthesis.flow import synthetic_archive
 from training.synthesis.motion_model import Activation
@@ -129,7 +130,7 @@ def _casme2(folder: Path) -> None:
         [f"{k % 3 + 1:02d}", f"EP0{k}", 1, 3, 5, "4+L10", ("disgust", "happiness", "surprise")[k % 3]]
         for k in range(6)
     ]
-    _sheet(folder / casme2.SHEET, [casme2.COLUMNS, *rows])
+    _sheet(folder / casme2.SET.sheet, [casme2.SET.columns, *rows])
     for subject, clip, *_ in rows:
         _frames(folder / f"sub{subject}" / str(clip))
 
@@ -137,7 +138,7 @@ def _casme2(folder: Path) -> None:
 def _megc2019(folder: Path) -> None:
     _casme2(folder / "CASME2")
     coded = [["006", "006_1_2", 1, 3, 5, "AU4", "Anger"]]
-    _sheet(folder / "SAMM" / samm.SHEET, [samm.COLUMNS, *coded], samm.PAGE)
+    _sheet(folder / "SAMM" / samm.SET.sheet, [samm.SET.columns, *coded], samm.SET.page)
     _frames(folder / "SAMM" / "006" / "006_1_2")
     smic = folder / "SMIC" / "HS" / "s01" / "micro" / "negative" / "s01_ne_01"
     _frames(smic)

@@ -1,4 +1,4 @@
-"""Opens video files with FFmpeg, and nothing but the file that is named.
+"""Opens and writes video files with FFmpeg, and nothing but the file that is named.
 
 FFmpeg takes ``http:/a`` for an address and ``12:30.mp4`` for a protocol, and follows playlists to wherever
 they point. Here a path is a path, and only formats that hold the pictures themselves are read.
@@ -7,10 +7,13 @@ they point. Here a path is a path, and only formats that hold the pictures thems
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
+import numpy.typing as npt
 
 FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,vvc,m4v,mjpeg,mpjpeg,ogg,flv,live_flv,asf,mxf,gxf,dv,"
@@ -56,6 +59,48 @@ def frames_of(packet: Any) -> list[Any]:
 def create_video(path: Path, options: dict[str, str] | None = None) -> Any:
     """A PyAV container to write to; the format by the path's ending. FFmpegError or OSError."""
     return av.open(f"file:{path}", "w", options=options or {})
+
+
+TICKS = 90_000
+"""Ticks a second; divides evenly by the usual frame rates."""
+
+
+class TimedEncoder:
+    """A video stream in a container, with each frame's own time."""
+
+    def __init__(
+        self,
+        container: Any,
+        codec: str,
+        size: tuple[int, int],
+        fps: float,
+        pixels: str,
+        options: dict[str, str],
+    ) -> None:
+        """``size``: width, height; ``fps`` only tells the codec what to expect; ``pixels``: FFmpeg's name of
+        the pixel format. FFmpegError or OSError."""
+        self._container = container
+        self._last = -1
+        self.stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
+        self.stream.width, self.stream.height = size
+        self.stream.pix_fmt = pixels
+        self.stream.codec_context.time_base = Fraction(1, TICKS)
+
+    def write(self, time: float, image: npt.NDArray[np.uint8], format: str) -> None:
+        """``time`` in seconds, always later than before; ``format``: the pixel format of ``image``."""
+        frame = av.VideoFrame.from_ndarray(image, format=format)
+        self._last = max(round(time * TICKS), self._last + 1)
+        frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
+        self._container.mux(self.stream.encode(frame))
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was written."""
+        return self._last < 0
+
+    def finish(self) -> None:
+        """Writes what the codec still holds back."""
+        self._container.mux(self.stream.encode(None))
 
 
 def reason(error: Exception) -> str:

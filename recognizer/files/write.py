@@ -1,4 +1,4 @@
-"""The one way in which a whole file is written: in one step, through no link, with nothing left behind."""
+"""The one way in which a file is written: whole or not at all, through no link, with nothing left behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import errno
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -20,14 +21,25 @@ def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
     owner may read it, as befits pictures of faces. A link, a folder or a device of that name is left as it
     is. OSError as files raise it; then nothing has changed.
     """
+    with replacing(path) as part, open_new(part, private=private) as file:
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+
+
+@contextmanager
+def replacing(path: Path, ending: str = ".part") -> Iterator[Path]:
+    """A new name in the folder of ``path`` for whoever writes the file itself, a library for example.
+
+    What was written there is synced and takes the name ``path`` in one step once the block ends; after an
+    error it is removed. ``ending``: for libraries that choose the format by it. OSError as files raise it.
+    """
     if not replaceable(path):
         raise OSError(errno.EINVAL, "a link, folder or device has this name")
-    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{ending}")
     try:
-        with open_new(part, private=private) as file:
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
+        yield part
+        with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)
     except BaseException:

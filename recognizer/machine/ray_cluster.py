@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from recognizer.errors import AtmeError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def each_on_ray(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    gpus: float = 0.0,
+    failed: Callable[[Item, str], Result] | None = None,
+) -> Iterator[tuple[int, Result]]:
+    """(item's index, result) as they come from the cluster; each item takes one core and ``gpus``.
+
+    Ray repeats the items of a machine that goes away. ``failed``: what becomes of an item that still fails,
+    from the item and a line of Ray's; None: the error is raised. AtmeError without a cluster.
+    """
+    with ray_cluster() as ray:
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(function)
+        waiting: dict[Any, int] = {remote.remote(item): index for index, item in enumerate(items)}
+        while waiting:
+            (done, *_), _ = ray.wait(list(waiting), num_returns=1)
+            index = waiting.pop(done)
+            try:
+                result = ray.get(done)
+            except ray.exceptions.RayError as error:
+                if failed is None:
+                    raise
+                result = failed(items[index], str(error).strip().splitlines()[0])
+            yield index, result
 
 
 @contextmanager

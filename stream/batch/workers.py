@@ -19,7 +19,7 @@ from typing import Any
 
 from recognizer.console.native_log import native_log
 from recognizer.machine.end_with_parent import end_with_parent
-from recognizer.machine.ray_cluster import ray_cluster
+from recognizer.machine.ray_cluster import each_on_ray
 from stream.batch.jobs import Job, Outcome, run_job
 
 Message = tuple[int, float | Outcome]
@@ -82,18 +82,11 @@ def run_on_ray(jobs: Sequence[Job]) -> Iterator[Message]:
     Recordings and the folder for the sessions must lie where every machine of the cluster finds them under
     the same path. Ray repeats the recordings of a machine that goes away. AtmeError without a cluster.
     """
-    with ray_cluster() as ray:
-        remote = ray.remote(num_cpus=1, max_retries=3)(_surely)
-        waiting: dict[Any, int] = {remote.remote(job): index for index, job in enumerate(jobs)}
-        while waiting:
-            (done, *_), _ = ray.wait(list(waiting), num_returns=1)
-            index = waiting.pop(done)
-            try:
-                outcome = ray.get(done)
-            except ray.exceptions.RayError as error:
-                line = str(error).strip().splitlines()[0]
-                outcome = Outcome(jobs[index], "failed", error=f"{jobs[index].recording}: {line}")
-            yield index, outcome
+
+    def failed(job: Job, line: str) -> Outcome:
+        return Outcome(job, "failed", error=f"{job.recording}: {line}")
+
+    return each_on_ray(_surely, jobs, failed=failed)
 
 
 def _new_worker() -> tuple[BaseProcess, Connection]:

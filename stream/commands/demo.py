@@ -16,6 +16,7 @@ from rich.table import Table
 
 from recognizer.errors import AtmeError
 from recognizer.files.untrusted_text import read_records
+from recognizer.files.write import write_file
 from recognizer.machine.own_module import own_module
 from stream.event import MicroExpression
 
@@ -41,7 +42,7 @@ def demo_clip() -> Path:
         command = own_module("training.cli.main", "synthesize-clip", str(path))
         if subprocess.run(command, check=False).returncode != 0:
             raise AtmeError(f"{path}: the demo clip could not be rendered; see the line above")
-        seal.write_bytes(_digest(path))
+        write_file(seal, _digest(path))
     return path
 
 

@@ -139,7 +139,7 @@ class Tally:
         self._last: float | None = None
         self._troubles: Counter[str] = Counter()
 
-    def saw(self, sample: MotionSample) -> None:
+    def add(self, sample: MotionSample) -> None:
         """The next frame."""
         self.frames += 1
         if why := trouble(sample):

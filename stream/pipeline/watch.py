@@ -37,11 +37,11 @@ class Watch:
         self._ready = False
         self._finished = False
 
-    def saw(self, sample: MotionSample, threshold: float, ready: bool) -> None:
+    def update(self, sample: MotionSample, threshold: float, ready: bool) -> None:
         """A frame was processed."""
         now = time.monotonic()
         with self._lock:
-            self._tally.saw(sample)
+            self._tally.add(sample)
             self._sample, self._ready = sample, ready
             self._curve.append(MotionPoint(sample.time, sample.signal, threshold))
             while sample.time - self._curve[0].time > CURVE_SECONDS:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
+from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
 from recognizer.feature import PairFeatures
 from spotting.candidate import Rejection
@@ -141,22 +141,19 @@ class Records(Observers):
             ) from error
 
     def _draw(self, session: RecordedSession) -> None:
-        from rich.progress import Progress
-
         from stream.records.video.render import render_video
 
         assert self._render is not None
         assert self._recording is not None
         assert self._session is not None
-        with Progress(disable=not sys.stdout.isatty(), transient=True) as bar:
-            task = bar.add_task(f"Drawing {self._render.name}", total=1.0)
+        with progress_bar(f"drawing {self._render.name}", 1.0, counted=False) as bar:
             render_video(
                 self._recording,
                 session,
                 self._render,
                 show_macros=self._show_macros,
                 clock=self._session.settings.session.recording_clock,
-                progress=lambda share: bar.update(task, completed=share),
+                progress=bar,
             )
 
 

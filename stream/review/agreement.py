@@ -16,7 +16,7 @@ from recognizer.recognition import CLASSES
 from spotting.reviews.consensus import aligned
 from spotting.reviews.decision import LABELS, Decision
 from spotting.reviews.file import coders_of, read_review
-from spotting.wilson import wilson as interval
+from spotting.scoring.wilson import wilson as interval
 from stream.event import MicroExpression
 from stream.records.find_sessions import sessions_in
 from stream.records.recorded_session import RecordedSession, read_session

@@ -8,7 +8,7 @@ import numpy as np
 
 from recognizer.errors import AtmeError
 from recognizer.files.ffmpeg import reason
-from recognizer.files.image import read_picture
+from recognizer.files.image import read_image
 from stream.frame import Image
 from stream.sources.base import FrameSource
 from stream.sources.picture_numbers import number_pictures
@@ -75,4 +75,4 @@ class ImageFolder(FrameSource):
 
 
 def _load(path: Path) -> Image:
-    return np.ascontiguousarray(read_picture(path, "replace it or take it out of the folder"), np.uint8)
+    return np.ascontiguousarray(read_image(path, "replace it or take it out of the folder"), np.uint8)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recognizer.console.plain_text import printable
+from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def loso(
     """Train and test leave-one-subject-out, strictly: the last weights, each subject predicted once."""
     from rich.console import Console
     from rich.markdown import Markdown
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from training.loso.board import FoldLog, board
     from training.loso.grad_cam import plot
@@ -85,11 +85,9 @@ def loso(
         grad_cam=grad_cam,
     )
     console = Console()
-    columns = (TextColumn("folds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with board(tensorboard) as writer, Progress(*columns, console=console) as bar:
-        task = bar.add_task("folds", total=None)
+    with board(tensorboard) as writer, progress_bar("folds") as bar:
         log = FoldLog(writer) if writer is not None else None
-        run = run_loso(config, lambda done, total: bar.update(task, completed=done, total=total), log)
+        run = run_loso(config, bar, log)
     result = report(run)
     write(run, result, out)
     console.print(Markdown(table(run, result)))
@@ -123,7 +121,6 @@ def fit(
     ] = None,
 ) -> None:
     """Train on all samples, for use: `atme live --weights` takes the result."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from training.loso.board import board, log_fit
     from training.loso.fit import fit as run
@@ -136,12 +133,10 @@ def fit(
         raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
     recipe = recipe_for(init is not None, epochs, steps)
     rounds = None if recipe.steps or recipe.correction else recipe.epochs  # only their end is told of
-    columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with board(tensorboard) as writer, Progress(*columns) as bar:
-        task = bar.add_task("epochs", total=rounds)
+    with board(tensorboard) as writer, progress_bar("epochs", rounds) as bar:
 
         def watch(epoch: int, archive: FeatureArchive, network: Predict) -> None:
-            bar.update(task, completed=epoch, total=rounds or epoch or None)
+            bar(epoch, rounds or epoch or None)
             if writer is not None:
                 log_fit(writer, epoch, archive, network)
 

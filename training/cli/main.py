@@ -11,6 +11,7 @@ import typer
 
 from recognizer.console.command_line import run
 from recognizer.console.plain_text import printable
+from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
 from training.cli import datasets as datasets_cli
 from training.cli import export as export_cli
@@ -43,8 +44,6 @@ def pretrain(
     tensorboard: Annotated[Path | None, typer.Option(help="Also log the loss to this folder.")] = None,
 ) -> None:
     """Train weights on synthetic flow alone: no data set needed."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from training.learning.pretrain import PretrainConfig, make_weights
     from training.loso.board import board
 
@@ -55,12 +54,10 @@ def pretrain(
         config = replace(config, steps=steps)
     if not out.parent.is_dir():
         raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with board(tensorboard) as writer, Progress(*columns, TimeRemainingColumn()) as bar:
-        task = bar.add_task("training", total=config.steps)
+    with board(tensorboard) as writer, progress_bar("training", config.steps, counted=False) as bar:
 
         def progress(step: int, loss: float) -> None:
-            bar.update(task, completed=step + 1, description=f"training, loss {loss:.3f}")
+            bar(step + 1, text=f"training, loss {loss:.3f}")
             if writer is not None:
                 writer.add_scalar("loss", loss, step)
 

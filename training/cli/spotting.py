@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recognizer.console.plain_text import printable
+from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
+from recognizer.files.write import write_file
 
 
 def register(app: typer.Typer) -> None:
@@ -122,7 +123,7 @@ def spot_fit(
             seen += [snapshot for index in range(len(wanted)) for snapshot in parts[index]]
     if not seen:
         raise AtmeError("nothing moved in these clips; render more minutes with atme-train spot-benchmark")
-    with _bar("training") as progress:
+    with progress_bar("training") as progress:
         panel = fit(stack(seen), FitConfig(seed=seed), progress)
     clips = [video for videos in benchmarks.values() for video in videos]
     faces = ", ".join(sorted({str(video.conditions["face"]) for video in clips}))
@@ -195,25 +196,13 @@ def spot_evaluate(
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        write_file(path, text.encode())
     except OSError as error:
         raise AtmeError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
 
 def _advance(what: str, steps: Iterable[tuple[int, int]]) -> None:
     """Runs through (done, of how many) with a progress bar on the terminal."""
-    with _bar(what) as progress:
+    with progress_bar(what) as progress:
         for done, total in steps:
             progress(done, total)
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the terminal; what it gives is called with (done, of how many)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from recognizer.console.plain_text import printable
+from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
 from training.cli.loso import cores, recipe_for
 
@@ -114,16 +115,8 @@ def au_stats(
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar over all trainings of a table."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task("", total=None)
-
-        def progress(title: str, done: int, total: int) -> None:
-            bar.update(task, description=title, completed=done, total=total)
-
-        yield progress
+    with progress_bar("") as bar:
+        yield lambda title, done, total: bar(done, total, title)
 
 
 def _show(out: Path, name: str) -> None:

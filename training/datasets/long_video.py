@@ -56,15 +56,20 @@ class LongVideo:
         """The micro-expressions."""
         return tuple(movement for movement in self.movements if movement.kind == "micro")
 
+    @property
+    def first_frame(self) -> int:
+        """What a submission adds to a frame's number: pictures keep theirs, those of a video begin with 1."""
+        return 0 if self.film is None else 1
+
     def pictures(self) -> Iterator[tuple[int, float, Image]]:
         """(frame number, seconds, BGR uint8), in order. AtmeError where a picture cannot be read."""
         return _read_film(self.film) if self.film else self._read_frames()
 
     def _read_frames(self) -> Iterator[tuple[int, float, Image]]:
-        from recognizer.files.image import read_picture
+        from recognizer.files.image import read_image
 
         for number, path in self.frames:
-            yield number, number / self.fps, read_picture(path)
+            yield number, number / self.fps, read_image(path)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ def load(root: Path) -> Loaded:
     if len(lines) != ROWS:
         notes.append(f"{path.name} has {len(lines)} rows, the release has {ROWS}")
     sets = {
-        "casme2": casme2.annotated(_part(root, r"casme[ _-]?(2|ii)")),
-        "samm": samm.annotated(_part(root, "samm")),
+        "casme2": casme2.SET.annotated(_part(root, r"casme[ _-]?(2|ii)")),
+        "samm": samm.SET.annotated(_part(root, "samm")),
         "smic": _smic(_part(root, "smic")),
     }
     known = {sample.id: sample for loaded in sets.values() for sample in loaded.samples}

@@ -35,15 +35,15 @@ DATASETS = {
         Dataset(
             "casme2",
             "CASME II, 255 clips at 200 fps",
-            casme2.load,
-            f"{casme2.SHEET} and CASME2-RAW, from casme.psych.ac.cn/casme/e2",
+            casme2.SET.load,
+            f"{casme2.SET.sheet} and CASME2-RAW, from casme.psych.ac.cn/casme/e2",
             _CHINESE_ACADEMY,
         ),
         Dataset(
             "samm",
             "SAMM, 159 clips at 200 fps",
-            samm.load,
-            f"{samm.SHEET} and the frames, from helward.mmu.ac.uk/STAFF/M.Yap/dataset.php",
+            samm.SET.load,
+            f"{samm.SET.sheet} and the frames, from helward.mmu.ac.uk/STAFF/M.Yap/dataset.php",
             "signed agreement with Manchester Metropolitan University; research only",
         ),
         Dataset(

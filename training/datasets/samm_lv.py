@@ -29,7 +29,7 @@ def load(root: Path) -> LoadedVideos:
     home = find_frames(root, r"\d{3}_\d+", "006_1/006_1_0001.jpg")
     emotions = _emotions(root)
     if not emotions:
-        notes.append(f"no {samm.SHEET} beside {path.name}: spotted, but not labelled")
+        notes.append(f"no {samm.SET.sheet} beside {path.name}: spotted, but not labelled")
     folders = subfolders(home)
     problems: list[Problem] = []
     found: dict[str, list[tuple[str, Movement, int, int]]] = {}
@@ -69,8 +69,8 @@ def _movement(
 def _emotions(root: Path) -> dict[str, str]:
     """File name → emotion, from the sheet of SAMM; empty without it."""
     try:
-        path, _ = find_sheet(root, samm.VERSIONS, samm.SHEET)
+        path, _ = find_sheet(root, samm.SET.versions, samm.SET.sheet)
     except AtmeError:
         return {}
-    rows = read_sheet(path, samm.COLUMNS, samm.PAGE)
+    rows = read_sheet(path, samm.SET.columns, samm.SET.page)
     return {row.text("Filename"): row.text("Estimated Emotion") for row in rows}

@@ -68,7 +68,9 @@ def confusion_matrix(truth: Labels, predicted: Labels, classes: int = len(CLASSE
 def score(truth: Labels, predicted: Labels) -> Scores:
     """The scores of one set; counts are pooled before the means, as the paper does over its folds."""
     counts = confusion_matrix(truth, predicted)
-    accuracy, uar, uf1, recall = _means(counts)
+    accuracy, uar, uf1 = means(counts).tolist()
+    true = counts.sum(axis=1)
+    recall = np.where(true > 0, counts.diagonal() / np.maximum(true, 1), np.nan)
     return Scores(
         samples=int(counts.sum()),
         accuracy=accuracy,
@@ -79,19 +81,17 @@ def score(truth: Labels, predicted: Labels) -> Scores:
     )
 
 
-def _means(counts: npt.NDArray[np.int64]) -> tuple[float, float, float, npt.NDArray[np.float64]]:
-    hits, true, named = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-    recall = np.where(true > 0, hits / np.maximum(true, 1), np.nan)
-    f1 = 2 * hits / np.maximum(true + named, 1)
+def means(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Accuracy, UAR and UF1 of (…, classes, classes) counts: (3, …).
+
+    A class without samples is left out of the means; without any sample they are NaN.
+    """
+    hits, true, named = counts.diagonal(axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
     present = true > 0
-    if not present.any():
-        return float("nan"), float("nan"), float("nan"), recall
-    return (
-        float(hits.sum() / counts.sum()),
-        float(recall[present].mean()),
-        float(f1[present].mean()),
-        recall,
-    )
+    with np.errstate(invalid="ignore"):  # 0 / 0 where there is no sample
+        recall = np.where(present, hits / np.maximum(true, 1), 0).sum(axis=-1) / present.sum(axis=-1)
+        f1 = np.where(present, 2 * hits / np.maximum(true + named, 1), 0).sum(axis=-1) / present.sum(axis=-1)
+        return np.stack([hits.sum(axis=-1) / true.sum(axis=-1), recall, f1])
 
 
 def bootstrap(
@@ -103,8 +103,8 @@ def bootstrap(
         [confusion_matrix(truth[member == g], predicted[member == g]) for g in range(len(names))]
     )
     by_draw = np.tensordot(drawn(len(names), draws, seed), tables, axes=1)
-    low, high = bounds(np.array([_means(counts)[:3] for counts in by_draw]))
-    whole = _means(tables.sum(axis=0))[:3]
+    low, high = bounds(means(by_draw).T)
+    whole = means(tables.sum(axis=0)).tolist()
     keys = ("accuracy", "uar", "uf1")
     return {key: Interval(whole[k], float(low[k]), float(high[k])) for k, key in enumerate(keys)}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from recognizer.files.npz import read_arrays
 from recognizer.files.untrusted_text import parse_json
+from recognizer.files.write import replacing
 from recognizer.network.model_info import PREPROCESSING
 from recognizer.network.weights_file import SEAL
 from recognizer.recognition import CLASSES
@@ -69,13 +69,10 @@ def digest_of(archive: FeatureArchive) -> str:
 def save(archive: FeatureArchive, path: Path) -> None:
     """Writes an archive with its digest, whole or not at all."""
     metadata = np.array(json.dumps({"preprocessing": PREPROCESSING, SEAL: digest_of(archive)}))
-    draft = path.with_name(f".{path.name}.partial")
     try:
-        with draft.open("wb") as file:
+        with replacing(path) as draft, draft.open("wb") as file:
             np.savez_compressed(file, **vars(archive), metadata=metadata)
-        os.replace(draft, path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 

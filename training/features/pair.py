@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import numpy as np
 
 from recognizer.errors import AtmeError
 from recognizer.feature import Feature, FeatureExtractor
-from recognizer.files.image import read_picture
+from recognizer.files.image import read_image
 from recognizer.files.npz import read_arrays
+from recognizer.files.write import replacing
 from recognizer.network.model_info import PREPROCESSING
 from spotting.memory import SMOOTH_S
 from spotting.motion import regions_from
@@ -53,7 +53,7 @@ def extract(sample: Sample, extractor: FeatureExtractor) -> Pair | Failure:
         apex, path, origin = sample.apex, sample.apex_path, sample.apex_origin
         if apex is None or path is None:
             (apex, path), origin = estimate_apex(sample), "estimated"
-        features = extractor.extract(read_picture(sample.onset_path, UNPACK), read_picture(path, UNPACK))
+        features = extractor.extract(read_image(sample.onset_path, UNPACK), read_image(path, UNPACK))
     except AtmeError as error:
         return Failure(str(error))
     if not features.entire.any():
@@ -69,7 +69,7 @@ def estimate_apex(sample: Sample) -> tuple[int, Path]:
     """
     after = [(number, path) for number, path in sample.frames if number > sample.onset]
     regions = regions_from(
-        read_picture(sample.onset_path, UNPACK), (read_picture(path, UNPACK) for _, path in after)
+        read_image(sample.onset_path, UNPACK), (read_image(path, UNPACK) for _, path in after)
     )
     moved = np.array([max(row.values()) for row in regions])
     seen = np.flatnonzero(np.isfinite(moved))
@@ -94,10 +94,8 @@ def part_name(sample: Sample) -> str:
 
 def write_part(outcome: Pair | Failure, path: Path) -> None:
     """Whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
+    with replacing(path) as draft, draft.open("wb") as file:
         np.savez(file, **vars(outcome))
-    os.replace(draft, path)
 
 
 def read_part(path: Path) -> Pair | Failure | None:

@@ -21,8 +21,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
 from recognizer.feature import FeatureExtractor
+from recognizer.files.write import replacing
 from recognizer.machine.end_with_parent import end_with_parent
 from recognizer.network.model_info import PREPROCESSING
 from recognizer.network.weights_file import SEAL
@@ -82,21 +84,18 @@ def _for_instance(problems: Sequence[Problem]) -> str:
 
 def _work_through(todo: Sequence[tuple[Sample, Path]], total: int, jobs: int, parts: Path) -> None:
     """Makes the parts that are missing, in processes of their own, with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     if not todo:
         return
-    columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     pool = ProcessPoolExecutor(
         min(jobs, len(todo)), get_context("spawn"), initializer=_begin, initargs=(parts / "workers.log",)
     )
     try:
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task("", total=total, completed=total - len(todo))
-            for future in as_completed([pool.submit(_work, sample, path) for sample, path in todo]):
+        with progress_bar("preparing", total) as bar:
+            bar(total - len(todo))
+            futures = [pool.submit(_work, sample, path) for sample, path in todo]
+            for done, future in enumerate(as_completed(futures), total - len(todo) + 1):
                 future.result()
-                bar.advance(task)
+                bar(done)
     except BrokenProcessPool:
         raise AtmeError(
             f"a worker process died (too little memory?); the finished samples are kept in {parts}: "
@@ -183,18 +182,15 @@ def _save(out: Path, good: Sequence[tuple[Sample, Pair]], result: Prepared) -> N
         sample=np.array([f"{sample.subject}_{sample.clip}" for sample, _ in good]),
     )
     metadata = {**result.metadata(), SEAL: digest_of(archive)}
-    draft = out.with_name(f".{out.name}.draft")
     try:
-        with draft.open("wb") as file:
+        with replacing(out) as draft, draft.open("wb") as file:
             np.savez_compressed(
                 file,
                 **vars(archive),
                 apex_origin=np.array([pair.apex_origin for _, pair in good]),
                 metadata=np.array(json.dumps(metadata, ensure_ascii=False)),
             )
-        os.replace(draft, out)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise AtmeError(
             f"{out}: cannot be written ({error.strerror or error}); check the free space"
         ) from None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recognizer.files.write import write_file
 from training.datasets.sample import Problem
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def write_report(result: Prepared, out: Path) -> None:
         "estimated_apexes": result.estimated,
     }
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    out.with_suffix(".report.json").write_text(text, encoding="utf-8")
+    write_file(out.with_suffix(".report.json"), text.encode())
     lines = [headline(result), *result.notes, ""]
     lines += [f"{_outcome(p.repaired):9}{p.sample}: {p.what}" for p in result.problems]
-    out.with_suffix(".report.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_file(out.with_suffix(".report.txt"), ("\n".join(lines) + "\n").encode())
 
 
 def headline(result: Prepared) -> str:

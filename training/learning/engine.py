@@ -93,7 +93,7 @@ def train(
         if watch is not None:
             watch(1, [dict(state) for state in states])
         return states
-    plans = [_plan(item, recipe) for item in sets]
+    plans = [plan(item, recipe) for item in sets]
     steps = steps_of(sets[0].real, recipe)
     if any(len(plan) != steps for plan in plans):
         raise ValueError("all sets of one call must take the same number of steps")
@@ -151,7 +151,7 @@ Plan = list[npt.NDArray[np.int64]]
 """For each step the rows of the model's bank: sample, or sample + n for its mirror image."""
 
 
-def _plan(item: TrainingSet, recipe: Recipe) -> Plan:
+def plan(item: TrainingSet, recipe: Recipe) -> Plan:
     """Depends on the set and its seed only."""
     rng = np.random.default_rng(item.seed)
     draw = _drawn if recipe.steps else _epochs

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from recognizer.errors import AtmeError
+from recognizer.files.write import replacing
 from recognizer.network.model_info import KEY, ModelInfo
 from recognizer.network.onnx_runtime import onnxruntime
 from recognizer.network.weights_file import sealed
@@ -60,10 +59,8 @@ def completed(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise AtmeError(f"{path}: its folder does not exist; make {path.parent} first")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
-            draft = Path(folder) / "model.onnx"
+        with replacing(path, ".onnx") as draft:
             yield draft
-            os.replace(draft, path)
     except OSError as error:
         raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 

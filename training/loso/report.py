@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
+from recognizer.files.write import write_file
 from recognizer.recognition import CLASSES
 from training.evaluation.bootstrap import Interval, bounds, drawn
 from training.evaluation.published import ALL, TABLE_1, TABLE_3, Scores
-from training.evaluation.scores import confusion_matrix, score
+from training.evaluation.scores import confusion_matrix, means, score
 from training.loso.folds import person
 from training.loso.run import LosoRun
 
 Counts = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def _set_report(
             for row in predicted
         ]
     )
-    by_seed = _scores(counts.sum(axis=1))
+    by_seed = means(counts.sum(axis=1))
     # How often each subject was drawn, times counts: confusion of every draw and seed.
-    by_draw = _scores(np.einsum("dp,spij->dsij", drawn(len(names)), counts)).mean(axis=2)
+    by_draw = means(np.einsum("dp,spij->dsij", drawn(len(names)), counts)).mean(axis=2)
     low, high = bounds(by_draw.T).tolist()
     summaries = {
         key: Summary(
@@ -96,16 +96,6 @@ def _set_report(
     return SetReport(
         len(truth), len(names), summaries, tuple(tuple(int(cell) for cell in row) for row in pooled)
     )
-
-
-def _scores(counts: Counts) -> Values:
-    """Accuracy, UAR, UF1 of (…, 3, 3) counts: (3, …). A class without samples is left out of the means."""
-    hits, true, named = counts.diagonal(axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
-    present = true > 0
-    classes = np.maximum(present.sum(axis=-1), 1)
-    recall = np.where(present, hits / np.maximum(true, 1), 0).sum(axis=-1) / classes
-    f1 = np.where(present, 2 * hits / np.maximum(true + named, 1), 0).sum(axis=-1) / classes
-    return np.stack([hits.sum(axis=-1) / np.maximum(true.sum(axis=-1), 1), recall, f1])
 
 
 def _leak(run: LosoRun) -> dict[str, float]:
@@ -135,9 +125,9 @@ def _leak(run: LosoRun) -> dict[str, float]:
 def write(run: LosoRun, result: LosoReport, folder: Path) -> None:
     """``results.json``, ``predictions.csv``, ``table.md`` and ``confusion.png``."""
     try:
-        (folder / "results.json").write_text(to_json(run, result) + "\n", encoding="utf-8")
+        write_file(folder / "results.json", (to_json(run, result) + "\n").encode())
         leak = "\n" + "\n".join(leak_lines(result.leak)) + "\n" if result.leak else ""
-        (folder / "table.md").write_text(table(run, result) + leak, encoding="utf-8")
+        write_file(folder / "table.md", (table(run, result) + leak).encode())
         with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(_prediction_rows(run))
         _plot(result, folder / "confusion.png")
@@ -171,7 +161,7 @@ def _prediction_rows(run: LosoRun) -> list[list[str]]:
 
 def table(run: LosoRun, result: LosoReport) -> str:
     """Markdown: this run beside the paper's numbers for its method, where it has any."""
-    paper = paper_scores(str(run.settings["model"]))
+    paper = papermeans(str(run.settings["model"]))
     lines = [
         "| set | samples | subjects | Acc | UAR | UF1 | UF1, 95 % over subjects | paper's Acc / UAR / UF1 |",
         "|---|---|---|---|---|---|---|---|",
@@ -211,7 +201,7 @@ def _plus_minus(summary: Summary) -> str:
     return f"{summary.mean:.3f}" + (f" ± {summary.deviation:.3f}" if summary.deviation else "")
 
 
-def paper_scores(method: str) -> dict[str, Scores]:
+def papermeans(method: str) -> dict[str, Scores]:
     """By set; empty where the paper does not have the method."""
     return TABLE_3.get(method) or ({ALL: TABLE_1[method]} if method in TABLE_1 else {})
 

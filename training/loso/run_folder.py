@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from recognizer.files.npz import read_arrays
 from recognizer.files.untrusted_text import parse_toml
+from recognizer.files.write import replacing, write_file
 
 Setting = str | int | float | bool
 
@@ -45,24 +45,20 @@ class RunFolder:
             if file.exists():
                 _check_same(_read(file), settings, file)
             else:
-                draft = file.with_suffix(".partial")
-                draft.write_text(_toml(settings), encoding="utf-8")
-                os.replace(draft, file)
+                write_file(file, _toml(settings).encode())
         except OSError as error:
             raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 
     def save(self, result: FoldResult) -> None:
         """Keeps one fold, whole or not at all."""
         path = self._part(result.seed, result.fold)
-        draft = path.with_suffix(f".{os.getpid()}.partial")
         arrays = {"probabilities": result.probabilities, "seconds": np.float64(result.seconds)}
         for name in ("leak", "attention"):
             if getattr(result, name) is not None:
                 arrays[name] = getattr(result, name)
         try:
-            with draft.open("wb") as file:
+            with replacing(path) as draft, draft.open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
-            os.replace(draft, path)
         except OSError as error:
             raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.network.model import DualAtme
-from training.learning.engine import Recipe, TrainingSet, mirrored, normalise
+from training.learning.engine import Recipe, TrainingSet, mirrored, normalise, plan
 from training.models.method import Features, Fitting, Predict, Watch
 
 
@@ -50,7 +50,7 @@ class Network:
             network = self.build().to(place)
             optimizer = _optimizer(network, recipe, fitting)
             weight = _class_weights(item.label, place) if fitting.weighted else None
-            rate, batches = optimizer.param_groups[0]["lr"], _batches(item, recipe)
+            rate, batches = optimizer.param_groups[0]["lr"], plan(item, replace(recipe, steps=0))
             for step, some in enumerate(batches):
                 rows = torch.from_numpy(some).to(place)
                 optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * step / len(batches))) / 2
@@ -80,15 +80,6 @@ class Network:
             return logits.double().softmax(dim=1).cpu().numpy()  # type: ignore[no-any-return]
 
         return predict
-
-
-def _batches(item: TrainingSet, recipe: Recipe) -> list[npt.NDArray[np.int64]]:
-    """Rows of every step: each epoch in another order, each sample or its mirror image (row + n)."""
-    rng = np.random.default_rng(item.seed)
-    parts = math.ceil(item.real / recipe.batch)
-    orders = [rng.permutation(item.real) for _ in range(recipe.epochs)]
-    batches = [rows for order in orders for rows in np.array_split(order, parts)]
-    return [rows + len(item.label) * rng.integers(2, size=len(rows)) for rows in batches]
 
 
 def _with_mirrored(features: Features) -> Tensor:

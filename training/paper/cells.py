@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
+from recognizer.files.write import replacing, write_file
 from training.evaluation.published import ALL, Scores
 from training.features import archive as feature_archive
 from training.loso import report as loso_report
@@ -82,18 +82,12 @@ def write(cells: Sequence[Cell], filled: dict[str, Filled], name: str, out: Path
     """``NAME.md``, ``NAME.json`` and ``NAME.png``, each whole or not at all."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _replace(out / f"{name}.md", markdown(cells, filled))
-        _replace(out / f"{name}.json", json.dumps(_plain(cells, filled), indent=1) + "\n")
+        write_file(out / f"{name}.md", markdown(cells, filled).encode())
+        write_file(out / f"{name}.json", (json.dumps(_plain(cells, filled), indent=1) + "\n").encode())
         if filled:
             _plot(cells, filled, out / f"{name}.png")
     except OSError as error:
         raise AtmeError(f"{out}: cannot be written ({error.strerror or error})") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.partial")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
 
 
 def markdown(cells: Sequence[Cell], filled: dict[str, Filled]) -> str:
@@ -168,7 +162,6 @@ def _plot(cells: Sequence[Cell], filled: dict[str, Filled], path: Path) -> None:
     axes.plot([], [], "d", color="C3", markerfacecolor="none", label="in the paper, on MEGC2019-CD")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     axes.grid(axis="x", alpha=0.3)
-    draft = path.with_name(f".{path.name}.partial.png")
-    figure.savefig(draft, dpi=120, bbox_inches="tight")
+    with replacing(path, ".png") as draft:
+        figure.savefig(draft, dpi=120, bbox_inches="tight")
     plt.close(figure)
-    os.replace(draft, path)

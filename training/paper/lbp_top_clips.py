@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +14,8 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from recognizer.feature import FeatureExtractor
-from recognizer.files.image import read_picture
+from recognizer.files.image import read_image
+from recognizer.files.write import replacing
 from training.datasets.registry import find
 from training.datasets.sample import Sample
 from training.executors import local
@@ -102,14 +102,13 @@ def _describe(item: tuple[Sample, Path]) -> None:
     """In a worker process."""
     sample, path = item
     chosen = np.linspace(0, len(sample.frames) - 1, FRAMES).round().astype(int)
-    onset, extractor = read_picture(sample.onset_path), _extractor()
+    onset, extractor = read_image(sample.onset_path), _extractor()
     try:
-        faces = [extractor.extract(onset, read_picture(sample.frames[k][1])).faces[1] for k in chosen]
+        faces = [extractor.extract(onset, read_image(sample.frames[k][1])).faces[1] for k in chosen]
     except AtmeError as error:
         raise AtmeError(f"LBP-TOP: {sample.id}: {error}") from None
-    draft = path.with_name(f".{path.name}.{os.getpid()}.npy")
-    np.save(draft, describe(np.stack(faces)))
-    os.replace(draft, path)
+    with replacing(path) as draft, draft.open("wb") as file:
+        np.save(file, describe(np.stack(faces)))
 
 
 @cache

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recognizer.action_units import ACTION_UNITS
 from recognizer.errors import AtmeError
+from recognizer.files.write import write_file
 from recognizer.recognition import CLASSES
 from training.datasets.sample import Sample
 
@@ -43,12 +44,12 @@ def write(counted: dict[str, UnitCounts], out: Path) -> list[str]:
     written = ["au_stats.md", "au_stats.json"]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / written[0]).write_text(markdown(counted), encoding="utf-8")
+        write_file(out / written[0], markdown(counted).encode())
         plain = {
             name: {"samples": one.samples, "coded": one.coded, "classes": CLASSES, "units": one.by_class}
             for name, one in counted.items()
         }
-        (out / written[1]).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+        write_file(out / written[1], (json.dumps(plain, indent=1) + "\n").encode())
         if any(one.by_class for one in counted.values()):
             _plot({name: one for name, one in counted.items() if one.by_class}, out / "au_stats.png")
             written.append("au_stats.png")

@@ -6,11 +6,7 @@ every movement that it shows. The motion is that of `synthesis.motion_model`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,91 +14,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.errors import AtmeError
-from recognizer.files.image import read_picture
-from recognizer.landmarks import Landmarker, Landmarks
+from recognizer.console.progress import followed, progress_bar
+from recognizer.landmarks import Landmarks
+from training.rendering.clip_file import write_clip
 from training.rendering.eyelids import close_eyes, find_eyelids
 from training.rendering.head_depth import depth_of
-from training.rendering.head_motion import FACE_WIDTH
+from training.rendering.portrait import Image, Portrait, load_portrait
 from training.rendering.script import NARROW, Action, ClipScript, demo_script
 from training.synthesis.motion_model import Field, displacement, face_width
 
-Image = npt.NDArray[np.uint8]
-"""BGR uint8, height × width × 3."""
-
-SMALLEST_FACE = 100
-"""Pixels from φ1 to φ15 below which an enlarged face has too little texture to show small motion."""
 STEEPEST = 0.9
 """Greatest change of an action's displacement from pixel to pixel: at 1 skin could fold."""
-
-
-@dataclass(frozen=True)
-class Portrait:
-    """A picture with one face, and where it is."""
-
-    image: Image
-    landmarks: Landmarks
-
-
-def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) -> Portrait:
-    """A picture of ``size`` (width, height) with the face in its middle, at least half as wide as it is high.
-
-    Without a path it is scikit-image's ``astronaut``: Eileen Collins, photographed by NASA, public domain.
-    Raises AtmeError where the file is no picture, shows no face, or one less than 100 px wide.
-    """
-    if path is None:
-        return portrait_from(_builtin(), "the built-in portrait", size, smallest=0)  # known to enlarge well
-    return portrait_from(read_picture(path), str(path), size)
-
-
-def portrait_from(
-    image: Image, name: str, size: tuple[int, int] = (640, 480), smallest: float = SMALLEST_FACE
-) -> Portrait:
-    """The same of a BGR uint8 picture; ``name`` is what errors call it."""
-    landmarker = Landmarker(tracking=False)
-    try:
-        found = _find_face(landmarker, image, name)
-        if face_width(found) < smallest:
-            raise AtmeError(
-                f"the face in {name} is {face_width(found):.0f} px wide; choose a picture where it is at "
-                f"least {SMALLEST_FACE} px"
-            )
-        fitted = _fit(image, found, size)
-        return Portrait(fitted, _find_face(landmarker, fitted, f"{name}, cropped to {size[0]}×{size[1]}"))
-    finally:
-        landmarker.close()
-
-
-def _builtin() -> Image:
-    from skimage.data import astronaut
-
-    return np.ascontiguousarray(astronaut()[..., ::-1])
-
-
-def _find_face(landmarker: Landmarker, image: Image, name: str) -> Landmarks:
-    found = landmarker.detect(image)
-    if found is None:
-        raise AtmeError(f"no face found in {name}; choose a frontal portrait that fills most of the picture")
-    return found
-
-
-def _fit(image: Image, landmarks: Landmarks, size: tuple[int, int]) -> Image:
-    """Crop and scale. A tight portrait is enlarged until it fills the height; only its sides are mirrored."""
-    width, height = size
-    scale = max(FACE_WIDTH / 480 * height / face_width(landmarks), height / image.shape[0])
-    centre = (landmarks.min(axis=0) + landmarks.max(axis=0)) / 2 * scale
-    if scale < 1:
-        image = np.asarray(
-            cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
-    enlarge = max(scale, 1.0)
-    left = width / 2 - centre[0]
-    top = np.clip(0.54 * height - centre[1], height - enlarge * image.shape[0], 0)  # hair needs most room
-    matrix = np.array(((enlarge, 0, left), (0, enlarge, top)))
-    fitted = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-    if scale > 1:  # softens the old pixels' edges
-        fitted = cv2.GaussianBlur(fitted, None, 0.4 * scale)
-    return np.asarray(fitted, np.uint8)
 
 
 def render(portrait: Portrait, script: ClipScript) -> Iterator[tuple[float, Image]]:
@@ -260,92 +182,13 @@ def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     ]
 
 
-def truth_path(clip: Path) -> Path:
-    """``clip.mp4`` → ``clip.truth.jsonl``, beside it."""
-    return clip.with_suffix(".truth.jsonl")
-
-
-def write_clip(
-    path: Path,
-    frames: Iterable[tuple[float, Image]],
-    fps: float,
-    records: Sequence[dict[str, Any]] = (),
-    crf: int | None = 12,
-) -> Path:
-    """Write the video (H.264 4:2:0; at ``crf`` 0 lossless; Motion JPEG where it is None) and its truth.
-
-    Both appear only when they are complete.
-
-    ``frames``: (seconds, BGR uint8 picture of even width and height), times increasing and kept: ``fps`` only
-    tells the codec what to expect. At ``crf`` 12 sub-pixel motion survives, and some of the noise.
-    Raises AtmeError where the file cannot be written.
-    """
-    if path.suffix.lower() not in (".mp4", ".mkv", ".mov"):
-        raise AtmeError(f"cannot write a clip to {path}: give it a name that ends in .mp4, .mkv or .mov")
-    with _complete(path) as film, _complete(truth_path(path)) as notes:
-        _encode(film, frames, fps, crf)
-        notes.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    return path
-
-
-@contextmanager
-def _complete(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder, which becomes ``path`` if all goes well and disappears if not."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise AtmeError(
-            f"cannot write {path}: {error.strerror}; check the folder, its permissions and the free space"
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-_JPEG = ("mjpeg", "yuvj420p", {"qmin": "4", "qmax": "4"})
-"""About the quality that webcams send."""
-
-
-def _encode(path: Path, frames: Iterable[tuple[float, Image]], fps: float, crf: int | None) -> None:
-    import av
-
-    from recognizer.files.ffmpeg import create_video
-
-    ticks = 90_000  # a second; divides evenly by the usual frame rates
-    with create_video(path) as container:
-        codec, pixels, options = _JPEG
-        if crf == 0:
-            codec, pixels, options = "libx264rgb", "bgr24", {"qp": "0", "preset": "ultrafast"}
-        elif crf is not None:
-            codec, pixels, options = "libx264", "yuv420p", {"crf": str(crf), "preset": "veryfast"}
-        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
-        stream.pix_fmt = pixels
-        stream.codec_context.time_base = Fraction(1, ticks)
-        for time, image in frames:
-            if not stream.codec_context.is_open:
-                stream.height, stream.width = image.shape[:2]
-            picture = av.VideoFrame.from_ndarray(image, format="bgr24")
-            picture.pts, picture.time_base = round(time * ticks), Fraction(1, ticks)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-
-
 def render_clip(out: Path, portrait: Portrait, script: ClipScript, progress: bool = True) -> Path:
     """Render a script into ``out`` and its truth beside it, with a progress bar on the terminal if wanted."""
-    from rich.console import Console
-    from rich.progress import track
-
-    frames = track(
-        render(portrait, script),
-        description=f"Rendering {out.name}",
-        total=script.frame_count,
-        console=Console(stderr=True),
-        disable=not progress,
-    )
-    return write_clip(out, frames, script.fps, truth(portrait, script))
+    frames, records = render(portrait, script), truth(portrait, script)
+    if not progress:
+        return write_clip(out, frames, script.fps, records)
+    with progress_bar(f"rendering {out.name}", script.frame_count) as bar:
+        return write_clip(out, followed(frames, bar), script.fps, records)
 
 
 def render_demo(out: Path, portrait: Path | None = None, seed: int = 0, progress: bool = True) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spotting.wilson import wilson
+from spotting.scoring.wilson import wilson
 from training.datasets.long_video import LongVideo, Movement
 from training.spotting.score import Hit, Outcome, SpotScore, Wanted, error_quantiles, score
 

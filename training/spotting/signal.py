@@ -6,7 +6,6 @@ What is kept depends on the pictures and on how motion is measured, so both are 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, partial
@@ -25,6 +24,7 @@ import spotting.neutral
 import spotting.place_flow
 from recognizer.errors import AtmeError
 from recognizer.files.npz import read_arrays
+from recognizer.files.write import replacing
 from spotting.motion import MotionMeter, MotionSample
 from training.datasets.long_video import LongVideo
 
@@ -123,10 +123,8 @@ def _measure_to_file(folder: Path, video: LongVideo) -> None:
     signal = measure(video)
     folder.mkdir(parents=True, exist_ok=True)
     path = part_path(video, folder)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
+    with replacing(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, difference=signal.difference, **_columns(signal.samples))
-    os.replace(draft, path)
 
 
 def _columns(samples: Sequence[MotionSample]) -> dict[str, Any]:

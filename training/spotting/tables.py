@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from spotting.wilson import wilson
+from spotting.scoring.wilson import wilson
 from training.spotting.breakdown import Part
 from training.spotting.evaluate import CAUSAL, OTHER_POINTS
 from training.spotting.froc import LEVELS

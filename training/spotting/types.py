@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from spotting.candidate import Kind
+from spotting.scoring import megc
 from training.spotting.score import Outcome, match
 
 OVERALL = "overall"
-NAMES: dict[Kind, str] = {"micro": "me", "macro": "mae"}
-"""The types as a submission writes them."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,14 @@ def _score(outcome: Outcome, kind: Kind) -> TypeScore:
 
 
 def submission(outcomes: Sequence[Outcome]) -> str:
-    """The MEGC's CSV: vid, pred_onset, pred_offset, type, in the recordings' own frame numbers."""
-    rows = ["vid,pred_onset,pred_offset,type"]
-    for outcome in outcomes:
-        for event in sorted((*outcome.found, *outcome.macros), key=lambda event: event.onset):
-            type_ = NAMES[event.kind]
-            rows.append(f"{outcome.video.name},{event.onset_frame},{event.offset_frame},{type_}")
-    return "\n".join(rows) + "\n"
+    """The submission file of the MEGC. Frames are numbered as the dataset does, those of a video from 1."""
+    return megc.submission(
+        (
+            outcome.video.name,
+            event.onset_frame + outcome.video.first_frame,
+            event.offset_frame + outcome.video.first_frame,
+            event.kind,
+        )
+        for outcome in outcomes
+        for event in sorted((*outcome.found, *outcome.macros), key=lambda event: event.onset)
+    )

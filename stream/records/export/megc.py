@@ -1,24 +1,15 @@
-"""The submission file of the MEGC spotting challenges: ``vid,pred_onset,pred_offset,type`` in frames."""
+"""The submission file of the MEGC spotting challenges."""
 
 from __future__ import annotations
 
-import csv
-import io
-
-from spotting.candidate import Kind
+from spotting.scoring.megc import submission
 from stream.records.export.foreign_text import cell_text
 from stream.records.recorded_session import RecordedSession
 
-_TYPES: dict[Kind, str] = {"micro": "me", "macro": "mae"}
-
 
 def content(session: RecordedSession) -> bytes:
-    """Frames count from 1, as the pictures of the challenge's videos do; types are ``me`` and ``mae``."""
-    file = io.StringIO(newline="")
-    rows = csv.writer(file)
-    rows.writerow(("vid", "pred_onset", "pred_offset", "type"))
-    for event in session.events:
-        movement = event.candidate
-        frames = movement.onset_frame + 1, movement.offset_frame + 1
-        rows.writerow((cell_text(session.name), *frames, _TYPES[movement.kind]))
-    return file.getvalue().encode()
+    """One row an event; a session counts its frames from 0, the file from 1."""
+    name, movements = cell_text(session.name), (event.candidate for event in session.events)
+    return submission(
+        (name, one.onset_frame + 1, one.offset_frame + 1, one.kind) for one in movements
+    ).encode()

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.errors import AtmeError
 from recognizer.face import Box, FaceGeometry, Gray
 from recognizer.feature import PairFeatures
+from recognizer.files.image import decode_image
 from recognizer.files.received import MIB, read_received
 from recognizer.flow.engine import Field
 from recognizer.network.attention import Map
@@ -52,15 +52,10 @@ def draw_pictures(
     )
 
 
-def read_picture(path: Path) -> Picture:
-    """A picture that ``--save-faces`` has written. AtmeError for anything else, before it takes memory."""
-    data = read_received(path, _LARGEST)
-    width, height = (int.from_bytes(data[k : k + 4], "big") for k in (16, 20))
-    fits = data.startswith(b"\x89PNG\r\n\x1a\n") and 0 < width <= 4 * SIDE and 0 < height <= 4 * SIDE
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if fits else None
-    if picture is None:
-        raise AtmeError(f"{path}: no picture of a session, or damaged; take it away, or use --no-pictures")
-    return np.asarray(picture, np.uint8)
+def read_event_picture(path: Path) -> Picture:
+    """An image that ``--save-faces`` has written. AtmeError for anything else, before it takes memory."""
+    advice = "it is none that a session has written: remove it, or use --no-pictures"
+    return decode_image(read_received(path, _LARGEST), path, advice, ("PNG",), (4 * SIDE) ** 2)
 
 
 def flow_picture(flow: Field, face: Gray) -> Picture:

@@ -28,7 +28,7 @@ from stream.records.export.output_file import check_name, write_output
 from stream.records.fingerprint import fingerprint
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession
-from stream.records.report.event_pictures import NAMES, EventPictures, draw_pictures, read_picture
+from stream.records.report.event_pictures import NAMES, EventPictures, draw_pictures, read_event_picture
 from stream.records.report.page import page
 from stream.sources import open_recording
 
@@ -136,7 +136,7 @@ def _saved(session: RecordedSession) -> list[Thumbnails | None]:
     found: list[Thumbnails | None] = []
     for number in _written_order(session.events):
         paths = {name: session.faces / f"{number:04d}-{name}.png" for name in NAMES}
-        pictures = {name: read_picture(path) for name, path in paths.items() if os.path.lexists(path)}
+        pictures = {name: read_event_picture(path) for name, path in paths.items() if os.path.lexists(path)}
         found.append({name: _uri(picture) for name, picture in pictures.items()} or None)
     return found
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
-import av
 import cv2
 import numpy as np
 
@@ -17,8 +15,6 @@ from recognizer.files.ffmpeg import reason
 from recognizer.files.write import open_new
 from stream.frame import Image
 
-TICKS = 90_000
-"""Ticks a second; divides evenly by the usual frame rates."""
 SUFFIXES = (".mp4", ".mov", ".mkv")
 
 
@@ -35,7 +31,6 @@ class VideoWriter:
         self.path = check_video_path(path)
         self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
         self._size = size
-        self._last = -1
         matroska = path.suffix.lower() == ".mkv"
         format = {"cluster_time_limit": "1000"} if matroska else {"movflags": "hybrid_fragmented"}
         try:
@@ -44,17 +39,13 @@ class VideoWriter:
         except OSError as error:
             raise AtmeError(f"{path}: cannot be written ({reason(error)}); name another file") from error
         self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
-        self._stream = self._container.add_stream(
-            "libx264",
-            rate=Fraction(fps or 30.0).limit_denominator(1001),
-            # ultrafast: the pipeline needs the cores more; size costs less than a late frame
-            options={"crf": str(crf), "preset": "ultrafast", "bf": "0"},
-        )
-        self._stream.width, self._stream.height = self._width, self._height
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, TICKS)
-        self._stream.codec_context.thread_count = 1
-        self._stream.codec_context.gop_size = max(round(fps or 30.0), 1)  # a second: players seek to it
+        # ultrafast: the pipeline needs the cores more; size costs less than a late frame
+        options = {"crf": str(crf), "preset": "ultrafast", "bf": "0"}
+        even = (self._width, self._height)
+        self._encoder = ffmpeg.TimedEncoder(self._container, "libx264", even, fps or 30.0, "yuv420p", options)
+        codec = self._encoder.stream.codec_context
+        codec.thread_count = 1
+        codec.gop_size = max(round(fps or 30.0), 1)  # a second: players seek to it
 
     def write(self, time: float, image: Image) -> None:
         """``time`` in seconds, ``image`` BGR uint8. OSError or FFmpegError where it cannot be written."""
@@ -62,21 +53,16 @@ class VideoWriter:
             image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         # OpenCV's conversion: FFmpeg's default one darkens the picture by two grey levels.
         even = cv2.cvtColor(image[: self._height, : self._width], cv2.COLOR_BGR2YUV_I420)
-        picture = av.VideoFrame.from_ndarray(even, format="yuv420p")
-        self._last = max(round(time * TICKS), self._last + 1)
-        picture.pts, picture.time_base = self._last, Fraction(1, TICKS)
-        for packet in self._stream.encode(picture):
-            self._container.mux(packet)
+        self._encoder.write(time, np.asarray(even, np.uint8), "yuv420p")
 
     def close(self) -> None:
         """Completes the file. OSError or FFmpegError where it cannot be written."""
         try:
-            if self._last >= 0:
-                for packet in self._stream.encode(None):
-                    self._container.mux(packet)
+            if not self._encoder.empty:
+                self._encoder.finish()
         finally:
             self._container.close()
-            if self._last < 0:
+            if self._encoder.empty:
                 self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> VideoWriter:

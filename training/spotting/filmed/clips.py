@@ -26,7 +26,7 @@ from recognizer.files.ffmpeg import open_video
 from recognizer.landmarks import Landmarker, Landmarks
 from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo
-from training.rendering.clip import write_clip
+from training.rendering.clip_file import write_clip
 from training.spotting.filmed.motion import Donor, donors
 from training.spotting.filmed.scene import box_around, meanwhile, steady
 from training.spotting.filmed.warp import with_motion

@@ -20,7 +20,10 @@ import numpy as np
 from recognizer.errors import AtmeError
 from recognizer.files.ffmpeg import open_video
 from recognizer.files.untrusted_text import read_records
-from training.rendering.clip import Portrait, load_portrait, portrait_from, render, truth, write_clip
+from recognizer.files.write import write_file
+from training.rendering.clip import render, truth
+from training.rendering.clip_file import write_clip
+from training.rendering.portrait import Portrait, load_portrait, portrait_from
 from training.spotting.rendered import lifelike as spot_lifelike
 from training.spotting.rendered import timeline as spot_timeline
 from training.spotting.rendered.timeline import SIZE, Plan, plan
@@ -79,7 +82,7 @@ def render_missing(
     if index.is_file() and not _continues(read_index(out), [json.loads(line) for line in lines]):
         raise AtmeError(f"{out} holds another benchmark; choose a new folder, or the same seed and faces")
     out.mkdir(parents=True, exist_ok=True)
-    index.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_file(index, "".join(f"{line}\n" for line in lines).encode())
     todo = [clip for clip, row in zip(clips, rows, strict=True) if not (out / row["clip"]).is_file()]
     done = len(clips) - len(todo)
     yield done, len(clips)

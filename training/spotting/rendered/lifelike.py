@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.rendering.clip import Portrait
 from training.rendering.head_motion import HeadGesture, HeadShape, HeadSway
-from training.rendering.portraits import varied
+from training.rendering.portrait import Portrait
 from training.rendering.script import Action, Blink, ClipScript, Glance
+from training.rendering.varied_portrait import varied
 from training.spotting.rendered import movements as spot_movements
 from training.spotting.rendered.timeline import SECONDS, SIZE, Plan
 

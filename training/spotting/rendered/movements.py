@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from recognizer.recognition import CLASSES
-from training.rendering.clip import STEEPEST, Portrait, steepness
+from training.rendering.clip import STEEPEST, steepness
 from training.rendering.head_motion import HeadGesture, HeadPose
+from training.rendering.portrait import Portrait
 from training.rendering.script import NARROW, Action, Blink
 from training.spotting.rendered.timeline import SIZE, scaled
 from training.synthesis.coded_units import CODED, ONE_SIDED

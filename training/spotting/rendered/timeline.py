@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from recognizer.recognition import CLASSES
-from training.rendering.clip import Portrait
 from training.rendering.head_motion import HeadGesture, HeadPose
+from training.rendering.portrait import Portrait
 from training.rendering.script import Action, Blink, ClipScript, Glance
 from training.synthesis.emotions import RECIPES, SPEECH, Recipe
 from training.synthesis.motion_model import Activation, peak_of

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from recognizer.action_units import MIRROR
-from training.rendering.clip import Portrait
+from training.rendering.portrait import Portrait
 
 _STRETCH = 0.05
 """Standard deviation of the logarithm of width and height."""

@@ -1,0 +1,45 @@
+"""The progress bar of both commands: on stderr, so that what a command prints can go to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Progress(Protocol):
+    """Moves the bar."""
+
+    def __call__(self, done: float, total: float | None = None, text: str | None = None) -> None:
+        """``done`` of ``total`` (None: as before); ``text``: the words before the bar from now on."""
+        ...
+
+
+@contextmanager
+def progress_bar(text: str, total: float | None = None, *, counted: bool = True) -> Iterator[Progress]:
+    """A bar with ``text`` before it, until the block ends; without a terminal only its last state is printed.
+
+    ``counted``: shows how many of how many are done; otherwise per cent. ``total``: None until it is known.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    figures = MofNCompleteColumn() if counted else TextColumn("{task.percentage:>3.0f} %")
+    columns = (TextColumn("{task.description}"), BarColumn(), figures, TimeRemainingColumn())
+    with RichProgress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(text, total=total)
+
+        def move(done: float, total: float | None = None, text: str | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=text)
+
+        yield move
+
+
+def followed(items: Iterable[Item], progress: Progress) -> Iterator[Item]:
+    """The items; the bar counts those that were done with."""
+    for count, item in enumerate(items, 1):
+        yield item
+        progress(count)

@@ -1,0 +1,1 @@
+"""What spotting results are scored and handed in with."""
