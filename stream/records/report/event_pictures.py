@@ -54,7 +54,7 @@ def draw_pictures(
 
 def read_event_picture(path: Path) -> Picture:
     """An image that ``--save-faces`` has written. AtmeError for anything else, before it takes memory."""
-    advice = "it is none that a session has written: remove it, or use --no-pictures"
+    advice = "no session writes such a file: remove it, or use --no-pictures"
     return decode_image(read_received(path, _LARGEST), path, advice, ("PNG",), (4 * SIDE) ** 2)
 
 
