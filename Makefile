@@ -1,12 +1,13 @@
 # make demo   install, then watch a face with three known micro-expressions being read
 # make test   install, then check style, types and every test
+# make docs   install, then build the documentation site into build/site/, without a network
 # make bench  install, then measure: ratios to peers and floors, into bench/; BENCH='--quick --only pair' for a part
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo/demo.mp4
 
-.PHONY: demo test lint install picture bench clean
+.PHONY: demo test lint install docs picture bench clean
 
 install: $(VENV)/.installed
 
@@ -38,6 +39,14 @@ lint: install
 
 test: lint
 	@$(BIN)/python -m pytest
+
+$(VENV)/.docs-installed: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs-installed
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "build/site/index.html; for the search: $(BIN)/mkdocs serve"
 
 bench: install
 	@$(BIN)/python -m benchmarks $(BENCH)
