@@ -40,6 +40,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     here = page.file.src_uri
     if here == "index.md":
         page.meta["hide"] = ["navigation", "toc"]  # a README has no front matter of its own
+    if here.startswith("repository/"):
+        page.meta["search"] = {"boost": 0.2}  # logs name everything; whoever searches wants the pages first
     return _LINK.sub(lambda link: link[1] + moved(link[2], here) + (link[3] or "") + link[4], markdown)
 
 
