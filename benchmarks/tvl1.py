@@ -130,7 +130,7 @@ def _on_gpu(repeats: int) -> list[Row]:
         return [Row("GPUs", 0, "", "without one, batches and single pairs on a GPU are not measured")]
     import torch
 
-    from recognizer.flow.tvl1 import tvl1 as tvl1_in_torch
+    from recognizer.flow.tvl1_gpu import tvl1 as tvl1_in_torch
 
     made = [face_pair(128, 1.0, seed)[:2] for seed in range(8)]
     pairs = torch.from_numpy(np.stack([np.stack(pair) for pair in made * 8]))

@@ -243,7 +243,7 @@ def test_only_the_recognizer_makes_features_from_pictures(room):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recognizer"):
                 taken = {alias.name for alias in node.names}
                 assert not taken & OURS, f"{path}:{node.lineno} takes {taken & OURS}"
-                assert node.module != "recognizer.flow.tvl1", f"{path}:{node.lineno}"
+                assert node.module != "recognizer.flow.tvl1_gpu", f"{path}:{node.lineno}"
                 assert not (node.module == "recognizer.flow.engine" and "FlowEngine" in taken), f"{path}"
 
 

@@ -23,10 +23,10 @@ from flow_pairs import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-import recognizer.flow.tvl1
+import recognizer.flow.tvl1_gpu
 from recognizer.flow.cuda_graphs import Work, repeat
 from recognizer.flow.parameters import DEFAULTS, Parameters
-from recognizer.flow.tvl1 import Problem, Solution, loop_of_blocks, median, tvl1
+from recognizer.flow.tvl1_gpu import Problem, Solution, loop_of_blocks, median, tvl1
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -196,7 +196,7 @@ def test_blocks_in_place_equal_step_by_step(monkeypatch: pytest.MonkeyPatch, lat
         return Solution(*loops[-1](*problem, *solution))
 
     make = partial(loop_of_blocks, capture=done_at_once, notice=slow(late))
-    monkeypatch.setattr(recognizer.flow.tvl1, "solve_step_by_step", in_blocks)
+    monkeypatch.setattr(recognizer.flow.tvl1_gpu, "solve_step_by_step", in_blocks)
     for _ in range(2):  # the second time with buffers that are not new
         assert torch.equal(tvl1(*batch(VARIED), default), expected[0])
     assert torch.equal(tvl1(*batch(VARIED[1:2]), other), expected[1])

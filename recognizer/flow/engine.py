@@ -1,6 +1,6 @@
 """TV-L1 optical flow between onset and apex, and the strain of the skin (paper §3.2.3).
 
-On the processor the flow is that of ``tvl1_cpu.py``, on a GPU that of ``tvl1.py``; both follow OpenCV's.
+On the processor the flow is that of ``tvl1_cpu.py``, on a GPU that of ``tvl1_gpu.py``; both follow OpenCV's.
 Which of them is found out by computing one: a GPU that the driver reports may be of no use to this torch.
 """
 
@@ -133,7 +133,7 @@ def _on_cpu(pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
 def _on_gpu(pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
     import torch
 
-    from recognizer.flow.tvl1 import tvl1
+    from recognizer.flow.tvl1_gpu import tvl1
 
     stack = torch.from_numpy(np.stack([np.stack(pair) for pair in pairs])).to("cuda")
     fields = tvl1(stack[:, 0], stack[:, 1]).permute(0, 2, 3, 1).cpu().numpy()
