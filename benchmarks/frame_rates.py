@@ -26,7 +26,7 @@ from rich.progress import track
 
 from recognizer.console.command_line import run
 from recognizer.console.native_log import native_log
-from spotting.judge import DEFAULT_JUDGE, Judge
+from spotting.classifier import DEFAULT_CLASSIFIER, CandidateClassifier
 from spotting.motion import MotionMeter, MotionSample
 from training.datasets.long_video import LongVideo
 from training.evaluation.bootstrap import bounds, drawn
@@ -76,14 +76,14 @@ def as_jpeg(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
-def spotted(judge: Path, clip: Plan) -> list[Outcome]:
+def spotted(classifier: Path, clip: Plan) -> list[Outcome]:
     """What the live program's spotter makes of one clip, by kind of picture."""
-    return [spot(video, signal, _judge(judge)) for video, signal in measure(clip)]
+    return [spot(video, signal, _classifier(classifier)) for video, signal in measure(clip)]
 
 
 @cache
-def _judge(weights: Path) -> Judge:
-    return Judge(weights)
+def _classifier(weights: Path) -> CandidateClassifier:
+    return CandidateClassifier(weights)
 
 
 def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
@@ -122,11 +122,11 @@ def main() -> None:
     parser.add_argument("--timelines", type=int, default=24, help=f"of {SECONDS:.0f} s")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--judge", type=Path, default=DEFAULT_JUDGE)
+    parser.add_argument("--classifier", type=Path, default=DEFAULT_CLASSIFIER)
     options = parser.parse_args()
     minutes = options.timelines * len(COMPARED) * SECONDS / 60
     clips = plan(minutes, options.seed, options.face or [None], dict.fromkeys(COMPARED, 1 / len(COMPARED)))
-    work = partial(spotted, options.judge)
+    work = partial(spotted, options.classifier)
     done = in_process(work, clips) if options.workers < 2 else local(work, clips, options.workers)
     with os.fdopen(os.dup(2), "w") as screen, native_log():
         shown = track(done, "rendering and spotting", len(clips), console=Console(file=screen))

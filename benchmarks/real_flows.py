@@ -50,7 +50,7 @@ def moved(features: Features, down: int, right: int) -> Features:
 
 def measure(backend: Backend, archive: FeatureArchive, codings: dict[str, Coding] | None) -> Row:
     """All figures of one archive."""
-    said = backend.judge(archive.entire, archive.puzzled)
+    said = backend.predict(archive.entire, archive.puzzled)
     predicted = said.probabilities.argmax(axis=1).astype(np.int64)
     shifted = {
         name: score(

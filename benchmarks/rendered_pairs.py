@@ -26,7 +26,7 @@ from recognizer.console.command_line import run
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
-from recognizer.network.backend import DEFAULT_WEIGHTS, Backend, Judgement
+from recognizer.network.backend import DEFAULT_WEIGHTS, Backend, Prediction
 from recognizer.recognition import CLASSES
 from recognizer.recognizer import BLINK
 from training.evaluation.scores import score
@@ -182,9 +182,9 @@ def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> 
     }
 
 
-def judged(backend: Backend, pairs: Sequence[Pair | FilmedPair]) -> Judgement:
+def judged(backend: Backend, pairs: Sequence[Pair | FilmedPair]) -> Prediction:
     """What the network says of every pair; the lids have no part in it."""
-    return backend.judge(
+    return backend.predict(
         np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
     )
 
@@ -192,9 +192,9 @@ def judged(backend: Backend, pairs: Sequence[Pair | FilmedPair]) -> Judgement:
 def _recognized(pairs: Sequence[Pair | FilmedPair], weights: Path) -> tuple[Floats, Floats, float]:
     """Probabilities, evidence as the recognizer has it, and the threshold of refusal."""
     backend = Backend(weights)
-    judgement = judged(backend, pairs)
+    prediction = judged(backend, pairs)
     blinking = np.array([pair.lids for pair in pairs]) < BLINK
-    return judgement.probabilities, np.where(blinking, 0.0, judgement.evidence), backend.info.refusal
+    return prediction.probabilities, np.where(blinking, 0.0, prediction.evidence), backend.info.refusal
 
 
 def save_pairs(pairs: list[Pair], path: Path) -> None:

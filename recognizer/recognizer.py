@@ -45,14 +45,14 @@ class Recognizer:
     def recognize_features(self, features: PairFeatures) -> Recognition:
         """Labels features that ``extractor`` has made."""
         started = time.perf_counter()
-        judgement = self.backend.judge(features.entire[None], features.puzzled[None])
-        row, evidence = judgement.probabilities[0], float(judgement.evidence[0])
+        prediction = self.backend.predict(features.entire[None], features.puzzled[None])
+        row, evidence = prediction.probabilities[0], float(prediction.evidence[0])
         blinking = features.lids < BLINK
         if blinking:
             evidence = 0.0
         info = self.backend.info
         best = int(row.argmax())
-        units = self._units(judgement.units[0], best, features) if self._tells_units else ()
+        units = self._units(prediction.units[0], best, features) if self._tells_units else ()
         elapsed = 1000 * (time.perf_counter() - started)
         return Recognition(
             label=UNCERTAIN if blinking or not evidence >= info.refusal else info.classes[best],

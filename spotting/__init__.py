@@ -1,8 +1,16 @@
 """Finds movements of the face: the motion signal, and the causal spotter that reads it."""
 
 from spotting.candidate import Candidate, Rejection
-from spotting.judge import Judge
+from spotting.classifier import CandidateClassifier
 from spotting.motion import MotionMeter, MotionSample
 from spotting.spotter import Spotter, SpotterConfig
 
-__all__ = ["Candidate", "Judge", "MotionMeter", "MotionSample", "Rejection", "Spotter", "SpotterConfig"]
+__all__ = [
+    "Candidate",
+    "CandidateClassifier",
+    "MotionMeter",
+    "MotionSample",
+    "Rejection",
+    "Spotter",
+    "SpotterConfig",
+]

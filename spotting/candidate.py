@@ -27,7 +27,7 @@ class Candidate:
     decided: float
     """Time of the sample at which the spotter made up its mind; ``decided - apex`` is the decision delay."""
     probability: float | None = None
-    """The judge's, at the decision, that it is a micro-expression; None where it was not asked."""
+    """The classifier's, at the decision, that it is a micro-expression; None where it was not asked."""
     kind: Kind = "micro"
     """macro: an expression too long to be a micro-expression."""
 

@@ -1,4 +1,4 @@
-"""Three operating points of the spotter: how much it finds against how often it is wrong."""
+"""Three operating points of the spotter: recall against false alarms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ Sensitivity = Literal["quiet", "normal", "keen"]
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The settings that are traded together; each is a field of ``SpotterConfig`` and explained there."""
+    """The settings that make up an operating point; each is a field of ``SpotterConfig`` and explained
+    there."""
 
     min_motion: float
     threshold_factor: float
@@ -23,8 +24,8 @@ OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
     "normal": OperatingPoint(0.2, 2.0, 0.6, 0.9),
     "keen": OperatingPoint(0.2, 2.0, 0.3, 0.8),
 }
-"""What each finds, and how often it is wrong, as measured: on half an hour of rendered faces that the judge
-has not seen, and on 7.8 minutes of real recordings in which no micro-expression is coded.
+"""Measured recall and false alarms: on half an hour of rendered faces that the classifier was not trained on,
+and on 7.8 minutes of real recordings in which no micro-expression is coded.
 
 | | recall, rendered | false alarms a minute, rendered | false alarms in all, real |
 |---|---|---|---|

@@ -3,7 +3,7 @@
 A movement begins when the face has gone further from where it just was than the noise floor explains. It is
 decided when it has fallen back, has stopped falling, or, where it falls slowly, when it is plain what it is;
 only then, with the peak known, are onset and offset read off the curve. Nothing looks ahead:
-``Candidate.decided`` is the time of the decision. What the movement is, ``spotting.judge`` says.
+``Candidate.decided`` is the time of the decision. What the movement is, ``spotting.classifier`` says.
 
 A micro-expression is a movement that is over within half a second, or that rises within 260 ms (Yan et al.
 2014, DOI 10.1371/journal.pone.0086041). Its offset is where the fall ends: the face may rest elsewhere.
@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from spotting.candidate import Candidate, Rejection
+from spotting.classifier import CandidateClassifier, Prediction
 from spotting.face_places import by_region
 from spotting.held_expression import HeldExpression
-from spotting.judge import Judge, Verdict
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
 from spotting.movement import Movement
@@ -29,8 +29,8 @@ from spotting.sensitivity import OPERATING_POINTS, Sensitivity
 OF_THE_POINT = math.nan
 """Stands for what the operating point says."""
 
-Assess = Callable[[Candidate, Memory, Array], Verdict]
-"""Who says what a movement is: a ``Judge``, or whoever stands in for one."""
+Assess = Callable[[Candidate, Memory, Array], Prediction]
+"""Who says what a movement is: a ``CandidateClassifier``, or whoever stands in for one."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class SpotterConfig:
     """A movement that is over, or was waited for, counts at this probability of a micro-expression."""
     early_accept_probability: float = OF_THE_POINT
     """One that is still falling counts already at this one."""
-    fallen: float = 0.5
-    """A movement is over when the displacement has fallen to this part of its peak."""
-    patience_ms: float = 100.0
-    """So long after the peak a fall that has begun is enough."""
+    end_fraction: float = 0.5
+    """A movement has ended once its displacement is down to this fraction of its peak."""
+    fall_wait_ms: float = 100.0
+    """This long after the peak, a movement that is still falling is decided as well."""
     plateau_ms: float = 300.0
-    """So long after the peak a movement that does not fall at all is decided."""
+    """This long after the peak, a movement that does not fall at all is decided."""
     warm_up_ms: float = 500.0
     """After the face appears, time to learn its noise floor before anything is reported."""
     longest_gap_ms: float = 200.0
@@ -80,7 +80,7 @@ _COMPARED = 14
 _BEGUN = 0.8
 """A fall has begun when the displacement is under this part of its peak."""
 _ASKED = 0.85
-"""From here on a movement that falls is shown to the judge."""
+"""From here on a movement that falls is shown to the classifier."""
 _ASK_AGAIN_S = 0.015
 """No more often than this: more frames a second must not mean more chances."""
 _LONGEST_S = 1.2
@@ -92,10 +92,10 @@ _SETTLING_S, _SETTLED_S = 0.3, 0.05
 class Spotter:
     """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings."""
 
-    def __init__(self, config: SpotterConfig | None = None, judge: Assess | None = None) -> None:
-        """``judge``: None takes the one that came with the program."""
+    def __init__(self, config: SpotterConfig | None = None, classifier: Assess | None = None) -> None:
+        """``classifier``: None takes the one that came with the program."""
         self.config = config or SpotterConfig()
-        self._judge = judge or Judge()
+        self._classifier = classifier or CandidateClassifier()
         self.reset()
 
     def reset(self) -> None:
@@ -192,7 +192,7 @@ class Spotter:
         movement, config, now = self._movement, self.config, float(self._memory.time[-1])
         movement.add(self._memory)
         height, waited = movement.height, 1000 * (now - movement.full)
-        if height <= config.fallen or (waited > config.patience_ms and height < _BEGUN):
+        if height <= config.end_fraction or (waited > config.fall_wait_ms and height < _BEGUN):
             return self._decide(movement, config.accept_probability, final=True)
         if waited > config.plateau_ms or now - movement.noticed > _LONGEST_S:
             return self._decide(movement, config.accept_probability, final=True, held=True)
@@ -228,14 +228,17 @@ class Spotter:
         return bool(step < self.threshold / 2)
 
     def _decide(self, movement: Movement, least: float, final: bool, held: bool = False) -> list[Candidate]:
-        """Asks the judge. ``final``: the movement ends here whatever it says; else only where it is sure.
-        ``held``: it does not fall, so it is not over and no micro-expression yet."""
+        """Asks the classifier, which accepts the movement from the probability ``least`` on.
+
+        ``final``: the movement ends here either way; otherwise only if it is accepted. ``held``: it does not
+        fall, so it has not ended and is not a micro-expression yet.
+        """
         self._asked = float(self._memory.time[-1])
         found = movement.candidate(self.threshold, self._memory)
-        verdict = self._judge(found, self._memory, movement.rest)
-        found = replace(found, probability=verdict.probability)
-        if verdict.probability >= least:
-            found = self._put_right(found, verdict)
+        prediction = self._classifier(found, self._memory, movement.rest)
+        found = replace(found, probability=prediction.probability)
+        if prediction.probability >= least:
+            found = self._put_right(found, prediction)
             self._end_movement()
             if self._is_micro(found) and not held:
                 return [found]
@@ -243,10 +246,10 @@ class Spotter:
             return []
         if final:
             self._end_movement()
-            if verdict.reason == "macro":
+            if prediction.reason == "macro":
                 self._hold(found, movement)
             else:
-                self.rejections.append(Rejection(found, verdict.reason))
+                self.rejections.append(Rejection(found, prediction.reason))
         return []
 
     def _end_movement(self) -> None:
@@ -260,19 +263,19 @@ class Spotter:
             self._held = HeldExpression(found, self._memory, movement.rest)
 
     def _is_micro(self, found: Candidate) -> bool:
-        """Neither limit is known to the judge, which has learnt the definition: they are the user's."""
+        """Neither limit is known to the classifier, which has learnt the definition: they are the user's."""
         quick = 1000 * (found.apex - found.onset) <= self.config.max_rise_ms
         return quick or 1000 * found.duration <= self.config.max_duration_ms
 
-    def _put_right(self, found: Candidate, verdict: Verdict) -> Candidate:
-        """The movement with the judge's onset < apex < offset, and the frames nearest to them.
+    def _put_right(self, found: Candidate, prediction: Prediction) -> Candidate:
+        """The movement with the classifier's onset < apex < offset, and the frames nearest to them.
 
         The apex is no later than the decision, for it has been seen; onset and apex are two frames.
         """
         memory = self._memory
         oldest = max(found.decided - LOOK_BEHIND_S, float(memory.time[0]))
-        apex = min(max(verdict.apex, oldest + 0.02), found.decided)
-        onset, offset = max(min(verdict.onset, apex - 0.01), oldest), max(verdict.offset, apex + 0.01)
+        apex = min(max(prediction.apex, oldest + 0.02), found.decided)
+        onset, offset = max(min(prediction.onset, apex - 0.01), oldest), max(prediction.offset, apex + 0.01)
         onset_frame, apex_frame = memory.frame_at(onset), memory.frame_at(apex)
         if apex_frame == onset_frame:
             row = max(int(np.abs(memory.time - onset).argmin()) - 1, 0)

@@ -19,7 +19,7 @@ from typing import Literal
 from recognizer.errors import AtmeError
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.recognizer import Recognizer
-from spotting.judge import Judge
+from spotting.classifier import CandidateClassifier
 from spotting.motion import MotionMeter
 from spotting.spotter import Spotter
 from stream.event import Expression, MicroExpression
@@ -58,7 +58,7 @@ class Session:
         try:
             wanted = settings.recognizer
             self._recognizer = Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units)
-            self._spotter = Spotter(settings.spotter, Judge())
+            self._spotter = Spotter(settings.spotter, CandidateClassifier())
             history_s = self._spotter.look_behind_ms / 1000
             backlog_s = settings.session.backlog_ms / 1000
             memory = frame_memory(source, history_s, backlog_s)

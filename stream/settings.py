@@ -15,7 +15,7 @@ from recognizer.files.untrusted_text import parse_toml
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
 from spotting.spotter import SpotterConfig
-from stream.settings_sense import nonsense_in
+from stream.settings_sense import RENAMED, nonsense_in
 from stream.sources import CameraConfig
 
 CONFIG_FILE = Path("config.toml")
@@ -102,13 +102,15 @@ def _section(raw: dict[str, Any], kind: type, where: str, prefix: str = "") -> A
     valid = [f.name for f in fields(kind)]
     values = {}
     for key, value in raw.items():
+        if new := RENAMED.get(f"{prefix}{key}"):
+            raise AtmeError(f"{where}: {prefix}{key} is now called {new}; rename it")
         if key not in valid:
             near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
             advice = f"did you mean {prefix}{near[0]}?" if near else f"valid here: {', '.join(valid)}"
             raise AtmeError(f"{where}: unknown setting {prefix}{key}; {advice}")
         if f"{prefix}{key}" == "spotter.sensitivity" and isinstance(value, (int, float)):
             raise AtmeError(
-                f"{where}: spotter.sensitivity = {value} is called threshold_factor now; rename it"
+                f"{where}: spotter.sensitivity = {value} is now called spotter.threshold_factor; rename it"
             )
         if not is_dataclass(hints[key]):
             values[key] = _value(value, hints[key], f"{where}: {prefix}{key}")

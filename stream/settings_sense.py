@@ -26,8 +26,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "spotter.threshold_factor": (0, 100),
     "spotter.accept_probability": (-1, 1),
     "spotter.early_accept_probability": (-1, 1),
-    "spotter.fallen": (0, 100),
-    "spotter.patience_ms": (-1, 10_000),
+    "spotter.end_fraction": (0, 100),
+    "spotter.fall_wait_ms": (-1, 10_000),
     "spotter.plateau_ms": (-1, 10_000),
     "spotter.warm_up_ms": (-1, 60_000),
     "spotter.longest_gap_ms": (0, 10_000),
@@ -35,6 +35,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "spotter.max_rise_ms": (0, 2000),
 }
 """Setting → the number that it must be above, and the greatest that it may be. −1: 0 is allowed."""
+
+RENAMED = {
+    "spotter.fallen": "spotter.end_fraction",
+    "spotter.patience_ms": "spotter.fall_wait_ms",
+    "spotter.likely": "spotter.accept_probability",
+    "spotter.sure": "spotter.early_accept_probability",
+}
+"""Name of a setting in earlier versions → its name now."""
 
 IN_ORDER = (
     (
@@ -45,7 +53,11 @@ IN_ORDER = (
     ("motion.hold_ms", "motion.restless_ms", "a face that rests elsewhere would count as restless first"),
     ("motion.neutral_age_ms", "motion.floor_window_ms", "no level would be known of a quiet face"),
     ("spotter.longest_gap_ms", "spotter.max_duration_ms", "a gap could hide the longest movement"),
-    ("spotter.patience_ms", "spotter.max_duration_ms", "a movement would be too long before it is decided"),
+    (
+        "spotter.fall_wait_ms",
+        "spotter.max_duration_ms",
+        "every movement would be too long once it is decided",
+    ),
     ("spotter.max_rise_ms", "spotter.max_duration_ms", "no movement could be too long"),
 )
 """Pairs of settings of which the first must be below the second, and what would come of it otherwise."""
@@ -65,7 +77,7 @@ def nonsense_in(settings: Any) -> Iterator[str]:
     for lower, upper, otherwise in IN_ORDER:
         if not values[lower] < values[upper]:
             yield f"{lower} must be below {upper}, or {otherwise}"
-    if values["spotter.fallen"] >= 1:
-        yield "spotter.fallen must be below 1, it is a part of the peak"
+    if values["spotter.end_fraction"] >= 1:
+        yield "spotter.end_fraction must be below 1: it is a fraction of the peak"
     if values["spotter.accept_probability"] > values["spotter.early_accept_probability"]:
         yield "spotter.accept_probability must not be above spotter.early_accept_probability"

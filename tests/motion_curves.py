@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotting.candidate import Candidate
+from spotting.classifier import Prediction
 from spotting.face_places import SIDES
-from spotting.judge import Verdict
 from spotting.memory import Memory
 from spotting.motion import NO_FACE, MotionSample
 from spotting.spotter import Spotter
@@ -98,16 +98,16 @@ def lip_corners(moved: float) -> tuple[float, ...]:
 
 
 class Told:
-    """A judge that says what it was told to, and remembers when it was asked."""
+    """A classifier that says what it was told to, and remembers when it was asked."""
 
     def __init__(self, probability: float = 0.7, reason: str = "speech") -> None:
         self.probability, self.reason = probability, reason
         self.asked: list[float] = []
 
-    def __call__(self, movement: Candidate, memory: Memory, rest: object) -> Verdict:
+    def __call__(self, movement: Candidate, memory: Memory, rest: object) -> Prediction:
         """The movement's own times."""
         self.asked.append(movement.decided)
-        return Verdict(self.probability, self.reason, movement.onset, movement.apex, movement.offset)
+        return Prediction(self.probability, self.reason, movement.onset, movement.apex, movement.offset)
 
 
 def blind(sample: MotionSample) -> MotionSample:

@@ -260,9 +260,9 @@ def test_evidence_is_what_is_left_beside_no_emotion(tmp_path: Path) -> None:
     export(DualAtme(ModelConfig(classes=4)).eval(), info, tmp_path / "four.onnx")
     backend = Backend(tmp_path / "four.onnx")
     logits = torch.from_numpy(backend.logits(*features(5))) / 0.5
-    judgement = backend.judge(*features(5))
-    np.testing.assert_allclose(judgement.evidence, 1 - logits.softmax(dim=1)[:, 3].numpy(), atol=1e-6)
-    np.testing.assert_allclose(judgement.probabilities, logits[:, :3].softmax(dim=1).numpy(), atol=1e-6)
+    prediction = backend.predict(*features(5))
+    np.testing.assert_allclose(prediction.evidence, 1 - logits.softmax(dim=1)[:, 3].numpy(), atol=1e-6)
+    np.testing.assert_allclose(prediction.probabilities, logits[:, :3].softmax(dim=1).numpy(), atol=1e-6)
 
 
 def test_tensorrt_keeps_its_engines_by_model(tmp_path, monkeypatch):

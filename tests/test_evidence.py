@@ -35,12 +35,12 @@ def test_what_is_no_emotion_is_refused_as_by_the_weights_it_came_from(samples, t
     shipped, mine = Backend(), Backend(tmp_path / "mine.onnx")
     assert mine.info.nothing
     assert mine.info.refusal == shipped.info.refusal
-    expected, found = (backend.judge(*samples).evidence for backend in (shipped, mine))
+    expected, found = (backend.predict(*samples).evidence for backend in (shipped, mine))
     np.testing.assert_allclose(found, expected, atol=5e-3)
     assert (found < mine.info.refusal).any()
     assert mine.info.units == shipped.info.units
     assert mine.info.unit_thresholds == shipped.info.unit_thresholds
-    units = [backend.judge(*samples).units for backend in (shipped, mine)]
+    units = [backend.predict(*samples).units for backend in (shipped, mine)]
     np.testing.assert_allclose(units[1], units[0], atol=5e-3)
     with pytest.raises(AtmeError, match="was fitted to a data set"):
         load_state(tmp_path / "mine.onnx")
@@ -54,6 +54,6 @@ def test_a_kept_state_is_exported_with_what_it_knows(samples, tmp_path):
     assert not any(name.startswith(PREFIX) for name in load_state(kept)), "training starts from classes only"
     assert load_evidence(kept).refusal == Backend().info.refusal
     app(["export", str(kept), "--out", str(tmp_path / "mine.onnx")], standalone_mode=False)
-    found, expected = Backend(tmp_path / "mine.onnx").judge(*samples), Backend().judge(*samples)
+    found, expected = Backend(tmp_path / "mine.onnx").predict(*samples), Backend().predict(*samples)
     np.testing.assert_allclose(found.evidence, expected.evidence, atol=5e-3)
     np.testing.assert_allclose(found.units, expected.units, atol=5e-3)

@@ -21,7 +21,7 @@ from motion_curves import Bump, Told, at_rate, blind, samples
 from recognizer.files.untrusted_text import tomllib
 from recognizer.machine.gpu import gpu_count
 from recognizer.network.backend import DEFAULT_WEIGHTS
-from spotting import Judge, Spotter
+from spotting import CandidateClassifier, Spotter
 from spotting.face_places import SIDES
 from stream import Session
 from stream.settings import Settings, load_settings
@@ -143,8 +143,8 @@ from skimage.data import astronaut
 picture = np.ascontiguousarray(astronaut()[..., ::-1])
 with recognizer.Recognizer({weights!r}) as recognizer:
     print(recognizer.recognize(picture, picture).label)
-from spotting import Judge
-Judge()
+from spotting import CandidateClassifier
+CandidateClassifier()
 loaded = {{"torch", "training"}} & set(sys.modules)
 assert not loaded, loaded
 """
@@ -185,9 +185,9 @@ def test_the_live_program_never_loads_torch():
     cut=st.floats(0.5, 4),
     lost=st.floats(0, 8),
     seed=st.integers(0, 99),
-    judge=st.sampled_from([Told(), Judge()]),
+    classifier=st.sampled_from([Told(), CandidateClassifier()]),
 )
-def test_the_spotter_is_causal(bumps, fps, cut, lost, seed, judge):
+def test_the_spotter_is_causal(bumps, fps, cut, lost, seed, classifier):
     """What is decided by a moment is the same whatever comes after it."""
     whole = samples(
         at_rate(fps),
@@ -199,10 +199,10 @@ def test_the_spotter_is_causal(bumps, fps, cut, lost, seed, judge):
             places=(sample.signal,) * (2 * len(SIDES)),
         ),
     )
-    spotter = Spotter(judge=judge)
+    spotter = Spotter(classifier=classifier)
     decided = [found for sample in whole for found in spotter.push(sample)]
     rejected = [r for r in spotter.rejections if r.movement.decided <= cut]
-    early = Spotter(judge=judge)
+    early = Spotter(classifier=classifier)
     until = [found for sample in whole if sample.time <= cut for found in early.push(sample)]
     assert until == [found for found in decided if found.decided <= cut]
     assert early.rejections == [r for r in rejected if r.reason != "face lost"] or lost < 4

@@ -175,7 +175,7 @@ def test_fit_writes_weights_that_the_live_program_reads(archive_file, finished, 
     assert backend.info.nothing
     shipped = Backend()
     assert backend.info.refusal == shipped.info.refusal
-    judged = [each.judge(run.archive.entire, run.archive.puzzled).evidence for each in (backend, shipped)]
+    judged = [each.predict(run.archive.entire, run.archive.puzzled).evidence for each in (backend, shipped)]
     np.testing.assert_allclose(*judged, atol=5e-3)
     with pytest.raises(AtmeError, match="not the predictions of a finished run"):
         fit(archive_file, out, SHORT, None, tmp_path, "")

@@ -147,7 +147,7 @@ def test_a_replay_runs_no_other_program(replay):
 
 USES = {
     "the recognizer": "from recognizer import Recognizer; Recognizer()",
-    "the judge": "from spotting import Judge; Judge()",
+    "the classifier": "from spotting import CandidateClassifier; CandidateClassifier()",
     "a session": "from stream import Session; list(Session.replay({clip!r}))",
     "training": "import training.learning.export, torch.onnx",
     "explanations": "from recognizer.network.attention import Attention; Attention()",

@@ -14,7 +14,7 @@ import pytest
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
-from spotting.judge import KINDS
+from spotting.classifier import KINDS
 from spotting.motion import MotionMeter
 from training.cli.main import app
 from training.datasets.long_video import LongVideo, Movement
@@ -22,8 +22,8 @@ from training.rendering.clip import render, truth
 from training.rendering.head_motion import HeadGesture, HeadPose
 from training.rendering.portrait import Portrait, load_portrait
 from training.rendering.script import GLANCE_S, ClipScript, Glance
+from training.spotting.classifier.snapshots import View, snapshots
 from training.spotting.evaluate import OTHER_POINTS, SPOTTERS, read_benchmark
-from training.spotting.judge.snapshots import View, snapshots
 from training.spotting.labelling import Labelled, gated
 from training.spotting.rendered import timeline as spot_timeline
 from training.spotting.rendered.benchmark import STORIES, read_index, write_benchmark
@@ -272,7 +272,7 @@ def test_what_the_recognizer_declines_counts_neither_for_nor_against():
     assert (everything.f1, everything.precision) == (spotted.f1, spotted.precision)
 
 
-# --- teaching the judge
+# --- teaching the classifier
 
 
 def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark: Path):
@@ -291,7 +291,7 @@ def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark:
 
 def test_fit_says_when_there_is_too_little_to_learn_from(benchmark: Path, capsys, tmp_path: Path):
     with pytest.raises(AtmeError, match="too few to learn"):
-        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "judge.onnx"))
-    assert not (tmp_path / "judge.onnx").exists()
+        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "classifier.onnx"))
+    assert not (tmp_path / "classifier.onnx").exists()
     with pytest.raises(AtmeError, match="in a folder that exists"):
-        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "none" / "judge.onnx"))
+        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "none" / "classifier.onnx"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from motion_curves import Bump, at_rate, samples
 from test_spot_score import event, intervals, micro, outcome
 
-from spotting.judge import Verdict
+from spotting.classifier import Prediction
 from spotting.spotter import SpotterConfig
 from training.datasets.long_video import LongVideo
 from training.spotting.evaluate import by_probability, spot
@@ -90,9 +90,9 @@ def test_the_report_restates_precision_at_every_level():
 
 
 def by_height(movement, *seen):
-    """A judge that believes in what moves far."""
+    """A classifier that believes in what moves far."""
     times = movement.apex - 0.1, movement.apex, movement.apex + 0.12
-    return Verdict(min(movement.peak / 4, 0.89), "speech", *times)
+    return Prediction(min(movement.peak / 4, 0.89), "speech", *times)
 
 
 def test_the_causal_curve_goes_through_the_point_that_the_spotter_is_set_to():

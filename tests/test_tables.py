@@ -354,7 +354,7 @@ def test_exported_weights_are_the_live_programs(tmp_path, run, portrait, moved):
     network.load_state_dict(state)
     with torch.no_grad():
         expected = predict(state, archive.entire, archive.puzzled, False)
-    found = backend.judge(archive.entire, archive.puzzled).probabilities
+    found = backend.predict(archive.entire, archive.puzzled).probabilities
     np.testing.assert_allclose(found, expected, atol=1e-3)  # the large layer is stored in half precision
     from recognizer import Recognizer
 

@@ -178,7 +178,7 @@ def test_the_midline_has_no_sides() -> None:
 
     made = synthetic_archive(200, 31, SynthesisConfig())
     backend = Backend(DEFAULT_WEIGHTS)
-    said = backend.judge(made.entire, made.puzzled).units
+    said = backend.predict(made.entire, made.puzzled).units
     for k, code in enumerate(backend.info.units):
         if code in ONE_PLACE:
             assert np.abs(said[:, k, 0] - said[:, k, 1]).mean() < 0.05, code
@@ -192,7 +192,7 @@ def test_the_units_say_the_label_that_the_network_says() -> None:
 
     made = synthetic_archive(300, 77, SynthesisConfig(non_events=0))
     backend = Backend(DEFAULT_WEIGHTS)
-    judged = backend.judge(made.entire, made.puzzled)
+    judged = backend.predict(made.entire, made.puzzled)
     said = judged.units.max(axis=2)
     odds = said @ np.array(backend.info.unit_weights)
     sure = judged.probabilities.max(axis=1) > 0.7

@@ -14,7 +14,7 @@ from recognizer import UNCERTAIN, AtmeError, Recognizer
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.network.model_info import KEY
 from recognizer.network.weights_file import is_sealed, sealed
-from spotting.judge import DEFAULT_JUDGE, EVIDENCE_KEY, Judge
+from spotting.classifier import DEFAULT_CLASSIFIER, EVIDENCE_KEY, CandidateClassifier
 from stream.session import Session
 from stream.settings import RecognizerConfig, Settings
 
@@ -40,7 +40,9 @@ def changed(original: Path, path: Path, change, seal: bool = True) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("original", "load"), [(DEFAULT_WEIGHTS, Backend), (DEFAULT_JUDGE, Judge)])
+@pytest.mark.parametrize(
+    ("original", "load"), [(DEFAULT_WEIGHTS, Backend), (DEFAULT_CLASSIFIER, CandidateClassifier)]
+)
 def test_a_bit_changed_anywhere_is_noticed(original, load, tmp_path):
     data = original.read_bytes()
     assert is_sealed(data)
@@ -80,7 +82,9 @@ def test_weights_of_an_earlier_version_have_no_seal_and_say_so(untrained, tmp_pa
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
-@pytest.mark.parametrize(("original", "load"), [(DEFAULT_WEIGHTS, Backend), (DEFAULT_JUDGE, Judge)])
+@pytest.mark.parametrize(
+    ("original", "load"), [(DEFAULT_WEIGHTS, Backend), (DEFAULT_CLASSIFIER, CandidateClassifier)]
+)
 def test_numbers_that_are_none_are_refused_although_the_digest_fits(original, load, value, tmp_path):
     def spoil(model):
         for tensor in model.graph.initializer:
@@ -158,11 +162,13 @@ def test_metadata_nested_beyond_measure_is_one_line(untrained, tmp_path):
     assert "nested too deeply" in refused(Backend, changed(untrained, tmp_path / "x.onnx", nest))
 
 
-def test_a_judge_for_other_evidence_is_refused(tmp_path):
+def test_a_classifier_for_other_evidence_is_refused(tmp_path):
     def older(model):
         next(entry for entry in model.metadata_props if entry.key == EVIDENCE_KEY).value = "1"
 
-    assert "other evidence" in refused(Judge, changed(DEFAULT_JUDGE, tmp_path / "judge.onnx", older))
+    assert "other evidence" in refused(
+        CandidateClassifier, changed(DEFAULT_CLASSIFIER, tmp_path / "classifier.onnx", older)
+    )
 
 
 def test_blinking_lids_are_refused_whatever_the_threshold(blink, tmp_path):

@@ -107,7 +107,7 @@ def _weights(folder: Path, file: Path, rng: random.Random) -> None:
         _say(backend.notes)
         FeatureExtractor(backend.info.working_size).close()
         with np.load(folder / "pairs.npz") as pair:
-            found = backend.judge(pair["entire"], pair["puzzled"])
+            found = backend.predict(pair["entire"], pair["puzzled"])
         _leave(found.probabilities, found.evidence)
 
     run(read, "atme")
@@ -117,18 +117,18 @@ def _recognize(folder: Path, file: Path, rng: random.Random) -> None:
     atme("recognize", folder / "onset.png", folder / "apex.jpg")
 
 
-def _judge(folder: Path, file: Path, rng: random.Random) -> None:
-    from spotting.judge import BEFORE_S, CHANNELS, COURSE_S, FACTS, Judge
+def _classifier(folder: Path, file: Path, rng: random.Random) -> None:
+    from spotting.classifier import BEFORE_S, CHANNELS, COURSE_S, FACTS, CandidateClassifier
 
     def read() -> None:
-        judge = Judge(file)
-        _say(judge.notes)
+        classifier = CandidateClassifier(file)
+        _say(classifier.notes)
         draw = np.random.default_rng(0)
         feeds = {
             "course": draw.normal(size=(1, len(COURSE_S), CHANNELS)).astype(np.float32),
             "facts": draw.normal(size=(1, FACTS)).astype(np.float32),
         }
-        _leave(*judge._session.run(["chances", "times"], feeds), len(BEFORE_S))
+        _leave(*classifier._session.run(["chances", "times"], feeds), len(BEFORE_S))
 
     run(read, "atme")
 
@@ -179,7 +179,7 @@ KINDS = (
     Kind("stream", 6, "clip.ts", _stream),
     Kind("archive", 12, "*.npz", _archive, exact=True),
     Kind("weights", 12, "*.onnx", _weights, exact=True),
-    Kind("judge", 5, "*.onnx", _judge, exact=True),
+    Kind("classifier", 5, "*.onnx", _classifier, exact=True),
     Kind("state", 8, "*.safetensors", _state, exact=True),
     Kind("session", 12, "s01/**/*", _session),
     Kind("config", 8, "*.toml", _config),

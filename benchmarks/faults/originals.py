@@ -19,7 +19,7 @@ import numpy as np
 import openpyxl
 
 from recognizer.network.backend import DEFAULT_WEIGHTS
-from spotting.judge import DEFAULT_JUDGE
+from spotting.classifier import DEFAULT_CLASSIFIER
 from stream.records.folder import SessionFolder
 from stream.session import Session
 from training.datasets import casme2, samm
@@ -79,8 +79,8 @@ def _weights(folder: Path) -> None:
     np.savez(folder / "pairs.npz", entire=features.entire, puzzled=features.puzzled)
 
 
-def _judge(folder: Path) -> None:
-    shutil.copy(DEFAULT_JUDGE, folder / "judge.onnx")
+def _classifier(folder: Path) -> None:
+    shutil.copy(DEFAULT_CLASSIFIER, folder / "classifier.onnx")
 
 
 def _state(folder: Path) -> None:
@@ -165,7 +165,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "video": _video,
     "archive": _archive,
     "weights": _weights,
-    "judge": _judge,
+    "classifier": _classifier,
     "state": _state,
     "session": _session,
     "config": _config,

@@ -30,7 +30,7 @@ _PROVIDERS = {
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Prediction:
     """What the network says of N pairs."""
 
     probabilities: npt.NDArray[np.float32]
@@ -113,7 +113,7 @@ class Backend:
             self._bound = {pairs: BoundSession(self._session, pairs, "cuda", self._outputs)}
         return self._bound[pairs].run(feeds)
 
-    def judge(self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]) -> Judgement:
+    def predict(self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]) -> Prediction:
         """The same, made into calibrated probabilities and evidence."""
         logits, *units = self._run(entire, puzzled)
         scaled = logits / self.info.temperature
@@ -125,7 +125,7 @@ class Backend:
         if not self.info.nothing:
             evidence = probabilities.max(axis=1)
         nothing_said = np.zeros((len(logits), 0, 2), np.float32)
-        return Judgement(
+        return Prediction(
             np.asarray(probabilities, np.float32),
             np.asarray(evidence, np.float32),
             units[0] if units else nothing_said,
@@ -134,8 +134,8 @@ class Backend:
     def probabilities(
         self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.float32]:
-        """Of ``judge``, the probabilities alone: (N, classes)."""
-        return self.judge(entire, puzzled).probabilities
+        """Of ``predict``, the probabilities alone: (N, classes)."""
+        return self.predict(entire, puzzled).probabilities
 
 
 def _probe() -> dict[str, npt.NDArray[np.float32]]:

@@ -44,7 +44,7 @@ class ModelInfo:
     nothing: bool = False
     """The network has one logit more than classes, the last: no emotion (blink, speech, noise, …)."""
     refusal: float = 0.0
-    """Below this evidence (see ``Judgement``) the label is ``uncertain``."""
+    """Below this evidence (see ``Prediction``) the label is ``uncertain``."""
     units: tuple[str, ...] = ()
     """Action units that its output ``units`` tells, in order; empty where it has none."""
     unit_thresholds: tuple[float, ...] = ()

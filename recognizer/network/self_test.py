@@ -35,8 +35,8 @@ def run_network() -> Backend:
     """Shows the network a pair without motion. AtmeError where its answer is no probabilities."""
     backend = Backend()
     nothing = np.zeros((1, *FEATURE_SHAPE), np.uint8)
-    judgement = backend.judge(nothing, nothing)
-    total = float(judgement.probabilities.sum())
-    if not (abs(total - 1) < 1e-3 and np.isfinite(judgement.evidence).all()):
+    prediction = backend.predict(nothing, nothing)
+    total = float(prediction.probabilities.sum())
+    if not (abs(total - 1) < 1e-3 and np.isfinite(prediction.evidence).all()):
         raise AtmeError(f"{backend.info.name}: the network's probabilities sum to {total:.3g}; get it again")
     return backend

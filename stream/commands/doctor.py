@@ -46,7 +46,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("Python", good, platform.python_version() + ("" if good else ": use 3.10, 3.11 or 3.12"))
     yield _packages()
     yield _guarded("Face landmarks", _landmarks)
-    yield _guarded("Judge", _judge)
+    yield _guarded("Classifier", _classifier)
     yield _guarded("Optical flow", _flow)
     yield _guarded("Recognizer", _recognizer)
     count = gpu_count()
@@ -108,12 +108,12 @@ def _recognizer() -> Finding:
     return Finding("Recognizer", True, f"weights {backend.info.name}, runs on {backend.provider}")
 
 
-def _judge() -> Finding:
+def _classifier() -> Finding:
     import numpy as np
 
     from spotting.candidate import Candidate
+    from spotting.classifier import CandidateClassifier
     from spotting.face_places import SIDES
-    from spotting.judge import Judge
     from spotting.memory import Memory
     from spotting.motion import NO_FACE, STILL, MotionSample
 
@@ -121,10 +121,12 @@ def _judge() -> Finding:
     for k in range(101):
         still.add(MotionSample(k, k / 50, True, NO_FACE, 0.0, "", 0.1, 0.3, 0.0, False, 200.0, 100.0, STILL))
     movement = Candidate(1.0, 1.1, 1.2, 50, 55, 60, 1.0, 1.0, "mouth", 2.0)
-    verdict = Judge()(movement, still, np.zeros((len(SIDES), 2)))
-    if not 0 <= verdict.probability <= 1:
-        raise AtmeError("spotting/weights/judge.onnx: no probability comes out; install the program again")
-    return Finding("Judge", True, "runs")
+    prediction = CandidateClassifier()(movement, still, np.zeros((len(SIDES), 2)))
+    if not 0 <= prediction.probability <= 1:
+        raise AtmeError(
+            "spotting/weights/classifier.onnx: no probability comes out; install the program again"
+        )
+    return Finding("Classifier", True, "runs")
 
 
 def _cameras() -> Finding:

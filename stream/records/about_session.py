@@ -16,7 +16,7 @@ import numpy as np
 
 from recognizer.files.write import write_file
 from recognizer.network.backend import DEFAULT_WEIGHTS
-from spotting.judge import DEFAULT_JUDGE
+from spotting.classifier import DEFAULT_CLASSIFIER
 from stream.records.fingerprint import fingerprint
 from stream.settings import Settings
 from stream.sources import FrameSource
@@ -84,7 +84,7 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
         },
         "provider": session.status().provider,
         "weights": {"file": weights.name, "sha256": sha256_of(weights)},
-        "judge": {"file": DEFAULT_JUDGE.name, "sha256": sha256_of(DEFAULT_JUDGE)},
+        "judge": {"file": DEFAULT_CLASSIFIER.name, "sha256": sha256_of(DEFAULT_CLASSIFIER)},
         "save_faces": save_faces,
         "settings": asdict(session.settings),
         "versions": {"python": platform.python_version(), "system": platform.system(), **_versions()},

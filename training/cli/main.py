@@ -105,9 +105,9 @@ def evaluate(
     codings = None if units is None else read_codings(units)
     if codings is not None and not backend.info.units:
         raise AtmeError(f"{weights}: these weights tell no action units; make them again with atme-train")
-    judgement = backend.judge(archive.entire, archive.puzzled)
+    prediction = backend.predict(archive.entire, archive.puzzled)
     probabilities, evidence = (
-        part.astype(np.float64) for part in (judgement.probabilities, judgement.evidence)
+        part.astype(np.float64) for part in (prediction.probabilities, prediction.evidence)
     )
     refusal = backend.info.refusal
     result = report(archive.label, probabilities, archive.database, archive.subject, refusal, evidence)
@@ -116,7 +116,7 @@ def evaluate(
         info = backend.info
         people = [f"{a}/{b}" for a, b in zip(archive.database, archive.subject, strict=True)]
         unit_report = score_units(
-            judgement.units, info.units, info.unit_thresholds, archive.sample.tolist(), people, codings
+            prediction.units, info.units, info.unit_thresholds, archive.sample.tolist(), people, codings
         )
     if json:
         print(report_view.to_json(result, unit_report))

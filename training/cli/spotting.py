@@ -93,15 +93,15 @@ def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers
 
 def spot_fit(
     roots: Annotated[list[Path], typer.Argument(help="Benchmarks' folders; never one that is measured on.")],
-    out: Annotated[Path, typer.Option(help="The judge's weights to write (.onnx).")],
+    out: Annotated[Path, typer.Option(help="The classifier's weights to write (.onnx).")],
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
     workers: WorkersOption = 1,
 ) -> None:
-    """Train the spotter's judge, which tells micro-expressions from all else that moves, on clips."""
+    """Train the spotter's classifier, which tells micro-expressions from all else that moves, on clips."""
     from recognizer.console.native_log import native_log
+    from training.spotting.classifier.fit import MIXTURES, FitConfig, export, fit
+    from training.spotting.classifier.snapshots import Snapshot, looked_at, stack, views
     from training.spotting.evaluate import read_benchmark
-    from training.spotting.judge.fit import MIXTURES, FitConfig, export, fit
-    from training.spotting.judge.snapshots import Snapshot, looked_at, stack, views
     from training.spotting.rendered.benchmark import digest, is_filmed, read_index
     from training.spotting.signal import measured
 
@@ -134,7 +134,7 @@ def spot_fit(
         "command": f"atme-train spot-fit {folders} --out {out.name} --seed {seed}",
     }
     export(panel, about, out)
-    print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --judge {out}"))
+    print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --classifier {out}"))
 
 
 def spot_evaluate(
@@ -147,8 +147,8 @@ def spot_evaluate(
     submission: Annotated[Path | None, typer.Option(help="Also write the MEGC submission (.csv).")] = None,
     label: Annotated[int, typer.Option(min=0, help="Label this many hits, for STRS; 0: none.")] = 0,
     signals: Annotated[Path | None, typer.Option(help="Keep curves here; default ROOT/.signals.")] = None,
-    judge: Annotated[
-        Path | None, typer.Option(help="The judge's weights (spot-fit); default: those delivered.")
+    classifier: Annotated[
+        Path | None, typer.Option(help="The classifier's weights (spot-fit); default: those delivered.")
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:
@@ -156,7 +156,7 @@ def spot_evaluate(
     from rich.console import Console
 
     from recognizer.console.native_log import native_log
-    from spotting.judge import DEFAULT_JUDGE, Judge
+    from spotting.classifier import DEFAULT_CLASSIFIER, CandidateClassifier
     from training.spotting import plots as spot_plots
     from training.spotting import report as spot_report
     from training.spotting import tables as spot_tables
@@ -166,11 +166,13 @@ def spot_evaluate(
     from training.spotting.signal import measured, signal_of
     from training.spotting.types import submission as megc
 
-    panel, loaded = Judge(judge or DEFAULT_JUDGE), read_videos(root, dataset)
+    panel, loaded = CandidateClassifier(classifier or DEFAULT_CLASSIFIER), read_videos(root, dataset)
     for note in panel.notes:
         print(f"atme-train: {note}", file=sys.stderr)
     if dataset is None and digest(root) in panel.trained_on:
-        raise AtmeError(f"{root}: the judge was trained on it; measure on clips of other faces and seeds")
+        raise AtmeError(
+            f"{root}: the classifier was trained on it; measure on clips of other faces and seeds"
+        )
     kept = signals or root / ".signals"
     console = Console()
     with native_log():

@@ -10,7 +10,7 @@ from typing import Any
 from recognizer.errors import AtmeError
 from recognizer.files.untrusted_text import read_records
 from spotting.candidate import Candidate, Kind
-from spotting.judge import Judge
+from spotting.classifier import CandidateClassifier
 from spotting.sensitivity import Sensitivity
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
@@ -71,9 +71,11 @@ def movement(row: dict[str, Any]) -> Movement:
     return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 
-def spot(video: LongVideo, signal: Signal, judge: Judge, sensitivity: Sensitivity = "normal") -> Outcome:
+def spot(
+    video: LongVideo, signal: Signal, classifier: CandidateClassifier, sensitivity: Sensitivity = "normal"
+) -> Outcome:
     """The live program's spotter on a measured signal."""
-    spotter = Spotter(SpotterConfig(sensitivity=sensitivity), judge)
+    spotter = Spotter(SpotterConfig(sensitivity=sensitivity), classifier)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
     return Outcome(
@@ -81,7 +83,9 @@ def spot(video: LongVideo, signal: Signal, judge: Judge, sensitivity: Sensitivit
     )
 
 
-def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> Iterator[dict[str, Outcome]]:
+def outcomes(
+    videos: Sequence[LongVideo], cache_folder: Path, classifier: CandidateClassifier
+) -> Iterator[dict[str, Outcome]]:
     """For each recording, what every spotter of ``SPOTTERS`` and ``OTHER_POINTS`` makes of it."""
     k = half_length(videos)
     for video in videos:
@@ -89,8 +93,8 @@ def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> I
         whole, difference = whole_video(signal, k), frame_difference(signal, k)
         by_mdmd = mdmd(signal)
         yield {
-            CAUSAL: replace(spot(video, signal, judge), scored=by_probability(signal, judge)),
-            **{name: spot(video, signal, judge, point) for name, point in OTHER_POINTS.items()},
+            CAUSAL: replace(spot(video, signal, classifier), scored=by_probability(signal, classifier)),
+            **{name: spot(video, signal, classifier, point) for name, point in OTHER_POINTS.items()},
             FLOW_RULE: _outcome(video, signal, flow_rule(signal), flow_rule(signal, _EVERYTHING)),
             MDMD: _outcome(video, signal, by_mdmd, by_mdmd),
             WHOLE: _outcome(video, signal, _least(P, whole), whole),
@@ -98,9 +102,9 @@ def outcomes(videos: Sequence[LongVideo], cache_folder: Path, judge: Judge) -> I
         }
 
 
-def by_probability(signal: Signal, judge: Judge) -> tuple[tuple[float, Candidate], ...]:
-    """All movements that the judge was asked about, with its probability: ``Outcome.scored``."""
-    spotter = Spotter(replace(SpotterConfig(), accept_probability=0.0), judge)
+def by_probability(signal: Signal, classifier: CandidateClassifier) -> tuple[tuple[float, Candidate], ...]:
+    """All movements that the classifier was asked about, with its probability: ``Outcome.scored``."""
+    spotter = Spotter(replace(SpotterConfig(), accept_probability=0.0), classifier)
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
     micros = (candidate for candidate in found if candidate.kind == "micro")

@@ -2,9 +2,9 @@
 
 The least score varies at which a movement counts. A spotter's movements come from one run in which each
 counts whatever its score, so that a movement keeps its times and its score at every point of the curve. For
-the causal spotter the score is the judge's probability at the decision. It decides early what it is sure of,
-here too: points above that probability are those of a spotter that would have waited no longer. What it
-rejects without asking the judge has no score and is at no point of the curve.
+the causal spotter the score is the classifier's probability at the decision. Here too it decides early where
+that is high: points above the early probability are those of a spotter that would not have waited longer.
+What it rejects without asking the classifier has no score and is not on the curve.
 
 A found movement is a hit or a false alarm exactly as in ``spotting.score``; of two that fit one true
 movement the one of the higher score is the hit. The interval is a bootstrap over recordings.

@@ -1,4 +1,4 @@
-"""Trains the spotter's judge on a rendered benchmark: ``atme-train spot-fit``.
+"""Trains the spotter's classifier on a rendered benchmark: ``atme-train spot-fit``.
 
 A few small convolutional networks over the course of a movement, averaged; each sees the movement and its
 mirror image. They are trained on clips alone whose truth is scripted, never on people who were filmed.
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
+from spotting.classifier import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
 from spotting.face_places import SIDES, mirrored_sides
-from spotting.judge import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
 from training.learning.export import completed, save, traced
-from training.spotting.judge.snapshots import Snapshots
+from training.spotting.classifier.snapshots import Snapshots
 
 MIXTURES = 3
 """So many times each clip is also looked at with another's movements laid over it."""
@@ -224,7 +224,7 @@ def _disturbed(course: Tensor, config: FitConfig) -> Tensor:
 
 
 def export(panel: Panel, about: dict[str, str], path: Path) -> None:
-    """Writes the judge that ``spotting.judge`` reads; AtmeError where ``path`` is not writable."""
+    """Writes the classifier that ``spotting.classifier`` reads; AtmeError where ``path`` is not writable."""
     examples = {"course": torch.zeros(2, len(COURSE_S), CHANNELS), "facts": torch.zeros(2, FACTS)}
     with completed(path) as draft:
         graph = traced(panel.eval(), examples, ["chances", "times"], draft)

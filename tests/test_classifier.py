@@ -1,4 +1,4 @@
-"""The judge of movements: what it is shown, that it is blind to sides and the future, how it is taught."""
+"""The classifier of movements: its evidence, its blindness to sides and to the future, its training."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from motion_curves import Bump, Told, at_rate, blind, samples, spot
 
 from recognizer.errors import AtmeError
-from spotting import Judge, Spotter, SpotterConfig
+from spotting import CandidateClassifier, Spotter, SpotterConfig
+from spotting.classifier import CHANNELS, COURSE_S, FACTS, KINDS, Prediction, evidence
 from spotting.face_places import SIDES, mirrored_sides
-from spotting.judge import CHANNELS, COURSE_S, FACTS, KINDS, Verdict, evidence
 from spotting.memory import Memory
-from training.spotting.judge.fit import FitConfig, export, fit, mirrored
-from training.spotting.judge.snapshots import Snapshots, named
+from training.spotting.classifier.fit import FitConfig, export, fit, mirrored
+from training.spotting.classifier.snapshots import Snapshots, named
 
 BUMP = Bump(2.0, 2.15, 2.32)
 SMALL = FitConfig(members=2, epochs=6, batch=64)
@@ -52,11 +52,11 @@ def test_what_comes_after_the_decision_is_not_looked_at():
     stream = moved(60)
     shown = []
 
-    def judge(movement, memory, rest):
+    def classifier(movement, memory, rest):
         shown.append((movement, evidence(movement, memory, rest), rest))
-        return Verdict(0.7, "noise", movement.onset, movement.apex, movement.offset)
+        return Prediction(0.7, "noise", movement.onset, movement.apex, movement.offset)
 
-    spot(Spotter(judge=judge), stream)
+    spot(Spotter(classifier=classifier), stream)
     for movement, seen, rest in shown:
         again = evidence(movement, remembered(stream, movement.decided), rest)
         for there, here in zip(vars(seen).values(), vars(again).values(), strict=True):
@@ -65,7 +65,7 @@ def test_what_comes_after_the_decision_is_not_looked_at():
 
 @pytest.mark.parametrize("fps", [30, 100, 200])
 def test_the_same_movement_looks_the_same_at_every_rate(fps):
-    movement = one(Spotter(judge=Told()), moved(1000))
+    movement = one(Spotter(classifier=Told()), moved(1000))
     reference = evidence(movement, remembered(moved(1000), movement.decided), REST)
     seen = evidence(movement, remembered(moved(fps), movement.decided), REST)
     assert seen.course.shape == (len(COURSE_S), CHANNELS)
@@ -86,15 +86,17 @@ def test_mirroring_twice_changes_nothing_and_once_swaps_sides():
     assert (order[2 * left + 1], sign[2 * left + 1]) == (2 * right + 1, 1)
 
 
-def test_the_delivered_judge_says_the_same_of_a_face_and_its_mirror_image():
+def test_the_delivered_classifier_says_the_same_of_a_face_and_its_mirror_image():
     stream = [replace(s, eyes_x=10 * s.time, roll=0.1 * s.time) for s in moved(60)]
     order, sign = mirrored_sides()
     other = [
         replace(s, places=tuple((np.array(s.places)[order] * sign).tolist()), eyes_x=-s.eyes_x, roll=-s.roll)
         for s in stream
     ]
-    movement = one(Spotter(judge=Told()), stream)
-    here, there = (Judge()(movement, remembered(one, movement.decided), REST) for one in (stream, other))
+    movement = one(Spotter(classifier=Told()), stream)
+    here, there = (
+        CandidateClassifier()(movement, remembered(one, movement.decided), REST) for one in (stream, other)
+    )
     assert here.probability == pytest.approx(there.probability, abs=1e-5)
     assert here.onset == pytest.approx(there.onset, abs=1e-5)
 
@@ -103,15 +105,15 @@ def test_the_delivered_judge_says_the_same_of_a_face_and_its_mirror_image():
 
 
 @pytest.mark.parametrize("fps", [30, 60, 200])
-def test_a_likely_movement_counts_with_the_times_that_the_judge_gives(fps):
+def test_a_likely_movement_counts_with_the_times_that_the_classifier_gives(fps):
     class Sure(Told):
         def __call__(self, movement, memory, rest):
             told = super().__call__(movement, memory, rest)
             times = movement.apex - 0.1, movement.apex + 0.005, movement.apex + 0.12
-            return Verdict(told.probability, told.reason, *times)
+            return Prediction(told.probability, told.reason, *times)
 
-    plain = one(Spotter(judge=Told(0.7)), moved(fps))
-    found = one(Spotter(judge=Sure(0.7)), moved(fps))
+    plain = one(Spotter(classifier=Told(0.7)), moved(fps))
+    found = one(Spotter(classifier=Sure(0.7)), moved(fps))
     assert found.decided == plain.decided
     assert found.onset == pytest.approx(plain.apex - 0.1)
     assert found.apex == pytest.approx(plain.apex + 0.005)
@@ -122,42 +124,42 @@ def test_a_likely_movement_counts_with_the_times_that_the_judge_gives(fps):
 
 
 def test_an_unlikely_one_is_rejected_for_what_it_looks_like():
-    spotter = Spotter(judge=Told(0.5, "blink"))
+    spotter = Spotter(classifier=Told(0.5, "blink"))
     assert spot(spotter, moved(60)) == []
     assert [rejection.reason for rejection in spotter.rejections] == ["blink"]
 
 
 def test_every_movement_keeps_the_probability_that_decided_it():
-    assert one(Spotter(judge=Told(0.7)), moved(60)).probability == 0.7
-    assert one(Spotter(judge=Told(0.95)), moved(60)).probability == 0.95
-    rejecting = Spotter(judge=Told(0.3))
+    assert one(Spotter(classifier=Told(0.7)), moved(60)).probability == 0.7
+    assert one(Spotter(classifier=Told(0.95)), moved(60)).probability == 0.95
+    rejecting = Spotter(classifier=Told(0.3))
     spot(rejecting, moved(60))
     assert [rejection.movement.probability for rejection in rejecting.rejections] == [0.3]
 
 
 def test_a_sure_one_is_decided_before_it_is_over():
-    late = one(Spotter(judge=Told(0.7)), moved(100)).decided
-    early = one(Spotter(judge=Told(0.99)), moved(100)).decided
+    late = one(Spotter(classifier=Told(0.7)), moved(100)).decided
+    early = one(Spotter(classifier=Told(0.99)), moved(100)).decided
     assert BUMP.apex < early < late
 
 
 def test_more_frames_do_not_mean_more_questions():
     slow, fast = Told(0.7), Told(0.7)
-    spot(Spotter(judge=slow), moved(60))
-    spot(Spotter(judge=fast), moved(1000))
+    spot(Spotter(classifier=slow), moved(60))
+    spot(Spotter(classifier=fast), moved(1000))
     assert len(slow.asked) <= len(fast.asked) <= 8
     assert min(np.diff(fast.asked[:-1])) > 0.014  # the last question is that of the end
 
 
 @pytest.mark.parametrize("apart", [0.035, 0.05])
 def test_onset_and_apex_are_two_frames_and_keep_the_judges_times(apart):
-    def judge(movement, memory, rest):
-        return Verdict(0.7, "speech", movement.apex - apart, movement.apex, movement.apex + 0.1)
+    def classifier(movement, memory, rest):
+        return Prediction(0.7, "speech", movement.apex - apart, movement.apex, movement.apex + 0.1)
 
     times = [25 + k / 30 for k in range(120)]
     for k in range(60):
         onset = 27 + k / 600
-        found = one(Spotter(judge=judge), samples(times, Bump(onset, onset + 0.06, onset + 0.14)))
+        found = one(Spotter(classifier=classifier), samples(times, Bump(onset, onset + 0.06, onset + 0.14)))
         assert found.apex - found.onset == pytest.approx(apart)
         assert found.onset_frame < found.apex_frame
         assert abs(times[found.apex_frame] - found.apex) < 0.5001 / 30
@@ -165,10 +167,10 @@ def test_onset_and_apex_are_two_frames_and_keep_the_judges_times(apart):
 
 @pytest.mark.parametrize("times", [(-0.1, 0.3, 0.2), (0.2, 0.0, -0.2), (-0.1, 0.0, -0.05), (-9.0, -8.0, 9.0)])
 def test_whatever_times_it_says_come_in_order_and_the_apex_has_been_seen(times):
-    def judge(movement, memory, rest):
-        return Verdict(0.7, "speech", *(movement.apex + time for time in times))
+    def classifier(movement, memory, rest):
+        return Prediction(0.7, "speech", *(movement.apex + time for time in times))
 
-    spotter = Spotter(SpotterConfig(max_duration_ms=60_000), judge)
+    spotter = Spotter(SpotterConfig(max_duration_ms=60_000), classifier)
     found = one(spotter, moved(60))
     assert found.onset < found.apex < found.offset
     assert found.apex <= found.decided
@@ -177,7 +179,7 @@ def test_whatever_times_it_says_come_in_order_and_the_apex_has_been_seen(times):
 
 
 def test_no_answer_is_no_micro_expression():
-    assert spot(Spotter(judge=Told(float("nan"))), moved(60)) == []
+    assert spot(Spotter(classifier=Told(float("nan"))), moved(60)) == []
 
 
 @pytest.mark.parametrize("fps", [30, 200])
@@ -185,8 +187,8 @@ def test_it_is_asked_again_after_a_lost_face_and_a_gap(fps):
     stream = moved(fps, lambda time: BUMP(time) + BUMP(time - 2) + BUMP(time - 4), seconds=8.0)
     lost = [blind(s) if 2.4 < s.time < 2.6 else s for s in stream]
     gapped = [s for s in lost if not 4.45 < s.time < 4.75]
-    assert len(spot(Spotter(judge=Judge()), gapped)) <= 3
-    found = spot(Spotter(judge=Told(0.7)), gapped)
+    assert len(spot(Spotter(classifier=CandidateClassifier()), gapped)) <= 3
+    found = spot(Spotter(classifier=Told(0.7)), gapped)
     assert [round(event.apex) for event in found] == [2, 4, 6]
 
 
@@ -214,9 +216,9 @@ def test_it_learns_and_the_file_says_what_torch_says(tmp_path):
         )
     assert (chances.argmax(axis=1) == new.kind).mean() > 0.9
     assert np.abs(times[new.kind == 0] - (-0.1, 0.0, 0.15)).mean() < 0.03
-    export(panel, {"seed": "0"}, tmp_path / "judge.onnx")
-    judge = Judge(tmp_path / "judge.onnx")
-    again = judge._session.run(None, {"course": new.course, "facts": new.facts})
+    export(panel, {"seed": "0"}, tmp_path / "classifier.onnx")
+    classifier = CandidateClassifier(tmp_path / "classifier.onnx")
+    again = classifier._session.run(None, {"course": new.course, "facts": new.facts})
     np.testing.assert_allclose(again[0], chances, atol=1e-5)
     np.testing.assert_allclose(again[1], times, atol=1e-5)
 
@@ -242,21 +244,21 @@ def test_too_little_to_learn_from_is_one_line():
 
 
 @pytest.mark.parametrize("content", [b"", b"no network"])
-def test_a_file_that_is_no_judge_is_one_line(tmp_path, content):
-    path = tmp_path / "judge.onnx"
+def test_a_file_that_is_no_classifier_is_one_line(tmp_path, content):
+    path = tmp_path / "classifier.onnx"
     path.write_bytes(content)
-    with pytest.raises(AtmeError, match="not a judge") as error:
-        Judge(path)
+    with pytest.raises(AtmeError, match="not a classifier") as error:
+        CandidateClassifier(path)
     assert "\n" not in str(error.value)
 
 
-def test_the_recognizers_weights_are_no_judge():
+def test_the_recognizers_weights_are_no_classifier():
     from recognizer.network.backend import DEFAULT_WEIGHTS
 
-    with pytest.raises(AtmeError, match="not a judge"):
-        Judge(DEFAULT_WEIGHTS)
+    with pytest.raises(AtmeError, match="not a classifier"):
+        CandidateClassifier(DEFAULT_WEIGHTS)
     with pytest.raises(AtmeError, match="no such file"):
-        Judge(DEFAULT_WEIGHTS.with_name("none.onnx"))
+        CandidateClassifier(DEFAULT_WEIGHTS.with_name("none.onnx"))
 
 
 def test_names_of_movements_are_those_of_the_ground_truth():
@@ -271,7 +273,7 @@ def test_names_of_movements_are_those_of_the_ground_truth():
         Movement("macro", 8.0, 9.0, 12.0, None),
         Movement("blink", 10.0, 10.1, 10.3, None),
     )
-    base = one(Spotter(judge=Told()), moved(60))
+    base = one(Spotter(classifier=Told()), moved(60))
 
     def name(onset, apex, offset):
         movement = replace(base, onset=onset, apex=apex, offset=offset)

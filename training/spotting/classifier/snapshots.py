@@ -1,7 +1,7 @@
-"""What the spotter's judge learns from: movements in rendered clips, as they stood at several moments.
+"""What the spotter's classifier learns from: movements in rendered clips, as they stood at several moments.
 
-The spotter runs over the clips with low thresholds, and in the judge's place stands one that writes down what
-it is shown and is never convinced: each movement is seen while it falls and when it is over.
+The spotter runs over the clips with low thresholds, with a stand-in for the classifier that records its
+evidence and always rejects: so each movement is recorded several times, while it falls and once it has ended.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.candidate import Candidate
-from spotting.judge import KINDS, Evidence, Verdict, evidence
+from spotting.classifier import KINDS, Evidence, Prediction, evidence
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
-from training.spotting.judge.mixing import mixed
+from training.spotting.classifier.mixing import mixed
 from training.spotting.score import iou, touches
 from training.spotting.signal import signal_of
 
@@ -39,7 +39,7 @@ _KIND = {
     "gesture": "head motion",
     "gaze": "gaze",
 }
-"""What goes on in a clip → what the judge calls it."""
+"""What goes on in a clip → what the classifier calls it."""
 _ONE_S = 0.35
 """Micro-expressions whose apexes are nearer to each other are one movement."""
 _SETTLES_S = 0.3
@@ -79,22 +79,22 @@ def stack(snapshots: Sequence[Snapshot]) -> Snapshots:
 
 
 class Witness:
-    """Stands in for the judge: writes down what it is shown, and says that it is nothing."""
+    """Stands in for the classifier: writes down what it is shown, and says that it is nothing."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Candidate, Evidence]] = []
 
-    def __call__(self, movement: Candidate, memory: Memory, rest: Array) -> Verdict:
+    def __call__(self, movement: Candidate, memory: Memory, rest: Array) -> Prediction:
         """Never convinced."""
         last = self.seen[-1][0] if self.seen else None
         if last is None or last.onset != movement.onset or movement.decided - last.decided > APART_S:
             self.seen.append((movement, evidence(movement, memory, rest)))
-        return Verdict(0.0, "noise", movement.onset, movement.apex, movement.offset)
+        return Prediction(0.0, "noise", movement.onset, movement.apex, movement.offset)
 
 
 @dataclass(frozen=True)
 class View:
-    """A clip to be looked at, alone or with another's movements laid over it (``spotting.judge.mixing``)."""
+    """A clip to be looked at, alone or with another's movements laid over it (``mixing.py``)."""
 
     video: LongVideo
     over: LongVideo | None = None
@@ -113,7 +113,7 @@ def views(videos: Sequence[LongVideo], mixtures: int, seed: int) -> list[View]:
 
 
 def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
-    """Every movement of clips that are measured, as the judge meets it.
+    """Every movement of clips that are measured, as the classifier meets it.
 
     One in which two micro-expressions meet is left out: nobody could say which of them it is.
     """

@@ -22,7 +22,7 @@ from spotting.memory import MEMORY_S, Memory, middle
 
 Floats = npt.NDArray[np.float32]
 
-DEFAULT_JUDGE = Path(__file__).parent / "weights" / "judge.onnx"
+DEFAULT_CLASSIFIER = Path(__file__).parent / "weights" / "classifier.onnx"
 
 KINDS = (
     "micro-expression",
@@ -36,7 +36,7 @@ KINDS = (
     "fragment",
 )
 """What a movement can be: ``mouth`` is swallowing, chewing, a yawn; ``fragment`` a piece of a
-micro-expression whose main part is judged by itself."""
+micro-expression whose main part is classified by itself."""
 
 COURSE_S = np.arange(-26, 18) * 0.02
 """Seconds around the apex at which the movement is looked at; what is not seen yet repeats what is."""
@@ -48,12 +48,12 @@ CHANNELS = 2 * len(SIDES) + 10
 FACTS = 9 + len(BEFORE_S) * len(REGIONS)
 EVIDENCE_KEY, EVIDENCE = "evidence", "3"
 """Entry of the weights' metadata: a number for the evidence and kinds they know; a change takes another."""
-_OF_A_JUDGE = """
+_OF_A_CLASSIFIER = """
     Clip Concat Constant ConstantOfShape Conv Div Equal Expand Flatten Gather Gemm Mul ReduceMean Relu
     Reshape ScatterND Shape Slice Softmax Sub Transpose Unsqueeze Where
 """
-_OPERATORS = frozenset(_OF_A_JUDGE.split())
-"""What a judge's network is made of."""
+_OPERATORS = frozenset(_OF_A_CLASSIFIER.split())
+"""What a classifier's network is made of."""
 _LEAST = 0.05
 """Pixels: no peak is taken for smaller, lest noise be blown up."""
 
@@ -71,7 +71,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Prediction:
     """What a movement is."""
 
     probability: float
@@ -84,11 +84,11 @@ class Verdict:
     """Where the network puts these, in seconds, if it is one; in which order, it does not promise."""
 
 
-class Judge:
+class CandidateClassifier:
     """Calls itself with a movement and the memory up to its decision; returns a verdict. Keeps no state."""
 
-    def __init__(self, weights: Path = DEFAULT_JUDGE) -> None:
-        """AtmeError where ``weights`` is damaged, or no judge that this version can show its evidence to."""
+    def __init__(self, weights: Path = DEFAULT_CLASSIFIER) -> None:
+        """AtmeError where ``weights`` is damaged, or made for the evidence of another version."""
         from recognizer.network.backend import UNSEALED, session_options
         from recognizer.network.weights_file import (
             check_harmless,
@@ -99,10 +99,10 @@ class Judge:
         )
 
         if not weights.is_file():
-            raise AtmeError(f"{weights}: no such file; train a judge with atme-train spot-fit")
+            raise AtmeError(f"{weights}: no such file; train a classifier with atme-train spot-fit")
         data = read_weights(weights)
-        if weights != DEFAULT_JUDGE:
-            check_harmless(data, weights, "a judge", _OPERATORS)
+        if weights != DEFAULT_CLASSIFIER:
+            check_harmless(data, weights, "a classifier", _OPERATORS)
         session = open_network(data, weights, session_options())
         about = session.get_modelmeta().custom_metadata_map
         if about.get(EVIDENCE_KEY) != EVIDENCE:
@@ -113,13 +113,13 @@ class Judge:
         }
         chances, times = run_probe(session, ["chances", "times"], probe, weights)
         if chances.shape != (1, len(KINDS)) or times.shape != (1, 3):
-            raise AtmeError(f"{weights}: not a judge's network; train it anew with atme-train spot-fit")
+            raise AtmeError(f"{weights}: not a classifier's network; train it anew with atme-train spot-fit")
         self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
         self._session = session
         self.trained_on = about.get("benchmarks", "").split()
         """Digests of the benchmarks that it must not be measured on."""
 
-    def __call__(self, movement: Candidate, memory: Memory, rest: npt.NDArray[np.float64]) -> Verdict:
+    def __call__(self, movement: Candidate, memory: Memory, rest: npt.NDArray[np.float64]) -> Prediction:
         """``memory``: of one face, its newest sample being that of the decision. ``rest``: (sides, 2) places
         from which the movement started."""
         shown = evidence(movement, memory, rest)
@@ -127,7 +127,7 @@ class Judge:
             ["chances", "times"], {"course": shown.course[None], "facts": shown.facts[None]}
         )
         onset, apex, offset = (movement.apex + float(time) for time in times[0])
-        return Verdict(
+        return Prediction(
             probability=float(chances[0, 0]),
             reason=KINDS[1 + int(chances[0, 1:].argmax())],
             onset=onset,

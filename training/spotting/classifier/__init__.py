@@ -1,0 +1,1 @@
+"""Training of the spotter's classifier from recordings with ground truth."""

@@ -1,1 +1,0 @@
-"""Training of the spotter's judge from recordings with ground truth."""
