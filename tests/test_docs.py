@@ -101,3 +101,30 @@ def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in (ROOT / "docs").rglob("*.md"):
         assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in text, f"mkdocs.yml does not name {page}"
+
+
+FIGURE = re.compile(r"(?<![\w.])(?:\d+ of \d+|\d*\.\d+(?: ± \.\d+)?|\d{2,})(?![\w.]*\])")
+REPEATED = {
+    "How well it works on real faces": (
+        "On real faces",
+        "On rendered",
+        "On real motion",
+        "Retrained",
+        "Action",
+    ),
+    "How fast": ("Speed",),
+}
+"""Section of the README → what the sections of ``docs/explanation/figures.md`` that it repeats begin with."""
+
+
+@pytest.mark.parametrize("title", REPEATED)
+def test_the_figures_of_the_readme_are_those_of_the_page_of_figures(title: str) -> None:
+    """Figures change in one place; the README repeats a few of them."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.sub(r"\(.*?\)", "", readme.split(f"\n## {title}\n")[1].split("\n## ")[0])
+    page = (ROOT / "docs/explanation/figures.md").read_text(encoding="utf-8")
+    there = [part for part in re.split(r"\n##+ ", page) if part.startswith(REPEATED[title])]
+    assert len(there) >= len(REPEATED[title])
+    stated, kept = set(FIGURE.findall(section)), set(FIGURE.findall("".join(there)))
+    assert len(stated) > 5
+    assert stated <= kept, f"{sorted(stated - kept)} are not in docs/explanation/figures.md"
