@@ -1,13 +1,13 @@
-"""Pairs of pictures of real video without a micro-expression, sorted by what they show.
+"""Pairs of images of real video without a micro-expression, sorted by what they show.
 
 The rule looks at landmarks and at what the spotter's flow measures, not at the network or its features.
 Distances are in pixels of a face 256 px wide:
 
-- *expression*: somewhere between ``AROUND`` before the first and after the second picture, the corners of the
+- *expression*: somewhere between ``AROUND`` before the first and after the second image, the corners of the
   mouth move ``CORNERS`` apart, together, up or down (mean of three frames, against the nose). Such a pair is
   no non-event and is counted by itself: a smile is a smile.
-- *blink*: the eyes' opening differs by ``LIDS`` between the two pictures.
-- *small expression*: from one picture to the other the corners move ``SUBTLE``. Landmarks tremble by that
+- *blink*: the eyes' opening differs by ``LIDS`` between the two images.
+- *small expression*: from one image to the other the corners move ``SUBTLE``. Landmarks tremble by that
   much; the spotter's flow can tell it. Counted by itself too.
 - *head*: the nose has moved by ``NOSE``.
 - *still*: none of these.
@@ -33,7 +33,7 @@ from stream.sources import open_recording
 
 KINDS = ("expression", "small expression", "blink", "head", "still")
 GAPS = (0.067, 0.13, 0.2, 0.33)
-"""Seconds between the pictures of a pair."""
+"""Seconds between the images of a pair."""
 EVERY = 3
 """A pair begins at every third frame."""
 AROUND = 0.1
@@ -44,7 +44,7 @@ SUBTLE = 1.0
 
 @dataclass(frozen=True)
 class FilmedPair:
-    """Two pictures of one video."""
+    """Two images of one video."""
 
     entire: Feature
     puzzled: Feature
@@ -136,7 +136,7 @@ def kind_of(seen: Track, first: int, second: int) -> str:
 
 
 def moves_subtly(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> bool:
-    """The corners of the mouth move by ``SUBTLE``; BGR uint8 pictures."""
+    """The corners of the mouth move by ``SUBTLE``; BGR uint8 images."""
     return regions_from(first, [second])[0]["lip corners"] >= SUBTLE
 
 

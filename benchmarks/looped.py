@@ -19,7 +19,7 @@ SECONDS = 4.0
 FRAMES = Path(".demo/looped.npz")
 
 _ROOM = 256 * 2**20
-"""Bytes of decoded pictures that are kept: of large ones fewer, and the face swings to and fro sooner."""
+"""Bytes of decoded images that are kept: of large ones fewer, and the face swings to and fro sooner."""
 
 Jpeg = bytes
 
@@ -73,7 +73,7 @@ class Looped(FrameSource):
         live: bool,
         size: tuple[int, int] | Literal["as rendered"] = "as rendered",
     ) -> None:
-        """``size``: width and height to which the pictures are cut and scaled, and then kept decoded."""
+        """``size``: width and height to which the images are cut and scaled, and then kept decoded."""
         self._ready: list[Image] | None = None
         if size != "as rendered":
             count = max(_ROOM // (3 * size[0] * size[1]), 8)

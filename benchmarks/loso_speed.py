@@ -1,4 +1,4 @@
-"""Minutes of one seed of leave-one-subject-out on a data set of MEGC2019-CD's size: a plain loop, and ours.
+"""Minutes of one seed of leave-one-subject-out on a dataset of MEGC2019-CD's size: a plain loop, and ours.
 
     python -m benchmarks.loso_speed            # a few folds and epochs of both, alternating, extrapolated
     python -m benchmarks.loso_speed --full     # also the whole thing, ours: 68 folds, 60 epochs

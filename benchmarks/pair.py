@@ -23,7 +23,7 @@ from training.rendering.portrait import load_portrait
 
 
 def rows(quick: bool) -> list[Row]:
-    """The network, then two pictures → label."""
+    """The network, then two images → label."""
     repeats = 3 if quick else 15
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -72,7 +72,7 @@ def _whole(repeats: int) -> list[Row]:
     landmarker.close()
     floor = taken["the face alone"]
     peer = f"finding the face, {floor:.1f} ms"
-    first = Row("pictures to label, one core", taken["ours"], "ms", peer, floor / taken["ours"])
+    first = Row("images to label, one core", taken["ours"], "ms", peer, floor / taken["ours"])
     return [first, *(Row(f"of these: {name}", ms, "ms") for name, ms in stages.items())]
 
 

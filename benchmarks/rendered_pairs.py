@@ -1,7 +1,7 @@
 """How small a movement may be: UF1 against peak motion, on rendered onset–apex pairs of real portraits.
 
 The pairs go through the very preprocessing of live recognition (landmarks, crop, puzzle, TV-L1), so this
-measures the whole chain; the action units and their combinations are those of the synthesis, the pictures are
+measures the whole chain; the action units and their combinations are those of the synthesis, the images are
 not. Pairs without an emotion (blink, speech, head motion, nothing) measure the refusal, and so do pairs of
 real video (``benchmarks.filmed_pairs`` says how they are sorted).
 

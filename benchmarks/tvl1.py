@@ -27,7 +27,7 @@ from recognizer.machine.gpu import gpu_count
 SIZES = (64, 128, 224, 256)
 BATCHES = (1, 8, 64)
 INSIDE = (slice(8, -8), slice(8, -8))
-"""At the very edge the first picture had to be made up."""
+"""At the very edge the first image had to be made up."""
 
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -47,7 +47,7 @@ def face_pair(size: int, pixels: float, seed: int) -> tuple[Image, Image, Field]
 
 
 def opencv(first: Image, second: Image) -> Field:
-    """A new object each time: it overwrites its number of scales when a picture is small."""
+    """A new object each time: it overwrites its number of scales when an image is small."""
     flow = cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None)
     return np.asarray(flow, np.float32)
 

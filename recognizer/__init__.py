@@ -1,4 +1,4 @@
-"""Onset and apex pictures in, a micro-expression label out (Dual-ATME, Entropy 2023, 25(3), 460)."""
+"""Onset and apex images in, a micro-expression label out (Dual-ATME, Entropy 2023, 25(3), 460)."""
 
 import recognizer.no_telemetry  # noqa: F401  # first: before anything that has telemetry
 from recognizer.errors import AtmeError

@@ -3,7 +3,7 @@
 Each action unit is a few *bumps*: places on the face that move, which way, and how far around they drag the
 skin along. Anatomy (which muscle pulls where) follows the FACS manual (Ekman, Friesen & Hager 2002) and the
 muscle descriptions there; extents are ours. Everything is measured in face widths (φ1 to φ15), so that one
-table serves any picture.
+table serves any image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One picture that shows what the network saw: face, puzzle and flow channels of both branches."""
+"""One image that shows what the network saw: face, puzzle and flow channels of both branches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 def explain(features: PairFeatures, recognition: Recognition) -> Picture:
-    """(H, W, 3) BGR picture: a row a branch (onset, apex, u, v, strain), label and probabilities below."""
+    """(H, W, 3) BGR image: a row a branch (onset, apex, u, v, strain), label and probabilities below."""
     rows = [
         _row("face", features.faces, features.entire_flow, strain(features.entire_flow)),
         _row("puzzle", features.puzzles, features.puzzled_flow, puzzle_strain(features.puzzled_flow)),

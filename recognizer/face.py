@@ -23,12 +23,12 @@ MIN_FACE_WIDTH = 48
 
 
 class NoFaceError(AtmeError):
-    """No face, or none that can be used, in a picture."""
+    """No face, or none that can be used, in an image."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of the levelled picture, in pixels; may reach outside of the picture."""
+    """A rectangle of the levelled image, in pixels; may reach outside of the image."""
 
     left: float
     top: float
@@ -49,9 +49,9 @@ class FaceGeometry:
     """Where the face and its regions are, found on the onset frame."""
 
     rotation: npt.NDArray[np.float64]
-    """(2, 3) affine: picture → levelled picture."""
+    """(2, 3) affine: image → levelled image."""
     landmarks: Landmarks
-    """(68, 2) in the levelled picture."""
+    """(68, 2) in the levelled image."""
     face: Box
     left_brow: Box
     right_brow: Box
@@ -93,7 +93,7 @@ def locate(landmarks: Landmarks) -> FaceGeometry:
 
 
 def cut(image: Gray, geometry: FaceGeometry, box: Box, width: int, height: int) -> Gray:
-    """The box of the levelled picture as a (height, width) picture; outside of it the edge is repeated."""
+    """The box of the levelled image as a (height, width) image; outside of it the edge is repeated."""
     shift = geometry.rotation.copy()
     shift[:, 2] -= (box.left, box.top)
     native = (max(round(box.width), 2), max(round(box.height), 2))
@@ -106,12 +106,12 @@ def cut(image: Gray, geometry: FaceGeometry, box: Box, width: int, height: int) 
 
 
 def crop_face(image: Gray, geometry: FaceGeometry, size: int) -> Gray:
-    """The whole face, (size, size): the picture behind ``x_entire``."""
+    """The whole face, (size, size): the image behind ``x_entire``."""
     return cut(image, geometry, geometry.face, size, size)
 
 
 def puzzle(image: Gray, geometry: FaceGeometry, size: int) -> Gray:
-    """Both brows side by side over the mouth, (size, size): the picture behind ``x_puzzled``."""
+    """Both brows side by side over the mouth, (size, size): the image behind ``x_puzzled``."""
     half = size // 2
     left = cut(image, geometry, geometry.left_brow, half, half)
     right = cut(image, geometry, geometry.right_brow, size - half, half)

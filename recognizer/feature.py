@@ -1,4 +1,4 @@
-"""Onset and apex pictures → the two flow features that the network reads.
+"""Onset and apex images → the two flow features that the network reads.
 
 Live recognition and offline preparation both call ``FeatureExtractor``: there is no second preprocessing.
 """
@@ -27,13 +27,13 @@ Feature = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class PairFeatures:
-    """The features of one pair, and the pictures they came from (for explanations)."""
+    """The features of one pair, and the images they came from (for explanations)."""
 
     entire: Feature
     puzzled: Feature
     lids: float
-    """Opening of the eyes in the picture where it is less, over that in the other: 1 where lids rest; 0
-    without a face in the apex picture."""
+    """Opening of the eyes in the image where it is less, over that in the other: 1 where lids rest; 0
+    without a face in the apex image."""
     geometry: FaceGeometry
     faces: tuple[Gray, Gray]
     """Onset and apex face, working size."""
@@ -57,9 +57,9 @@ class FeatureExtractor:
         return (self._engine.problem,) if self._engine.problem else ()
 
     def extract(self, onset: npt.NDArray[np.uint8], apex: npt.NDArray[np.uint8]) -> PairFeatures:
-        """Features of two BGR uint8 pictures of one size.
+        """Features of two BGR uint8 images of one size.
 
-        NoFaceError without a usable face in the onset picture; AtmeError for pictures of different sizes.
+        NoFaceError without a usable face in the onset image; AtmeError for images of different sizes.
         """
         if onset.shape != apex.shape:
             raise AtmeError(
@@ -67,11 +67,11 @@ class FeatureExtractor:
                 "give two frames of one recording"
             )
         if onset.dtype != apex.dtype:
-            raise AtmeError(f"onset is {onset.dtype} and apex {apex.dtype}; give two uint8 pictures")
+            raise AtmeError(f"onset is {onset.dtype} and apex {apex.dtype}; give two uint8 images")
         started = time.perf_counter()
         landmarks = self._landmarker.detect(onset)
         if landmarks is None:
-            raise NoFaceError("no face in the onset picture; give a frontal, lit face")
+            raise NoFaceError("no face in the onset image; give a frontal, lit face")
         geometry = locate(landmarks)
         lids = _lids(landmarks, self._landmarker.detect(apex))
         found = time.perf_counter()

@@ -10,7 +10,7 @@ CLASSES = ("negative", "positive", "surprise")
 """The classes in the model's output order (0, 1, 2): the three of MEGC2019."""
 
 UNCERTAIN = "uncertain"
-"""The label when the program declines to name a class."""
+"""The label when the program abstains."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Two pictures in, a label out."""
+"""Two images in, a label out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Recognizer:
         return self.backend.provider
 
     def recognize(self, onset: npt.NDArray[np.uint8], apex: npt.NDArray[np.uint8]) -> Recognition:
-        """Labels two BGR uint8 pictures of one size; NoFaceError without a usable face in the onset."""
+        """Labels two BGR uint8 images of one size; NoFaceError without a usable face in the onset."""
         return self.recognize_features(self.extractor.extract(onset, apex))
 
     def recognize_features(self, features: PairFeatures) -> Recognition:

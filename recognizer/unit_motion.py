@@ -50,7 +50,7 @@ def _along(
     across = np.exp(-2 * ((columns - x) / bump.radius[0]) ** 2)
     along = np.exp(-2 * ((rows - y) / bump.radius[1]) ** 2)
     total = along.sum() * across.sum()
-    if total < 1e-6:  # the place lies outside of the picture
+    if total < 1e-6:  # the place lies outside of the image
         return 0.0
     # The weight is a product of both, so one axis goes after the other; BLAS would start threads for it.
     mean = np.einsum("j,jc->c", across, np.einsum("i,ijc->jc", along, moved)) / total

@@ -1,6 +1,6 @@
 """Facial action units (FACS) as the network names them: which, on which side, how far, for which label.
 
-Left and right are the person's, as FACS has it: in a picture that is not mirrored, the person's left is on
+Left and right are the person's, as FACS has it: in an image that is not mirrored, the person's left is on
 the right. Where a camera shows its owner as a mirror does, left and right are exchanged.
 """
 

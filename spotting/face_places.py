@@ -1,4 +1,4 @@
-"""Where motion is read on a face, and where its skull is, in the canonical picture of ``spotting.motion``."""
+"""Where motion is read on a face, and where its skull is, in the canonical image of ``spotting.motion``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _GAIN = 1.4
 RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
 """Landmarks that expressions hardly move."""
 
-# Their places in the canonical picture, in face widths around the middle of the eyes (mean of FaceMesh's
+# Their places in the canonical image, in face widths around the middle of the eyes (mean of FaceMesh's
 # canonical face).
 _CANONICAL = np.array(
     [(0, -0.005), (0, 0.09), (0, 0.165), (-0.31, 0), (-0.12, 0.02), (0.12, 0.02), (0.31, 0)], np.float32
@@ -65,7 +65,7 @@ _SKULL = np.array(
 _OUTLINE = np.array([(0, 0), (-0.4, 0), (0.4, 0), (0, 0.6)], np.float32)
 
 SIZE = 128
-"""Side of the canonical picture, pixels."""
+"""Side of the canonical image, pixels."""
 FACE = 104.0
 """Width of the face in it, pixels."""
 PX_256 = 256 / FACE
@@ -77,12 +77,12 @@ LANDMARKS = _CENTRE + FACE * _CANONICAL
 SKULL = _CENTRE + FACE * _SKULL
 """(9, 2) canonical pixels at which motion is taken to be the head's."""
 OUTLINE = _CENTRE + FACE * _OUTLINE
-"""(4, 2) canonical pixels whose way through the picture is called the head's motion; the first lies between
+"""(4, 2) canonical pixels whose way through the image is called the head's motion; the first lies between
 the eyes."""
 
 
 def anchors(points: Floats) -> Floats:
-    """(sides, 2) canonical pixels at which motion is read. ``points``: (68, 2) landmarks in that picture."""
+    """(sides, 2) canonical pixels at which motion is read. ``points``: (68, 2) landmarks in that image."""
     return np.asarray((points[_FIRST] + points[_SECOND]) / 2 + FACE * _SHIFT)
 
 

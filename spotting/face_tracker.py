@@ -10,7 +10,7 @@ import numpy.typing as npt
 from recognizer.landmarks import Landmarker, Landmarks
 
 _LOOK_AROUND_S = 1.0
-"""How often the whole picture is searched for other faces."""
+"""How often the whole image is searched for other faces."""
 _ROUNDING_S = 1e-4
 """Timestamps of a steady source differ by their rounding."""
 
@@ -24,7 +24,7 @@ class Sighting:
     fresh: bool
     """They are this frame's own; False: an earlier frame's, a few milliseconds old."""
     faces: int
-    """Faces in the picture when it was last searched."""
+    """Faces in the image when it was last searched."""
 
 
 NOBODY = Sighting(None, True, 0)
@@ -41,7 +41,7 @@ class FaceTracker:
         self._searched = -np.inf
 
     def detect(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
-        """The face in a BGR uint8 picture; ``time`` in seconds, increasing."""
+        """The face in a BGR uint8 image; ``time`` in seconds, increasing."""
         if self._last is not None and 0 <= time - self._last[0] < self._interval:
             return Sighting(self._last[1], False, self._landmarker.faces)
         landmarks = self._landmarker.detect(image)

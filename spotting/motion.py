@@ -1,8 +1,8 @@
 """The motion signal: how far each region of the face has moved from its neutral place, head motion removed.
 
-Each frame's face is brought to one canonical picture. Its pose is carried from frame to frame by what the
+Each frame's face is brought to one canonical image. Its pose is carried from frame to frame by what the
 skull has moved (``spotting.place_flow``), and taken from the landmarks where those disagree: landmarks alone
-tremble by more than a micro-expression moves. In the canonical picture the places where action units pull
+tremble by more than a micro-expression moves. In the canonical image the places where action units pull
 are compared with the neutral face (``spotting.neutral``), and the two sides of each region with one another.
 """
 
@@ -69,23 +69,23 @@ class MotionSample:
     eye_opening: float
     """Lid distance over eye width, both eyes' mean; falls in a blink. As old as the landmarks are."""
     head: float
-    """How far the outline of the face has moved since the neutral picture: shift, turn and approach."""
+    """How far the outline of the face has moved since the neutral image: shift, turn and approach."""
     rebased: bool
-    """The neutral picture was replaced although the face was not quiet."""
+    """The neutral image was replaced although the face was not quiet."""
     face_px: float
     """Width of the face in the frame, image pixels."""
     brightness: float
     """Mean grey level of the face, 0–255."""
     places: tuple[float, ...]
     """Displacement of each of ``SIDES``, right and down in turn, from where it was when the face was first
-    seen: unlike ``regions`` it does not begin anew with another neutral picture."""
+    seen: unlike ``regions`` it does not begin anew with another neutral image."""
     eyes_x: float = 0.0
     """The middle between the eyes' outer corners in the frame, image pixels."""
     eyes_y: float = 0.0
     roll: float = 0.0
     """How far the head leans, radians; the angle of the line through the eyes."""
     faces: int = 1
-    """Faces in the picture when it was last searched; the nearest is followed."""
+    """Faces in the image when it was last searched; the nearest is followed."""
 
 
 NO_FACE = dict.fromkeys(REGIONS, 0.0)
@@ -94,7 +94,7 @@ STILL = (0.0,) * (2 * len(SIDES))
 
 
 class MotionMeter:
-    """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey pictures.
+    """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey images.
 
     ``measure`` does it all. Where two threads share the work, one calls ``look`` for each frame and the
     other ``measure`` with what the first has seen, in the same order.
@@ -107,7 +107,7 @@ class MotionMeter:
         self._pose: npt.NDArray[np.float64] | None = None
 
     def reset(self) -> None:
-        """Forgets the face: its neutral picture and its noise level."""
+        """Forgets the face: its neutral image and its noise level."""
         self._neutral.reset()
         self._pose = None
 
@@ -116,13 +116,13 @@ class MotionMeter:
         self._tracker.close()
 
     def detect(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
-        """Where the face is in a BGR uint8 picture; timestamps in seconds must increase."""
+        """Where the face is in a BGR uint8 image; timestamps in seconds must increase."""
         return self._tracker.detect(time, image)
 
     def measure(
         self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting | None = None
     ) -> MotionSample:
-        """The motion in a BGR uint8 picture. ``seen``: what ``look`` said of it; None: looks itself."""
+        """The motion in a BGR uint8 image. ``seen``: what ``look`` said of it; None: looks itself."""
         seen = seen or self.detect(time, image)
         if seen.landmarks is None:
             self.reset()
@@ -178,7 +178,7 @@ class MotionMeter:
     def _compare(
         self, image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-        """The pose put right, the canonical picture, and what each of ``SIDES`` has moved (256-px face)."""
+        """The pose put right, the canonical image, and what each of ``SIDES`` has moved (256-px face)."""
         picture = canonical(image, pose)
         flow = self._neutral.flow
         if flow is None:
@@ -194,12 +194,12 @@ class MotionMeter:
 def regions_from(
     first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray[np.uint8]]
 ) -> list[dict[str, float]]:
-    """How far each region of each picture has moved since ``first``: the meter against a fixed neutral.
+    """How far each region of each image has moved since ``first``: the meter against a fixed neutral.
 
-    BGR uint8 pictures of one recording in order, the first at rest; for each of ``images`` region → pixels
+    BGR uint8 images of one recording in order, the first at rest; for each of ``images`` region → pixels
     of a 256-px face, NaN where no face is found. Raises NoFaceError without a face in ``first``.
 
-    The meter itself cannot tell this of a short clip: it may take a picture of the movement as its next
+    The meter itself cannot tell this of a short clip: it may take an image of the movement as its next
     neutral, because within a clip that is all movement the movement is the noise floor.
     """
     lost = dict.fromkeys(REGIONS, float("nan"))
@@ -211,9 +211,9 @@ class Steady:
     """How a picture's face lies, and what its places have moved beside the head."""
 
     pose: npt.NDArray[np.float64]
-    """(2, 3) picture → canonical picture, with the head where it was in the first picture."""
+    """(2, 3) image → canonical image, with the head where it was in the first image."""
     moved: npt.NDArray[np.float64]
-    """(sides, 2) displacement of each of ``SIDES`` since the first picture, pixels of a 256-px face."""
+    """(sides, 2) displacement of each of ``SIDES`` since the first image, pixels of a 256-px face."""
 
 
 def steadied(
@@ -221,13 +221,13 @@ def steadied(
 ) -> Iterator[Steady | None]:
     """Each picture's face held against the one of ``first``; None where no face is found.
 
-    BGR uint8 pictures of one recording in order. Raises NoFaceError without a face in ``first``.
+    BGR uint8 images of one recording in order. Raises NoFaceError without a face in ``first``.
     """
     landmarker = Landmarker(tracking=True)
     try:
         landmarks = landmarker.detect(first)
         if landmarks is None:
-            raise NoFaceError("no face in the first picture of the clip; give a frontal, lit face")
+            raise NoFaceError("no face in the first image of the clip; give a frontal, lit face")
         pose = alignment(landmarks)
         where = anchors(landmarks @ pose[:, :2].T + pose[:, 2])
         flow = PlaceFlow(canonical(first, pose), SKULL, where, FACE)
@@ -246,8 +246,8 @@ def steadied(
 
 
 def canonical(image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """(SIZE, SIZE) grey picture of the face in a BGR uint8 picture, brought to its canonical place."""
-    # Only the part of the picture in which the face is becomes grey; a margin keeps its edge apart.
+    """(SIZE, SIZE) grey image of the face in a BGR uint8 image, brought to its canonical place."""
+    # Only the part of the image in which the face is becomes grey; a margin keeps its edge apart.
     corners = _in_picture(pose, np.array(((0, 0), (SIZE, 0), (SIZE, SIZE), (0, SIZE)), np.float32))
     height, width = image.shape[:2]
     left, top = (corners.min(axis=0) - 4).clip(0, (width - 1, height - 1)).astype(int)
@@ -273,7 +273,7 @@ def _in_picture(pose: npt.NDArray[np.float64], places: npt.NDArray[np.float32]) 
 
 
 def _corrected(pose: npt.NDArray[np.float64], head: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The pose in which the head would not have moved since the neutral picture."""
+    """The pose in which the head would not have moved since the neutral image."""
     middle = np.full(2, SIZE / 2)
     grown, turned = 1 + head[2] / FACE, head[3] / FACE
     back = np.array(((grown, turned), (-turned, grown))) / (grown**2 + turned**2)

@@ -1,6 +1,6 @@
 """The neutral face that motion is measured against, and how much the signal moves when nothing happens.
 
-The neutral picture is the mean of a time a little back in which all was quiet and has been since: it stays
+The neutral image is the mean of a time a little back in which all was quiet and has been since: it stays
 put while a movement lasts, and holds nothing of its slow beginning. A face that rests in another place, or
 never rests, gets a new one after a while.
 """
@@ -20,7 +20,7 @@ from spotting.place_flow import Floats, PlaceFlow
 _SMOOTH_S = 0.025
 """Over this long the signal is averaged to tell whether the face is quiet."""
 _RENEWAL_S = 0.05
-"""The neutral picture is renewed no more often than this."""
+"""The neutral image is renewed no more often than this."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class NeutralConfig:
     """When a face counts as neutral. Times in ms."""
 
     neutral_age_ms: float = 160.0
-    """The face must be quiet this long; the mean picture of the older half of it becomes the neutral one."""
+    """The face must be quiet this long; the mean image of the older half of it becomes the neutral one."""
     neutral_quiet: float = 1.7
-    """A picture may become neutral while the signal is under this many times its noise floor."""
+    """An image may become neutral while the signal is under this many times its noise floor."""
     hold_ms: float = 400.0
     """Displaced but still for this long is a new resting face: longer than a micro-expression holds."""
     restless_ms: float = 900.0
-    """After this long without rest the current picture becomes the neutral one."""
+    """After this long without rest the current image becomes the neutral one."""
     floor_window_ms: float = 4000.0
     """The noise floor is the median of the signal over this window."""
 
@@ -49,7 +49,7 @@ class Look:
     outline: npt.NDArray[np.float64]
     """(4, 2) places around the face in the frame, image pixels."""
     anchors: npt.NDArray[np.float64]
-    """(sides, 2) places at which motion is read, in the canonical picture."""
+    """(sides, 2) places at which motion is read, in the canonical image."""
     eyes: float
     """How far open they are."""
     moved: npt.NDArray[np.float64]
@@ -61,10 +61,10 @@ class Look:
 
 
 class NeutralFace:
-    """Takes every frame's look and keeps the neutral face up to date; holds about ``hold_ms`` of pictures."""
+    """Takes every frame's look and keeps the neutral face up to date; holds about ``hold_ms`` of images."""
 
     def __init__(self, config: NeutralConfig, skull: Floats, unit: float) -> None:
-        """``skull`` (n, 2): places in the canonical picture moved by the head alone; ``unit``: its width."""
+        """``skull`` (n, 2): places in the canonical image moved by the head alone; ``unit``: its width."""
         self._config = config
         self._skull, self._unit = skull, unit
         self.reset()
@@ -72,7 +72,7 @@ class NeutralFace:
     def reset(self) -> None:
         """Forgets the face."""
         self.flow: PlaceFlow | None = None
-        """Measures against the neutral picture; None before the first look."""
+        """Measures against the neutral image; None before the first look."""
         self.outline: npt.NDArray[np.float64] | None = None
         """Where the face was in the frame then."""
         self.gone: npt.NDArray[np.float64] | float = 0.0
@@ -104,7 +104,7 @@ class NeutralFace:
         return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
     def _renew(self, look: Look, quiet: bool, floor: float) -> bool:
-        """Moves the neutral picture on; True when it was replaced although the face was displaced."""
+        """Moves the neutral image on; True when it was replaced although the face was displaced."""
         config, recent, now = self._config, self._recent, look.time
         recent.append((look, quiet))
         while now - recent[0][0].time > config.hold_ms / 1000:
@@ -131,7 +131,7 @@ class NeutralFace:
         return False
 
     def _take(self, looks: Sequence[Look], now: float) -> None:
-        """Their mean picture: one frame's noise would stay in the signal until the next one."""
+        """Their mean image: one frame's noise would stay in the signal until the next one."""
         picture = np.mean([p.picture for p in looks], axis=0, dtype=np.float32)
         self.flow = PlaceFlow(picture, self._skull, looks[-1].anchors, self._unit)
         self.outline = np.mean([p.outline for p in looks], axis=0)

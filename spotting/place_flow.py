@@ -1,4 +1,4 @@
-"""Displacement of a few places of a face between two small pictures, to hundredths of a pixel.
+"""Displacement of a few places of a face between two small images, to hundredths of a pixel.
 
 Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), not of a
 whole field but of some windows: the skull's together give the head's motion, a similarity; every other
@@ -19,7 +19,7 @@ Picture = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 """(S, S) grey levels."""
 
 _BLUR = 1.2
-"""Pixels. Keeps the pictures smooth over the step that is to be measured, and takes off noise."""
+"""Pixels. Keeps the images smooth over the step that is to be measured, and takes off noise."""
 _SIGMA = 6.0
 """Pixels; the windows' Gaussian weight, about as wide as the skin that moves together: noise averages out."""
 _REACH = 11
@@ -38,7 +38,7 @@ _ACROSS, _DOWN = np.meshgrid(_LINE, _LINE)
 
 
 class PlaceFlow:
-    """One picture at rest, against which later ones are measured."""
+    """One image at rest, against which later ones are measured."""
 
     def __init__(self, picture: Picture, skull: Floats, places: Floats, unit: float) -> None:
         """``skull`` (n, 2) and ``places`` (m, 2): pixels (right, down).
@@ -54,7 +54,7 @@ class PlaceFlow:
         windows = _windows(np.dstack([smooth, slope_x, slope_y]), self._start)
         self._grey, slopes = windows[..., 0], windows[..., 1:]
         slopes = slopes - (_WEIGHT @ slopes)[:, None]
-        # (n + m, 2, pixels): applied to a difference of pictures it gives the right-hand side
+        # (n + m, 2, pixels): applied to a difference of images it gives the right-hand side
         self._slopes = np.ascontiguousarray((slopes * _WEIGHT[:, None]).swapaxes(1, 2))
         self._texture = (self._slopes @ slopes).astype(np.float64)  # (n + m, 2, 2) structure tensors
         strength = float(np.trace(self._texture, axis1=1, axis2=2).mean()) / 2
@@ -63,10 +63,10 @@ class PlaceFlow:
         self._tiny = (1e-3 + 1e-4 * strength) * np.eye(4)
 
     def measure(self, picture: Picture) -> tuple[Floats, Floats]:
-        """The head's motion since the resting picture, and what each of ``places`` has moved beside it.
+        """The head's motion since the resting image, and what each of ``places`` has moved beside it.
 
         Returns (4,): shift right and down in pixels, growth and turn (clockwise) in pixels at one ``unit``
-        from the middle of the picture; and (m, 2) pixels.
+        from the middle of the image; and (m, 2) pixels.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
         n = self._rigid
@@ -102,7 +102,7 @@ def _inverse(tensors: Floats) -> Floats:
 
 
 def _windows(picture: Floats, places: Floats) -> Floats:
-    """(n, pixels[, channels]): the picture around each place, between pixels where need be."""
+    """(n, pixels[, channels]): the image around each place, between pixels where need be."""
     side = len(_LINE)
     x = (places[:, 0, None, None] + _ACROSS).astype(np.float32).reshape(-1, side)
     y = (places[:, 1, None, None] + _DOWN).astype(np.float32).reshape(-1, side)

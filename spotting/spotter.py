@@ -40,7 +40,7 @@ class SpotterConfig:
     sensitivity: Sensitivity = "normal"
     """The operating point; the four settings that follow are its own where they are not given."""
     min_motion: float = OF_THE_POINT
-    """Least threshold: what the flow can still tell from nothing on a clean picture."""
+    """Least threshold: what the flow can still tell from nothing on a clean image."""
     threshold_factor: float = OF_THE_POINT
     """Threshold as a multiple of the noise floor; lower finds more, and more that is not there."""
     accept_probability: float = OF_THE_POINT

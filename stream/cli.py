@@ -47,7 +47,7 @@ RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the c
 UnitsOption = Annotated[bool, typer.Option("--no-units", help="Tell no action units, only labels.")]
 LslOption = Annotated[bool, typer.Option("--lsl", help="Send events as Lab Streaming Layer markers.")]
 RejectedOption = Annotated[
-    bool, typer.Option("--show-rejected", help="Lines: also what was turned away, and why.")
+    bool, typer.Option("--show-rejected", help="Lines: also what was rejected, and why.")
 ]
 MacroOption = Annotated[
     bool, typer.Option("--show-macro", help="Lines, overlay and --render: macro-expressions too.")

@@ -1,4 +1,4 @@
-"""One captured picture."""
+"""One captured image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture, when it was taken, and its number among the captured frames."""
+    """An image, when it was taken, and its number among the captured frames."""
 
     index: int
     """Counts the frames that the source delivered, from 0."""

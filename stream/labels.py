@@ -27,7 +27,7 @@ LOOKS = {
 
 _MACRO_LOOK = Look("■", "#009e73")
 REJECTED = "rejected"
-"""Stands for the label of a movement that was turned away."""
+"""Stands for the label of a movement that was rejected."""
 QUIET = "#808080"
 """Secondary words. The terminal's own "bright black" is invisible in some themes."""
 WARNING = "#e69f00"

@@ -46,7 +46,7 @@ class Status:
     curve: tuple[MotionPoint, ...]
     """The motion signal of the last seconds, oldest first."""
     rejected: dict[str, int]
-    """Reason → movements turned away."""
+    """Reason → movements rejected."""
     paused: bool
     gaps: int = 0
     """Times that nothing was seen for longer than a micro-expression lasts."""

@@ -134,7 +134,7 @@ def settings(weights: Path) -> Settings:
 
 @pytest.fixture
 def landmarker():
-    """Looks at each picture afresh."""
+    """Looks at each image afresh."""
     found = Landmarker(tracking=False)
     yield found
     found.close()

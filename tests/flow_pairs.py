@@ -1,4 +1,4 @@
-"""Pairs of pictures with known motion, and OpenCV's flow of them, for the tests of ours."""
+"""Pairs of images with known motion, and OpenCV's flow of them, for the tests of ours."""
 
 from __future__ import annotations
 

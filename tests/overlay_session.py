@@ -79,7 +79,7 @@ def make_macro(onset: float = 4.0) -> MacroExpression:
 
 
 def make_rejection(onset: float, reason: str) -> Rejection:
-    """A movement of 0.36 s that was turned away."""
+    """A movement of 0.36 s that was rejected."""
     return Rejection(make_event(onset).candidate, reason)
 
 

@@ -180,7 +180,7 @@ def test_bad_input_is_one_line_and_exit_code_2(short_clip, weights, untrained, p
         (("live", "no such camera", *good), "no such camera"),
         (("live", "0", "--source", "udp://127.0.0.1:1"), "give one of them"),
         (("live", "--source", "http://127.0.0.1:9/x", *good), "http://127.0.0.1:9/x"),
-        (("recognize", tmp_path / "missing.png", pair[1], *good), "missing.png: no such picture"),
+        (("recognize", tmp_path / "missing.png", pair[1], *good), "missing.png: no such image"),
         (("recognize", text, pair[1], *good), "notes.mp4: not an image"),
     ]
     for words, message in cases:
@@ -193,7 +193,7 @@ def test_recognize_without_face_and_with_an_unwritable_picture(pair, weights, tm
     wall = tmp_path / "wall.png"
     cv2.imwrite(str(wall), portrait.image * 0 + 90)
     done = atme("recognize", wall, wall, "--weights", weights, cwd=tmp_path, expected=2)
-    assert "no face in the onset picture" in complaint(done)
+    assert "no face in the onset image" in complaint(done)
     nowhere = tmp_path / "no" / "seen.png"
     done = atme("recognize", *pair, "--weights", weights, "--explain", nowhere, cwd=tmp_path, expected=2)
     assert "seen.png: cannot be written" in complaint(done)

@@ -129,7 +129,7 @@ def test_the_demo_shows_each_class_once_well_apart_and_micro(portrait: Portrait,
     assert records[-1]["offset"] < script.duration - 1
 
 
-# --- the picture --------------------------------------------------------------------------------------------
+# --- the image --------------------------------------------------------------------------------------------
 
 
 def test_the_built_in_portrait_has_a_face_of_the_right_size(portrait: Portrait) -> None:

@@ -376,11 +376,11 @@ def test_megc2019_lists_decide(megc_root: Path) -> None:
         ("samm/028/028_4_1", 0),
     ]
     contrary = the_one(loaded, "casme2/sub02/EP01_11f")
-    assert "'others' in the data set, negative in combined_3class_gt.csv" in contrary.what
+    assert "'others' in the dataset, negative in combined_3class_gt.csv" in contrary.what
     assert contrary.repaired
     assert "outside of the clip" in the_one(loaded, "samm/028/028_4_1").what
     assert "no frames in" in the_one(loaded, "casme2/sub05/EP07_01").what
-    assert "not in the data set's sheet" in the_one(loaded, "samm/099/099_1_1").what
+    assert "not in the dataset's sheet" in the_one(loaded, "samm/099/099_1_1").what
     notes = " | ".join(loaded.notes)
     assert "casme2/sub04/EP12_01f" in notes, "what the composite leaves out is told"
 

@@ -1,4 +1,4 @@
-"""A recording's pictures come as players show them: the right stream, upright, unmirrored, pixels square."""
+"""A recording's images come as players show them: the right stream, upright, unmirrored, pixels square."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitted weights still tell what is no emotion, although no data set shows it."""
+"""Fitted weights still tell what is no emotion, although no dataset shows it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_is_no_emotion_is_refused_as_by_the_weights_it_came_from(samples, t
     assert mine.info.unit_thresholds == shipped.info.unit_thresholds
     units = [backend.predict(*samples).units for backend in (shipped, mine)]
     np.testing.assert_allclose(units[1], units[0], atol=5e-3)
-    with pytest.raises(AtmeError, match="was fitted to a data set"):
+    with pytest.raises(AtmeError, match="was fitted to a dataset"):
         load_state(tmp_path / "mine.onnx")
 
 

@@ -28,7 +28,7 @@ for _index, _point in POINTS.items():
 
 
 def rotated(points, degrees, centre):
-    """Points and the matrix that turns the picture with them, clockwise on the screen."""
+    """Points and the matrix that turns the image with them, clockwise on the screen."""
     matrix = cv2.getRotationMatrix2D(centre, -degrees, 1.0)
     return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32), matrix
 
@@ -92,14 +92,14 @@ def test_a_rolled_face_gives_the_same_crop_and_puzzle(portrait, degrees):
             take(image, geometry, 128).astype(float)
             for image, geometry in ((gray(portrait.image), level), (picture, rolled))
         )
-        # The corners may show what the turn brought into the picture or what it pushed out of it.
+        # The corners may show what the turn brought into the image or what it pushed out of it.
         assert np.abs(straight - turned)[8:-8, 8:-8].mean() < 1.5
     unturned = crop_face(picture, level, 128).astype(float)
     assert np.abs(unturned - crop_face(gray(portrait.image), level, 128)).mean() > 10
 
 
 def test_both_frames_of_a_pair_are_cut_alike(portrait):
-    """What moves between two crops is the face, not the crop: a shifted picture gives a shifted crop."""
+    """What moves between two crops is the face, not the crop: a shifted image gives a shifted crop."""
     picture, geometry = gray(portrait.image), locate(portrait.landmarks)
     side = round(geometry.face.width)
     box = replace(geometry.face, right=geometry.face.left + side, bottom=geometry.face.top + side)
@@ -209,7 +209,7 @@ def test_landmarks_of_the_portrait(landmarker):
     assert points.shape == (68, 2)
     assert points.dtype == np.float32
     check_face(points)
-    # The same face in a picture twice as large, and mirrored.
+    # The same face in an image twice as large, and mirrored.
     double = landmarker.detect(cv2.resize(picture, None, fx=2, fy=2))
     assert np.abs(double / 2 - points).max() < 3
     check_face(landmarker.detect(np.ascontiguousarray(picture[:, ::-1])))

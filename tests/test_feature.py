@@ -112,7 +112,7 @@ def test_what_the_network_takes_lies_in_minus_1_to_1():
 
 
 def test_the_flow_engine_serves_pictures_of_several_sizes():
-    """OpenCV's object keeps the pyramid of the smallest picture it has seen: sizes must not share one."""
+    """OpenCV's object keeps the pyramid of the smallest image it has seen: sizes must not share one."""
     if FlowEngine().device != "cpu":
         pytest.skip("tests the flow on the CPU")
     rng = np.random.default_rng(1)

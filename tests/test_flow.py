@@ -1,4 +1,4 @@
-"""The flow engine: a pair's flow is its own, whatever else is asked for, and bad pictures are refused."""
+"""The flow engine: a pair's flow is its own, whatever else is asked for, and bad images are refused."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_margin_keeps_motion_at_the_border() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), r"grey pictures.*\(32, 32, 3\)"),
+        (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), r"grey images.*\(32, 32, 3\)"),
         (np.zeros(32, np.uint8), np.zeros(32, np.uint8), "grey pictures"),
         (np.zeros((32, 40), np.uint8), np.zeros((48, 40), np.uint8), "40×32 and 40×48"),
         (np.zeros((15, 64), np.uint8), np.zeros((15, 64), np.uint8), "64×15"),

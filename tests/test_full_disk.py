@@ -117,7 +117,7 @@ def test_every_command_says_that_its_output_is_full(tmp_path, words):
 
 @posix
 def test_a_session_on_a_full_disk_goes_on_and_counts(small_disk, short_clip, weights, tmp_path):
-    """144 rows of the motion curve are 24 kB; with pictures of the face there is no room for them."""
+    """144 rows of the motion curve are 24 kB; with images of the face there is no room for them."""
     (small_disk / "ballast").write_bytes(bytes(44 * 1024))
     words = ("--speed", "max", "--weights", weights, "--json", "--out", small_disk / "s")
     done = atme("replay", short_clip, *words, cwd=tmp_path, expected=2)

@@ -261,7 +261,7 @@ def test_an_encoder_that_hangs_is_not_waited_for(tmp_path, monkeypatch, hang, im
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")
 def test_every_recording_of_a_batch_has_an_outcome(settings: Settings, tmp_path):
-    """A picture that the system refuses to read raised an OSError, which was taken for a closed pipe."""
+    """An image that the system refuses to read raised an OSError, which was taken for a closed pipe."""
     folder = write_pictures(tmp_path / "pictures", 3)
     (folder / "img2.png").unlink()
     (folder / "img2.png").symlink_to("nowhere")

@@ -140,9 +140,9 @@ if {weights!r} == "none":
 import pathlib
 import numpy as np
 from skimage.data import astronaut
-picture = np.ascontiguousarray(astronaut()[..., ::-1])
+image = np.ascontiguousarray(astronaut()[..., ::-1])
 with recognizer.Recognizer({weights!r}) as recognizer:
-    print(recognizer.recognize(picture, picture).label)
+    print(recognizer.recognize(image, image).label)
 from spotting import CandidateClassifier
 CandidateClassifier()
 loaded = {{"torch", "training"}} & set(sys.modules)

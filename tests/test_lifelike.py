@@ -1,4 +1,4 @@
-"""The lifelike clips: what happens in them is as the data sets' codings say, and repeatable."""
+"""The lifelike clips: what happens in them is as the datasets' codings say, and repeatable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The motion signal on pictures whose motion is known: the face's own is seen, the head's is not."""
+"""The motion signal on images whose motion is known: the face's own is seen, the head's is not."""
 
 from __future__ import annotations
 

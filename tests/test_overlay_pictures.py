@@ -1,4 +1,4 @@
-"""Pictures in the terminal: the face upright in its place, motion as arrows, and the size asked for."""
+"""Images in the terminal: the face upright in its place, motion as arrows, and the size asked for."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_onlooker_looks_a_few_times_a_second_and_copies(portrait, sample, mo
     onlooker.frame(Frame(0, 0.0, image), sample, 0.3)
     face = onlooker.face.copy()
     image[:] = 0
-    assert np.array_equal(onlooker.picture.image, portrait.image), "the session's picture is its own"
+    assert np.array_equal(onlooker.picture.image, portrait.image), "the session's image is its own"
     now += 0.1
     onlooker.frame(Frame(6, 0.1, image), sample, 0.3)
     assert np.array_equal(onlooker.face, face)

@@ -1,4 +1,4 @@
-"""The picture: it fits every terminal, and says what matters."""
+"""The image: it fits every terminal, and says what matters."""
 
 from __future__ import annotations
 
@@ -149,14 +149,14 @@ def test_whatever_is_shown_it_fits(width, height, words, notice, times, ink, fla
     assert not ink.ascii or drawn.isascii()
 
 
-def test_what_was_turned_away_is_grey_and_its_reason_is_listed_when_asked_for():
+def test_what_was_rejected_is_grey_and_its_reason_is_listed_when_asked_for():
     extras = make_extras()
     drawn = raw(screen(make_status(), [], 100, 30, extras), 100, 30)
     assert "\x1b[38;2;128;128;128m╌╌╌" in drawn
-    assert "turned away" not in drawn
+    assert "╌ rejected" not in drawn
     text = "\n".join(lines(make_status(), [], 100, 30, make_extras(list_rejected=True)))
     row = next(line for line in text.splitlines() if "13.200" in line)
-    assert re.search(r"turned away\s+13\.200\s+13\.360\s+13\.560\s+360\s+speech", row)
+    assert re.search(r"rejected\s+13\.200\s+13\.360\s+13\.560\s+360\s+speech", row)
     under = next(line for line in text.splitlines() if line.startswith("   why "))
     assert under.index("blink") < under.index("speech")
 
@@ -166,7 +166,7 @@ def test_events_marks_and_rejections_are_listed_by_time():
     picture = lines(make_status(), events, 100, 40, make_extras(list_rejected=True))
     heading = next(i for i, line in enumerate(picture) if line.startswith(" events"))
     names = [line.split()[1] for line in picture[heading + 1 : heading + 6]]
-    assert names == ["turned", "surprise", "mark", "turned", "negative"]
+    assert names == ["rejected", "surprise", "mark", "rejected", "negative"]
     assert any("┃" in line for line in picture if line.startswith(" event "))
 
 
@@ -227,7 +227,7 @@ def test_help_explains_every_key_and_sign():
         "▲ positive",
         "■ macro",
         "├─▼─┤",
-        "╌╌╌ turned away",
+        "╌╌╌ rejected",
         "┃ your mark",
         "┄┄┄ threshold",
     ):

@@ -90,9 +90,9 @@ def test_every_key_answers(terminal, script):
     terminal.wait_for(lambda text: "mark at" in text and "┃ mark 1" in text)
     assert len((terminal.folder / "marks").read_text().splitlines()) == 1
     terminal.press("r")
-    terminal.wait_for(lambda text: "╌ turned away" in text and "head motion" in text)
+    terminal.wait_for(lambda text: "╌ rejected" in text and "head motion" in text)
     terminal.press("r")
-    terminal.wait_for(lambda text: "turned away" not in text)
+    terminal.wait_for(lambda text: "╌ rejected" not in text)
     terminal.press("?")
     terminal.wait_for(lambda text: "keep this frame, face and screen as files" in text)
     terminal.press("h")

@@ -45,10 +45,10 @@ def test_another_size_that_lasts_is_the_size_from_then_on():
     assert [frame.index for frame in frames] == [0, 1, 2, 8, 9, 10, 11]
     assert source.size == OTHER
     assert source.left_out == 5
-    assert "the picture changed from 8x6 to 12x10" in source.warnings
+    assert "the image changed from 8x6 to 12x10" in source.warnings
     finder = GapFinder()
     gaps = [gap for frame in frames if (gap := finder.before(frame))]
-    assert gaps == [Gap(frames[2].timestamp, frames[3].timestamp, "picture size changed")]
+    assert gaps == [Gap(frames[2].timestamp, frames[3].timestamp, "frame size changed")]
 
 
 def test_a_ring_takes_another_size_live_and_keeps_what_it_holds():

@@ -1,4 +1,4 @@
-"""Displacement of places between two small pictures whose motion is known."""
+"""Displacement of places between two small images whose motion is known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def skin():
 
 
 def warped(skin, field):
-    """The picture after each point has moved by ``field(x, y)`` (small, smooth)."""
+    """The image after each point has moved by ``field(x, y)`` (small, smooth)."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     across, down = field(x, y)
     map_x, map_y = (x - across).astype(np.float32), (y - down).astype(np.float32)

@@ -1,4 +1,4 @@
-"""``prepare`` end to end, on data sets whose frames are a portrait that moves by script."""
+"""``prepare`` end to end, on datasets whose frames are a portrait that moves by script."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for k, (clip, emotion) in enumerate(
         (("EP01_01", "disgust"), ("EP02_01", "others"), ("EP03_01", "happiness"))
     ):
-        # Activated on one side: the two clips do not have the same pictures.
+        # Activated on one side: the two clips do not have the same images.
         movement = Action("positive", (Activation(12, 0.01, 0.003 * k),), 0.0, 0.05, 0.09)
         script = ClipScript(0.1, FPS, (320, 240), (movement,), seed=7)
         write(root / "CASME2" / "CASME2-RAW" / "sub01" / clip, 46, render(portrait, script))
@@ -156,7 +156,7 @@ def test_skipped_samples_are_in_the_reports(prepared) -> None:
     show(result, console)
     for shown in (text, console.export_text()):
         assert "5 samples prepared (2 negative, 2 positive, 1 surprise); 3 apexes estimated" in shown
-        assert "no face in the first picture of the clip" in shown
+        assert "no face in the first image of the clip" in shown
         assert "smic/s02/s02_ne_01" in shown
     assert any("one class only: smic/s02 (surprise)" in note for note in result.notes)
 
@@ -210,7 +210,7 @@ def test_twins_stills_and_broken_files_are_left_out(loaded: Loaded, tmp_path: Pa
     result = prepare(Loaded((sample, twin, still, broken), ()), tmp_path / "x.npz", "x", jobs=1)
     assert result.samples == 1
     reasons = {problem.sample: problem.what for problem in result.problems if not problem.repaired}
-    assert reasons[twin.id] == f"a duplicate: the same pictures as {sample.id}, there labelled negative"
+    assert reasons[twin.id] == f"a duplicate: the same images as {sample.id}, there labelled negative"
     assert reasons[still.id] == "nothing moves between the frames 46 and 51"
     assert "not an image" in reasons[broken.id]
 

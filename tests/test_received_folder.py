@@ -39,7 +39,7 @@ def refused(session: Path, short_clip: Path, settings, out: Path) -> str:
     assert len(line) < 400
     before = sorted(os.listdir(session))
     outcome = run_job(Job(short_clip, session, settings), print)
-    assert outcome.state == "failed" or "faces" in line, "pictures are the report's affair"
+    assert outcome.state == "failed" or "faces" in line, "images are the report's affair"
     assert sorted(os.listdir(session)) == before
     return line
 

@@ -1,4 +1,4 @@
-"""Two pictures in, a label out."""
+"""Two images in, a label out."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Model:
 
 
 MOST = LOSSLESS_BACKLOG + LEAST_KEPT + 2
-"""Pictures that the smallest ring can hold."""
+"""Images that the smallest ring can hold."""
 
 
 @settings(deadline=None)
@@ -303,7 +303,7 @@ def test_failure_after_the_end_is_no_failure() -> None:
 
 def test_another_size_is_refused() -> None:
     ring = RingBuffer((WIDTH, HEIGHT), history_s=0, backlog_s=0, lossless=True)
-    with pytest.raises(AtmeError, match=r"frame 5: the picture changed from 6x4 to 8x4"):
+    with pytest.raises(AtmeError, match=r"frame 5: the image changed from 6x4 to 8x4"):
         ring.push(frame(5, width=8))
 
 

@@ -66,7 +66,7 @@ def write_pictures(folder: Path, count: int) -> Path:
     for index in range(count):
         # No leading zeros: img2 must come before img10.
         cv2.imwrite(str(folder / f"img{index}.png"), np.full((HEIGHT, WIDTH, 3), gray(index), np.uint8))
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.txt").write_text("not an image")
     return folder
 
 
@@ -169,7 +169,7 @@ def test_contract(kind: str, clips: Path) -> None:
         ended = time.monotonic()
         if kind == "stream":  # is joined where it is
             assert 10 < len(frames) <= 60
-        else:  # opening a camera takes one picture to learn its size
+        else:  # opening a camera takes one image to learn its size
             assert len(frames) == {"variable rate": 10, "pictures": 12, "camera": 29}.get(kind, 30)
         assert [frame.index for frame in frames] == list(range(len(frames)))
         assert all(a.timestamp < b.timestamp for a, b in pairwise(frames))

@@ -140,7 +140,7 @@ def test_a_glance_moves_the_irises_and_leaves_the_skin(person: Portrait):
     assert [record["kind"] for record in truth(person, story)] == ["gaze", "gaze"]
 
 
-# --- head gestures in the picture
+# --- head gestures in the image
 
 
 def test_a_gesture_moves_the_head_and_brings_it_back(person: Portrait):

@@ -126,7 +126,7 @@ def test_bytes_and_floats_are_the_same() -> None:
 def test_layout_in_memory_does_not_matter() -> None:
     first, second = batch(VARIED[:2])
     expected = tvl1(first, second)
-    pairs_last = torch.stack([first, second], dim=-1)  # as sliced from interleaved pictures
+    pairs_last = torch.stack([first, second], dim=-1)  # as sliced from interleaved images
     assert not pairs_last[..., 0].is_contiguous()
     assert torch.equal(tvl1(pairs_last[..., 0], pairs_last[..., 1]), expected)
     columns = [image.transpose(1, 2).contiguous().transpose(1, 2) for image in (first, second)]

@@ -61,7 +61,7 @@ def test_moved_portraits_equal_opencv(size: int) -> None:
 def test_odd_sizes_equal_opencv() -> None:
     sizes = [(97, 131), (131, 97), (83, 64), (33, 32), (20, 50), (17, 19)]
     pairs = [portrait_pair(height, width, 0.7) for height, width in sizes]
-    assert_equal_enough(tvl1, pairs, least=0.96)  # most of a small picture is near its border
+    assert_equal_enough(tvl1, pairs, least=0.96)  # most of a small image is near its border
 
 
 def test_video_of_a_face_equals_opencv(shared: Path) -> None:
@@ -71,7 +71,7 @@ def test_video_of_a_face_equals_opencv(shared: Path) -> None:
 @pytest.mark.parametrize("pixels", [0.2, 0.5, 1.0, 3.0, 6.0])
 def test_finds_true_motion_as_well_as_opencv(pixels: float) -> None:
     ours, theirs = [], []
-    inside = (slice(8, -8), slice(8, -8))  # at the very edge the first picture had to be made up
+    inside = (slice(8, -8), slice(8, -8))  # at the very edge the first image had to be made up
     for seed in range(3):
         truth = smooth_field(128, 128, pixels, seed)
         pair = portrait_pair(128, 128, pixels, seed)

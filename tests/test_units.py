@@ -1,4 +1,4 @@
-"""Action units from a pair of pictures to every output: which, on which side, how far, for which label."""
+"""Action units from a pair of images to every output: which, on which side, how far, for which label."""
 
 from __future__ import annotations
 

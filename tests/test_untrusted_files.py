@@ -1,4 +1,4 @@
-"""Archives, states, sheets and pictures from anywhere: sizes come before data, and no damage is silent."""
+"""Archives, states, sheets and images from anywhere: sizes come before data, and no damage is silent."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_numbers_that_count_nothing_are_none(value):
     assert whole(value) is None
 
 
-# --- pictures
+# --- images
 
 
 def huge_png(path: Path, side: int) -> Path:

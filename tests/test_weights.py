@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_said_in_one_line(name, content, message, tmp_pat
 def test_a_corrected_network_says_what_to_start_from_instead(tmp_path):
     model = FlipAveraged(CorrectedAtme(DualAtme(), Correction(2))).eval()
     export(model, ModelInfo("w", trained_on="nothing", command="none"), tmp_path / "w.onnx")
-    with pytest.raises(AtmeError, match=r"was fitted to a data set .* give the weights") as caught:
+    with pytest.raises(AtmeError, match=r"was fitted to a dataset .* give the weights") as caught:
         load_state(tmp_path / "w.onnx")
     assert "\n" not in str(caught.value)
 

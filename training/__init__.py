@@ -1,3 +1,3 @@
-"""The offline package: synthesis, data sets, training, evaluation; the ``atme-train`` command."""
+"""The offline package: synthesis, datasets, training, evaluation; the ``atme-train`` command."""
 
 import recognizer.no_telemetry  # noqa: F401  # first: before anything that has telemetry

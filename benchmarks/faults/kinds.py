@@ -183,7 +183,7 @@ KINDS = (
     Kind("state", 8, "*.safetensors", _state, exact=True),
     Kind("session", 12, "s01/**/*", _session),
     Kind("config", 8, "*.toml", _config),
-    Kind("picture", 6, "*.*", _recognize),
+    Kind("image", 6, "*.*", _recognize),
     Kind("images", 4, "*.*", _images),
     Kind("sheet", 6, "*.xlsx", _sheet),
     Kind("list", 3, "*.csv", _list),

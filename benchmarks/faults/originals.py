@@ -169,7 +169,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "state": _state,
     "session": _session,
     "config": _config,
-    "picture": _pair,
+    "image": _pair,
     "images": _images,
     "sheet": _casme2,
     "list": _megc2019,

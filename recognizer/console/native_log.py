@@ -32,7 +32,7 @@ def say(line: str) -> None:
 
 
 def stderr_is_terminal() -> bool:
-    """Whether somebody would see a line between the pictures on the screen."""
+    """Whether somebody would see a line between the images on the screen."""
     return os.isatty(_terminals[0] if _terminals else STDERR)
 
 

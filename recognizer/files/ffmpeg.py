@@ -1,7 +1,7 @@
 """Opens and writes video files with FFmpeg, and nothing but the file that is named.
 
 FFmpeg takes ``http:/a`` for an address and ``12:30.mp4`` for a protocol, and follows playlists to wherever
-they point. Here a path is a path, and only formats that hold the pictures themselves are read.
+they point. Here a path is a path, and only formats that hold the images themselves are read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,vvc,m4v,mjpeg,mpjpeg,ogg,flv,live_flv,asf,mxf,gxf,dv,"
     "nut,ivf,obu,av1,yuv4mpegpipe,gif,apng,wtv,rm,nsv,nuv,dhav,vc1,vc1test,h261,h263,dirac,cine,ser"
 )
-"""FFmpeg's names of the formats that are read: no playlists, no single pictures, no text."""
+"""FFmpeg's names of the formats that are read: no playlists, no single images, no text."""
 
 _WHAT_IS_READ = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 

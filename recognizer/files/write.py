@@ -18,7 +18,7 @@ def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
     """Replaces ``path``: whoever reads it finds the old content or the new one, also after a power cut.
 
     The data goes to a new file beside it, is synced, and takes the name in one step. ``private``: only its
-    owner may read it, as befits pictures of faces. A link, a folder or a device of that name is left as it
+    owner may read it, as befits images of faces. A link, a folder or a device of that name is left as it
     is. OSError as files raise it; then nothing has changed.
     """
     with replacing(path) as part, open_new(part, private=private) as file:

@@ -27,10 +27,10 @@ Field = npt.NDArray[np.float32]
 """(H, W, 2) float32: u (right) and v (down) in pixels."""
 
 MARGIN = 8
-"""Pixels by which pictures are mirrored outwards before the flow and the flow is cut after it: TV-L1 knows no
+"""Pixels by which images are mirrored outwards before the flow and the flow is cut after it: TV-L1 knows no
 motion across the border, and a few wild pixels there would stretch the whole feature (min–max)."""
 SMALLEST = 16
-"""Least side of a picture, pixels."""
+"""Least side of an image, pixels."""
 
 
 class FlowEngine:
@@ -55,10 +55,10 @@ class FlowEngine:
         return self._failed or (self._trial.result().problem if self._trial.done() else "")
 
     def flows(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
-        """One field a pair of (H, W) pictures: uint8, or float with grey values 0–255.
+        """One field a pair of (H, W) images: uint8, or float with grey values 0–255.
 
-        The pictures of one call have one size. On the CPU the pairs share as many threads as OpenCV may use
-        (``cv2.setNumThreads``). AtmeError for pictures that have no flow: colour, different sizes, too small,
+        The images of one call have one size. On the CPU the pairs share as many threads as OpenCV may use
+        (``cv2.setNumThreads``). AtmeError for images that have no flow: colour, different sizes, too small,
         values that are not 0–255 (NaN).
         """
         check(pairs)
@@ -141,27 +141,27 @@ def _on_gpu(pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
 
 
 def check(pairs: Sequence[tuple[Gray, Gray]]) -> None:
-    """Raise AtmeError unless the pictures are such as ``FlowEngine.flows`` takes."""
+    """Raise AtmeError unless the images are such as ``FlowEngine.flows`` takes."""
     sizes = {picture.shape for pair in pairs for picture in pair}
     for size in sizes:
         if len(size) != 2:
-            raise AtmeError(f"flow needs grey pictures, (H, W), not {size}; convert them first")
+            raise AtmeError(f"flow needs grey images, (H, W), not {size}; convert them first")
         if min(size) < SMALLEST:
             raise AtmeError(
-                f"flow needs pictures of at least {SMALLEST}×{SMALLEST} pixels, not {size[1]}×{size[0]}; "
+                f"flow needs images of at least {SMALLEST}×{SMALLEST} pixels, not {size[1]}×{size[0]}; "
                 "give larger ones"
             )
     if len(sizes) > 1:
         found = " and ".join(f"{width}×{height}" for height, width in sorted(sizes))
-        raise AtmeError(f"flow needs pictures of one size, not {found}; resize or crop them first")
+        raise AtmeError(f"flow needs images of one size, not {found}; resize or crop them first")
     for pair in pairs:
         for picture in pair:
             if picture.dtype == np.uint8:
                 continue
             if not np.issubdtype(picture.dtype, np.floating):
-                raise AtmeError(f"flow needs uint8 or float pictures, not {picture.dtype}; convert them")
+                raise AtmeError(f"flow needs uint8 or float images, not {picture.dtype}; convert them")
             if not (picture.min() >= 0 and picture.max() <= 255):  # not so for NaN either
-                raise AtmeError("flow needs grey values from 0 to 255; a picture has others, or NaN")
+                raise AtmeError("flow needs grey values from 0 to 255; an image has others, or NaN")
 
 
 def _widen(picture: Gray) -> Gray:

@@ -21,7 +21,7 @@ class Parameters(NamedTuple):
     scales: int = 5
     scale_step: float = 0.8
     warps: int = 5
-    """Times a scale the second picture is warped by the flow so far."""
+    """Times a scale the second image is warped by the flow so far."""
     outer_iterations: int = 10
     """Median filters a warp, at most."""
     inner_iterations: int = 30

@@ -1,11 +1,11 @@
-"""Dual TV-L1 optical flow on the CPU: one pair of pictures, one thread, compiled by numba.
+"""Dual TV-L1 optical flow on the CPU: one pair of images, one thread, compiled by numba.
 
 The method is that of Zach, Pock and Bischof (2007, DOI 10.1007/978-3-540-74936-3_22), with the warps and
 the stopping rule described by Sánchez, Meinhardt-Llopis and Facciolo (2013, DOI 10.5201/ipol.2013.26). The
 details follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that its flows and these can stand in
 for each other. The sum of λ·|I₁(x + u) − I₀(x)| + |∇u| over all pixels is minimised, coarse to fine.
 
-Why it is fast: an iteration is one walk down the picture, in which the dual variables follow the flow by one
+Why it is fast: an iteration is one walk down the image, in which the dual variables follow the flow by one
 row while both are in the nearest cache; every loop along a row becomes vector instructions (which is why they
 stand in one function: a call with arrays costs more than a row); the median of 25 is found by sorting rows,
 columns and three diagonals; and nothing waits for a
@@ -35,7 +35,7 @@ LINE = 16
 MEDIAN = 5
 """Side of the only median filter there is here, pixels."""
 EDGE = 4
-"""Zeros around the second picture: what a warp from outside finds."""
+"""Zeros around the second image: what a warp from outside finds."""
 
 
 def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Parameters = DEFAULTS) -> Plane:
@@ -141,7 +141,7 @@ def _planes(count: int, height: int, width: int) -> Plane:
 
 @compiled
 def _with_derivatives(picture: Plane) -> Plane:
-    """(3, H + 2 EDGE, W + 2 EDGE): the picture, its central differences d/dx and d/dy; zeros around them."""
+    """(3, H + 2 EDGE, W + 2 EDGE): the image, its central differences d/dx and d/dy; zeros around them."""
     height, width = picture.shape
     result = np.zeros((3, height + 2 * EDGE, width + 2 * EDGE), f32)
     for y in range(height):
@@ -158,7 +158,7 @@ def _with_derivatives(picture: Plane) -> Plane:
 def _linearise(
     first: Plane, source: Plane, u: Plane, v: Plane, constant: Plane, gx: Plane, gy: Plane, inverse: Plane
 ) -> None:
-    """Warps by the flow: near it the pictures differ by constant + gx·u + gy·v; inverse is 1 / |g|²."""
+    """Warps by the flow: near it the images differ by constant + gx·u + gy·v; inverse is 1 / |g|²."""
     height, width = first.shape
     for y in range(height):
         _warp_row(y, source[0], source[1], source[2], u, v, CUBIC, constant, gx, gy, width)
@@ -182,7 +182,7 @@ def _warp_row(
     warped_c: Plane,
     width: int,
 ) -> None:
-    """Row y of three pictures, cubic samples at its moved places: read to 1/32 pixel, as OpenCV 4 does."""
+    """Row y of three images, cubic samples at its moved places: read to 1/32 pixel, as OpenCV 4 does."""
     height = u.shape[0]
     across = np.empty(width, np.int32)
     along = np.empty(width, np.int32)

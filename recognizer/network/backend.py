@@ -37,7 +37,7 @@ class Prediction:
     """(N, classes), rows sum to 1: which emotion, if it is one."""
     evidence: npt.NDArray[np.float32]
     """(N,): the probability that it is an emotion at all. Of a network without a logit for "no emotion":
-    the greatest probability. Below ``ModelInfo.refusal`` the program declines to name a class."""
+    the greatest probability. Below ``ModelInfo.refusal`` the program abstains."""
     units: npt.NDArray[np.float32]
     """(N, units, 2): probability that each of ``ModelInfo.units`` is at work, on the person's left, right."""
 

@@ -36,7 +36,7 @@ class ModelInfo:
     """The command that reproduces the weights."""
     preprocessing: int = PREPROCESSING
     working_size: int = 128
-    """Side of the face and puzzle pictures between which flow is computed, pixels."""
+    """Side of the face and puzzle images between which flow is computed, pixels."""
     flow: str = "tvl1"
     classes: tuple[str, ...] = CLASSES
     temperature: float = 1.0

@@ -15,7 +15,7 @@ TYPES: dict[Kind, str] = {"micro": "me", "macro": "mae"}
 def submission(predictions: Iterable[tuple[str, int, int, Kind]]) -> str:
     """The file's text from (video, onset frame, offset frame, kind), in the given order.
 
-    Frames have the numbers that the datasets give their pictures, in file names and annotations alike. These
+    Frames have the numbers that the datasets give their images, in file names and annotations alike. These
     begin with 1, so of a video file the first frame is 1 as well.
     """
     file = io.StringIO(newline="")

@@ -1,7 +1,7 @@
 """``atme replay FILES --jobs N --out DIR``: many recordings, one session folder each, several at a time.
 
 A recording whose session is finished is left alone; a half one that a batch has begun, as its marker in the
-folder proves, is done again, so that a batch that was cut off goes on where it stood. A half session of
+folder proves, is done again, so that a batch that was cut off resumes. A half session of
 anyone else's is never touched. A recording that cannot be read is reported and stops nothing.
 """
 

@@ -41,7 +41,7 @@ def event_line(event: Expression) -> str:
 
 
 def rejection_line(rejection: Rejection) -> str:
-    """A movement that was turned away as one line of JSON, without the line break: its fields, ``reason``."""
+    """A movement that was rejected as one line of JSON, without the line break: its fields, ``reason``."""
     fields = {**asdict(rejection.movement), "reason": rejection.reason}
     del fields["kind"]  # what was rejected is neither
     return json.dumps({name: plain(name, value) for name, value in fields.items()}, ensure_ascii=False)

@@ -133,17 +133,17 @@ def _verdict(event: Expression) -> str:
 
 
 def human_rejection(rejection: Rejection) -> str:
-    """A movement that was turned away, in the columns of ``human_line``."""
+    """A movement that was rejected, in the columns of ``human_line``."""
     movement = rejection.movement
     return (
-        f"{movement.onset:10.3f} s  turned away: {rejection.reason}"
+        f"{movement.onset:10.3f} s  rejected: {rejection.reason}"
         f"  apex {movement.apex:.3f}  lasted {movement.duration * 1000:.0f} ms"
         f"  {movement.peak:.2f} px, {movement.region}"
     )
 
 
 def _drain(rejected: SimpleQueue[Rejection] | None) -> Iterator[Rejection]:
-    """What has been turned away since the last time."""
+    """What has been rejected since the last time."""
     try:
         while rejected is not None:
             yield rejected.get_nowait()

@@ -27,7 +27,7 @@ class Reach:
     """What the overlay can reach beside the session; all of it may be missing."""
 
     onlooker: Onlooker | None = None
-    """The session's observer; without it there are no pictures and no rejected movements."""
+    """The session's observer; without it there are no images and no rejected movements."""
     mark: Callable[[float], bool] | None = None
     """Keeps a moment, in seconds on the source's clock; False where there is no folder to keep it in."""
     sound: Sound | None = None

@@ -18,13 +18,13 @@ class Extras:
     """Everything is optional: without it, nothing of it is drawn."""
 
     rejections: tuple[Rejection, ...] = ()
-    """Movements turned away, oldest first."""
+    """Movements rejected, oldest first."""
     marks: tuple[float, ...] = ()
     """Moments that the user marked, seconds on the source's clock."""
     face: Gray | None = None
     motion: EventMotion | None = None
     pictures: bool = False
-    """Whether there is a place for pictures."""
+    """Whether there is a place for images."""
     unwritten: str = ""
     """What is not on the disk, though it should be."""
     dropped_lately: int = 0

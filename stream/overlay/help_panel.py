@@ -56,9 +56,7 @@ def help_lines(width: int, height: int, sound: bool) -> list[Text]:
     for name, look in (*LOOKS.items(), ("macro", look_of(MACRO))):
         labels.append(f" {look.symbol} {name} ", f"bold {look.colour}")
     lines.append(labels)
-    lines.append(
-        Text.assemble("  ├─▼─┤ onset, apex, offset   ", ("╌╌╌ turned away", QUIET), "   ┃ your mark")
-    )
+    lines.append(Text.assemble("  ├─▼─┤ onset, apex, offset   ", ("╌╌╌ rejected", QUIET), "   ┃ your mark"))
     lines.append(Text.assemble("  ", (THRESHOLD * 3, WARNING), " threshold: what stays below it is noise"))
     for line in lines:
         line.truncate(width, overflow="ellipsis")

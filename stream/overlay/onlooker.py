@@ -1,4 +1,4 @@
-"""Keeps what the overlay shows beside the status: the face, the last event's motion, what was turned away."""
+"""Keeps what the overlay shows beside the status: the face, the last event's motion, what was rejected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EventMotion:
     face: Gray
     """The face at the onset, (H, W)."""
     flow: Field
-    """From onset to apex, in pixels of that picture."""
+    """From onset to apex, in pixels of that image."""
 
 
 class Onlooker(Observer):
@@ -96,7 +96,7 @@ class Onlooker(Observer):
 
 
 def align_face(image: Image, sample: MotionSample) -> Gray:
-    """(SIDE, SIDE) grey picture of a BGR frame's face, upright, from where the sample says that it is."""
+    """(SIDE, SIDE) grey image of a BGR frame's face, upright, from where the sample says that it is."""
     scale = FACE_SHARE * SIDE / sample.face_px
     along, across = scale * np.cos(sample.roll), scale * np.sin(sample.roll)
     turn = np.array(((along, across), (-across, along)))

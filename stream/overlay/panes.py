@@ -1,4 +1,4 @@
-"""The pictures at the right: what moved in the last event, and the face as it is now."""
+"""The images at the right: what moved in the last event, and the face as it is now."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Beside:
 
 
 def picture_panes(last: MicroExpression | None, columns: int, extras: Extras) -> list[RenderableType]:
-    """Two titles and two pictures of ``columns`` characters, half as many lines high."""
+    """Two titles and two images of ``columns`` characters, half as many lines high."""
     rows = columns // 2
     parts: list[RenderableType] = []
     motion = extras.motion

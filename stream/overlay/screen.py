@@ -38,9 +38,9 @@ WIDE = 70
 GUTTER = 7
 """Columns left of the curve, for its scale."""
 SMALLEST_PICTURE, LARGEST_PICTURE = 6, 20
-"""Lines of a picture; it is twice as many columns wide, for a character is twice as high as wide."""
+"""Lines of an image; it is twice as many columns wide, for a character is twice as high as wide."""
 LEAST_LEFT = 56
-"""Columns that the rest needs beside the pictures."""
+"""Columns that the rest needs beside the images."""
 NOTHING = Extras()
 
 
@@ -88,7 +88,7 @@ def screen(
 
 
 def _picture_columns(width: int, height: int) -> int:
-    """Two square pictures, one above the other, each with a title; none where the rest would suffer."""
+    """Two square images, one above the other, each with a title; none where the rest would suffer."""
     rows = min((height - 4) // 2 - 1, LARGEST_PICTURE, (width - 1 - LEAST_LEFT) // 2)
     return 2 * rows if rows >= SMALLEST_PICTURE else 0
 
@@ -174,7 +174,7 @@ def _gutter(words: str) -> Text:
 
 
 def _hump(label: str) -> str:
-    """The style of a movement on the curve: what was turned away is grey, an event has its label's colour."""
+    """The style of a movement on the curve: what was rejected is grey, an event has its label's colour."""
     return QUIET if label == REJECTED else f"bold {look_of(label).colour}"
 
 
@@ -221,7 +221,7 @@ def _trust(event: MicroExpression, width: int) -> str:
 def _rejected_line(rejection: Rejection) -> Text:
     movement = rejection.movement
     return Text(
-        f" ╌ {'turned away':<11}{movement.onset:10.3f}{movement.apex:10.3f}{movement.offset:10.3f}"
+        f" ╌ {'rejected':<11}{movement.onset:10.3f}{movement.apex:10.3f}{movement.offset:10.3f}"
         f"{movement.duration * 1000:6.0f}  {printable(rejection.reason)}",
         style=QUIET,
     )

@@ -33,9 +33,9 @@ def save_snapshot(
 
 
 def screen_svg(drawn: RenderableType, width: int, height: int, title: str) -> str:
-    """A picture of the screen, of ``width`` × ``height`` characters.
+    """An image of the screen, of ``width`` × ``height`` characters.
 
-    Without rich's web font: the picture asks nobody for anything, and any monospace font will do.
+    Without rich's web font: the image asks nobody for anything, and any monospace font will do.
     """
     console = Console(
         record=True,

@@ -19,7 +19,7 @@ class Gap:
     end: float
     """Time of the first frame after."""
     reason: str
-    """``paused``, ``picture size changed``, ``frames dropped`` or ``no frames``."""
+    """``paused``, ``frame size changed``, ``frames dropped`` or ``no frames``."""
 
 
 class GapFinder:
@@ -37,7 +37,7 @@ class GapFinder:
         if paused:
             return Gap(time, frame.timestamp, "paused")
         if shape != frame.image.shape:
-            return Gap(time, frame.timestamp, "picture size changed")
+            return Gap(time, frame.timestamp, "frame size changed")
         if frame.timestamp - time > LEAST_S:
             return Gap(time, frame.timestamp, "no frames" if frame.index == index + 1 else "frames dropped")
         return None

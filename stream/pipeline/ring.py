@@ -22,7 +22,7 @@ MAX_BYTES = 768 * 2**20
 
 
 class RingBuffer:
-    """A pool of picture slots: one thread pushes, one takes frames in order, any number look back.
+    """A pool of image slots: one thread pushes, one takes frames in order, any number look back.
 
     A frame is *unread* until ``next`` hands it out, then *current* until the following ``next``, then
     *history* as long as it is at most ``history_s`` older than the frame that is ``LEAST_KEPT`` before the
@@ -34,7 +34,7 @@ class RingBuffer:
     - ``lossless=False`` skips unread frames more than ``backlog_s`` older than the new one and counts them in
       ``dropped``: the newest always gets in and the writer never waits (live).
 
-    Memory: as many pictures as that takes, but no more than ``max_bytes`` (and always a handful). Where that
+    Memory: as many images as that takes, but no more than ``max_bytes`` (and always a handful). Where that
     is not enough, a live ring lets the oldest of the history go first, then the oldest unread; a lossless one
     loses nothing, so that ``push`` raises an AtmeError.
     """
@@ -87,13 +87,13 @@ class RingBuffer:
     def push(self, frame: Frame) -> bool:
         """Copy a frame in; its capture time is now. Returns False, without it, once the ring is closed.
 
-        Frame indices must grow, gaps are fine. Another size of picture than before is taken where frames may
+        Frame indices must grow, gaps are fine. Another size of image than before is taken where frames may
         be dropped (live), else an AtmeError; so is a history that outgrows the memory where none may be lost.
         """
         captured = time.monotonic()
         if frame.image.shape != self._shape and self._lossless:
             raise AtmeError(
-                f"frame {frame.index}: the picture changed from {_size(self._shape)} to "
+                f"frame {frame.index}: the image changed from {_size(self._shape)} to "
                 f"{_size(frame.image.shape)} while running; start again with one size"
             )
         with self._changed:
@@ -129,7 +129,7 @@ class RingBuffer:
     def next(self, timeout: float | None = None) -> Frame | None:
         """The oldest unread frame; it becomes the current one. Waits at most ``timeout`` seconds (None: on).
 
-        Its picture is a read-only view that stays whole while the frame is current or history; whoever needs
+        Its image is a read-only view that stays whole while the frame is current or history; whoever needs
         it longer copies it. Returns None when the time is up or the ring has ended (see ``ended``). After
         ``fail``, once the frames before it are read, raises the exception given there.
         """
@@ -208,7 +208,7 @@ class RingBuffer:
         return slot
 
     def _hold(self, shape: tuple[int, ...]) -> None:
-        """Pictures of this (height, width, 3) from now on."""
+        """Images of this (height, width, 3) from now on."""
         self._shape = shape
         self._most = max(self._max_bytes // (3 * shape[0] * shape[1]), LOSSLESS_BACKLOG + LEAST_KEPT + 2)
 

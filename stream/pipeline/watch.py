@@ -51,7 +51,7 @@ class Watch:
                 self._arrivals.popleft()
 
     def reject(self, reason: str) -> None:
-        """A movement was turned away."""
+        """A movement was rejected."""
         with self._lock:
             self._rejected[reason] += 1
 

@@ -213,7 +213,7 @@ class Workers:
             self.results.put(event)
 
     def _features(self, pair: _Pair) -> PairFeatures | None:
-        """None without a face; of a macro-expression they serve the observer's pictures only."""
+        """None without a face; of a macro-expression they serve the observer's images only."""
         if pair.onset is None or pair.apex is None:
             return None
         if pair.candidate.kind == "macro" and self.observer is None:

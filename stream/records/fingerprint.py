@@ -13,7 +13,7 @@ _PIECE = 1 << 20
 def fingerprint(recording: Path) -> str | None:
     """Hexadecimal digest of a video's size, first and last MiB: cheap for hours, the same for a copy.
 
-    Of a folder of pictures: of their names and sizes. None where it cannot be read.
+    Of a folder of images: of their names and sizes. None where it cannot be read.
     """
     try:
         kind = recording.stat().st_mode

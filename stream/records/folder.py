@@ -1,12 +1,12 @@
 """The session folder: everything that ``--out DIR`` keeps of a session, on disk as it happens.
 
-events.jsonl     the truth: one event a line, synced to the disk before it is shown
-rejected.jsonl   the movements that were turned away, and why
+events.jsonl     one event a line, synced to disk before it is shown; all exports are derived from it
+rejected.jsonl   the movements that were rejected, and why
 motion.csv       the motion signal of every frame
-marks.jsonl      moments that the user marked, if there are any
-gaps.jsonl       stretches of time in which nothing was seen, if there are any
+marks.jsonl      moments that the user marked, if any
+gaps.jsonl       stretches of time without frames, if any
 session.json     settings, versions, source, counters; written at the start and completed at the end
-faces/           pictures of each event, only where they were asked for
+faces/           images of each event, only if requested
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class SessionFolder(Observer):
             if file.missing:
                 found.append(f"{file.missing} of {file.lines} lines ({self.path / name})")
         if self._pictures_lost:
-            found.append(f"the pictures of {self._pictures_lost} events ({self.path / FACES})")
+            found.append(f"the images of {self._pictures_lost} events ({self.path / FACES})")
         if not self._about_written:
             found.append(f"settings and counters ({self.path / ABOUT})")
         return tuple(found)
@@ -132,7 +132,7 @@ class SessionFolder(Observer):
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
-        """A line of ``events.jsonl``, on the disk before the event is shown; pictures where asked for."""
+        """A line of ``events.jsonl``, on the disk before the event is shown; images where asked for."""
         self._count += 1
         if isinstance(event, MicroExpression):
             self._latencies.append(event.latency_ms)

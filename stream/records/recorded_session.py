@@ -33,7 +33,7 @@ class RecordedSession:
     about: dict[str, Any] | None = None
     """``session.json``."""
     faces: Path | None = None
-    """The folder of face pictures, if any were saved."""
+    """The folder of face images, if any were saved."""
     notes: tuple[str, ...] = ()
     """What could not be read, one line each."""
 
@@ -56,7 +56,7 @@ class RecordedSession:
 
     @property
     def recording(self) -> Path | None:
-        """The file or folder of pictures that was replayed, where it still is."""
+        """The file or folder of images that was replayed, where it still is."""
         named = self._recording
         try:
             there = bool(named) and (Path(named).is_file() or Path(named).is_dir())

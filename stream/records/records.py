@@ -35,7 +35,7 @@ class RecordOptions:
     out: Path | None = None
     """``--out``: a session folder."""
     save_faces: bool = False
-    """``--save-faces``: pictures of each event in it."""
+    """``--save-faces``: images of each event in it."""
     record: Path | None = None
     """``--record``: the clean video."""
     render: Path | None = None
@@ -57,7 +57,7 @@ class Records(Observers):
     def __init__(self, options: RecordOptions) -> None:
         """AtmeError where something cannot be written, or options contradict each other."""
         if options.save_faces and options.out is None:
-            raise AtmeError("--save-faces without --out; name the folder that shall hold the pictures")
+            raise AtmeError("--save-faces without --out; name the folder that shall hold the images")
         if options.save_clips and options.out is None:
             raise AtmeError("--save-clips without --out; name the folder that shall hold the clips")
         if options.who != NOBODY:

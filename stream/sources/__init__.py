@@ -1,4 +1,4 @@
-"""Where frames come from: camera, recording, folder of pictures, network stream."""
+"""Where frames come from: camera, recording, folder of images, network stream."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def open_camera(config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> F
 def open_recording(
     path: str | Path, *, fps: float | None = None, slow_motion: float = 1.0, image_fps: float = IMAGE_FPS
 ) -> FrameSource:
-    """Open a video file or a folder of pictures. Raises AtmeError for bad input.
+    """Open a video file or a folder of images. Raises AtmeError for bad input.
 
     ``fps``: frames a second of a recording without a clock, or with a wrong one; None: a video's own
-    timestamps, ``image_fps`` for pictures. ``slow_motion``: the recording plays so many times slower than
+    timestamps, ``image_fps`` for images. ``slow_motion``: the recording plays so many times slower than
     life, and its times are divided by this.
     """
     path = Path(path)

@@ -109,7 +109,7 @@ class FrameSource(ABC):
         return taken
 
     def _fits(self, timestamp: float | None, image: Image) -> bool:
-        """Whether the picture has the size of those before, or one that has lasted."""
+        """Whether the image has the size of those before, or one that has lasted."""
         height, width = image.shape[:2]
         if (width, height) == self.size:
             self._other_size = None
@@ -118,7 +118,7 @@ class FrameSource(ABC):
         if self._other_size is None or self._other_size[0] != (width, height):
             self._other_size = (width, height), now
         elif now - self._other_size[1] >= NEW_SIZE_S:
-            self._warn(f"the picture changed from {self.size[0]}x{self.size[1]} to {width}x{height}")
+            self._warn(f"the image changed from {self.size[0]}x{self.size[1]} to {width}x{height}")
             self.size, self._other_size = (width, height), None
             return True
         self._leave_out("some frames came in another size, garbled on their way, and were left out")

@@ -35,15 +35,15 @@ class CameraConfig:
 
 
 LATEST_S = 1.0
-"""Seconds that a picture may wait in the driver before its time is no longer believed."""
+"""Seconds that an image may wait in the driver before its time is no longer believed."""
 _DISTRUST = 3
 """So many times in a row that make no sense, and the driver is not asked again."""
 
 
 class BufferClock:
-    """The driver's own time of a picture where it makes sense, else the moment that it was handed over.
+    """The driver's own time of an image where it makes sense, else the moment that it was handed over.
 
-    Video4Linux stamps each buffer on the monotonic clock when the camera begins to send the picture; other
+    Video4Linux stamps each buffer on the monotonic clock when the camera begins to send the image; other
     systems, and some drivers, give nothing, or a time that counts from elsewhere.
     """
 
@@ -69,11 +69,11 @@ class Camera(FrameSource):
     """Frames stamped with monotonic seconds by the driver, or else right after it hands them over."""
 
     def __init__(self, config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> None:
-        """Raises AtmeError for a camera that is missing, may not be used, or delivers no picture."""
+        """Raises AtmeError for a camera that is missing, may not be used, or delivers no image."""
         number = find_camera(config.device)
         if sys.platform == "linux":
             _check_device(number)
-        # Read by OpenCV when it opens the device: how long grab() waits for a picture.
+        # Read by OpenCV when it opens the device: how long grab() waits for an image.
         os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, round(stall_timeout)))
         with quiet_opencv():
             # Straight to Video4Linux on Linux: the detour over GStreamer costs time and settings.
@@ -85,7 +85,7 @@ class Camera(FrameSource):
             delivers, picture = self._capture.read()
         if not delivers:
             self._capture.release()
-            raise AtmeError(f"camera {number}: delivers no picture; is another program using it?")
+            raise AtmeError(f"camera {number}: delivers no image; is another program using it?")
         height, width = picture.shape[:2]
         fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         label = camera_names().get(number)
@@ -110,7 +110,7 @@ class Camera(FrameSource):
         self.clock = by
         delivers, image = self._capture.retrieve()
         if not delivers:
-            raise AtmeError(f"{self.name}: sent a picture that cannot be decoded; try another fourcc")
+            raise AtmeError(f"{self.name}: sent an image that cannot be decoded; try another fourcc")
         return timestamp, np.ascontiguousarray(image, np.uint8)
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""How a recording wants its pictures shown: turned, mirrored, with pixels that are not square."""
+"""How a recording wants its images shown: turned, mirrored, with pixels that are not square."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def is_believable(aspect: Fraction | None) -> bool:
 
 
 def square_pixels(image: Image, aspect: Fraction | None) -> Image:
-    """The picture stretched until its pixels are square; it only grows, for shrinking would cost detail."""
+    """The image stretched until its pixels are square; it only grows, for shrinking would cost detail."""
     if not aspect or aspect == 1 or not is_believable(aspect):
         return image
     height, width = image.shape[:2]
@@ -44,7 +44,7 @@ def square_pixels(image: Image, aspect: Fraction | None) -> Image:
 
 
 def turned(image: Image, matrix: npt.NDArray[np.int32]) -> Image:
-    """The picture turned and mirrored by a (3, 3) display matrix; its scale and shift are for windows.
+    """The image turned and mirrored by a (3, 3) display matrix; its scale and shift are for windows.
 
     A matrix that is no turn at all (all zero, say) changes nothing.
     """

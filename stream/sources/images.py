@@ -1,4 +1,4 @@
-"""A folder of numbered pictures, as the datasets keep their clips."""
+"""A folder of numbered images, as the datasets keep their clips."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from stream.sources.picture_numbers import number_pictures
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 IMAGE_FPS = 100.0
-"""Pictures a second where nothing is said: the rate of SMIC's high-speed camera."""
+"""Images a second where nothing is said: the rate of SMIC's high-speed camera."""
 
 
 class ImageFolder(FrameSource):
-    """Pictures of one folder by the numbers in their names (img2 before img10), ``place / fps`` seconds in.
+    """Images of one folder by the numbers in their names (img2 before img10), ``place / fps`` seconds in.
 
-    A picture that the numbering leaves out leaves its time out too.
+    An image that the numbering leaves out leaves its time out too.
     """
 
     def __init__(self, folder: Path, fps: float = IMAGE_FPS, *, assumed: bool = True) -> None:
-        """``assumed``: nobody has said that this is the rate of these very pictures.
+        """``assumed``: nobody has said that this is the rate of these very images.
 
-        Raises AtmeError for a folder without pictures, an unreadable first picture, or fps ≤ 0.
+        Raises AtmeError for a folder without images, an unreadable first image, or fps ≤ 0.
         """
         if fps <= 0:
             raise AtmeError(f"{folder}: a rate of {fps:g} fps is impossible; give a number above 0")
@@ -36,7 +36,7 @@ class ImageFolder(FrameSource):
         except OSError as error:
             raise AtmeError(f"{folder}: cannot be read ({reason(error)}); check its permissions") from error
         if not paths:
-            raise AtmeError(f"{folder}: no pictures in this folder; expected {', '.join(sorted(SUFFIXES))}")
+            raise AtmeError(f"{folder}: no images in this folder; expected {', '.join(sorted(SUFFIXES))}")
         numbered = number_pictures(paths)
         self._pictures = numbered.pictures
         self._next = 0
@@ -51,7 +51,7 @@ class ImageFolder(FrameSource):
         self.clock = f"the rate given, {fps:g} fps"
         self.clock_assumed = assumed
         if assumed:
-            self.clock = f"an assumed {fps:g} fps, for pictures have no clock; --fps gives the true rate"
+            self.clock = f"an assumed {fps:g} fps, for images have no clock; --fps gives the true rate"
         if numbered.remark:
             self._warn(numbered.remark)
 
@@ -64,14 +64,14 @@ class ImageFolder(FrameSource):
         height, width = image.shape[:2]
         if (width, height) != self.size:
             raise AtmeError(
-                f"{path}: is {width}x{height}, but the pictures before it are {self.size[0]}x{self.size[1]}; "
+                f"{path}: is {width}x{height}, but the images before it are {self.size[0]}x{self.size[1]}; "
                 "one folder must hold one size"
             )
         assert self.nominal_fps is not None
         return place / self.nominal_fps, image
 
     def release(self) -> None:
-        """Nothing stays open between pictures."""
+        """Nothing stays open between images."""
 
 
 def _load(path: Path) -> Image:

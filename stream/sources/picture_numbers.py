@@ -1,4 +1,4 @@
-"""The order of a folder's pictures, and which of them are missing, by the numbers in their names."""
+"""The order of a folder's images, and which of them are missing, by the numbers in their names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Key = tuple[str | Fraction, ...]
 
 @dataclass(frozen=True)
 class Numbered:
-    """Pictures in order."""
+    """Images in order."""
 
     pictures: tuple[tuple[int, Path], ...]
     """The place of each, from 0, in a series without gaps."""
@@ -51,7 +51,7 @@ def number_pictures(paths: Sequence[Path]) -> Numbered:
     if missing:
         first = next(path for path, length in zip(ordered, steps, strict=False) if length > step)
         what = "a number is" if missing == 1 else f"{missing} numbers are"
-        remark = f"{what} missing among the pictures, the first after {first.name}; their time is left free"
+        remark = f"{what} missing among the images, the first after {first.name}; their time is left free"
     return Numbered(tuple(zip(places, ordered, strict=True)), remark)
 
 

@@ -89,7 +89,7 @@ class StreamUrl(FrameSource):
                 return None
             if packet.stream is self._stream:
                 self._decode(packet, arrived)
-            # Sound may keep coming where pictures no longer do, so the read timeout alone is not enough.
+            # Sound may keep coming where images no longer do, so the read timeout alone is not enough.
             if not self._ready and arrived - waiting_since > self._stall_timeout:
                 self._stall()
         return self._ready.popleft()

@@ -28,13 +28,13 @@ _AHEAD = 32
 """Packets that are read ahead, to see whether a strange timestamp is confirmed."""
 _RAW_MJPEG = (".mjpeg", ".mjpg")
 
-_CUT_OFF = 0.5  # seconds that may be missing at the end without a word: sound often outlasts the picture
+_CUT_OFF = 0.5  # seconds that may be missing at the end without a word: sound often outlasts the image
 
 
 class VideoFile(FrameSource):
     """A video file (or a finished recording behind a URL): media time from the frames' own timestamps.
 
-    Time 0 is what players call 0: where the first of picture and sound starts. Shown is what players show:
+    Time 0 is what players call 0: where the first of image and sound starts. Shown is what players show:
     the default video, with square pixels, turned and mirrored as the file asks for.
     """
 
@@ -85,7 +85,7 @@ class VideoFile(FrameSource):
             nominal_fps=(given or rate) * slow_motion,
             duration=length,
         )
-        # A file of nothing but this picture, in a format that states its end exactly, ends with the picture.
+        # A file of nothing but this image, in a format that states its end exactly, ends with the image.
         exact = "matroska" in container.format.name and len(container.streams) == 1
         self._slack = 0.6 / rate if exact else _CUT_OFF
         self.player_pace = slow_motion * (given or rate) / rate
@@ -119,7 +119,7 @@ class VideoFile(FrameSource):
         (width, height), (height_now, width_now) = self.size, image.shape[:2]
         if (width, height) != (width_now, height_now):
             raise AtmeError(
-                f"{self.name}: the picture changes from {width}x{height} to {width_now}x{height_now} at "
+                f"{self.name}: the image changes from {width}x{height} to {width_now}x{height_now} at "
                 f"{self._end:.2f} s; bring it to one size first: ffmpeg -i {self.name} "
                 f"-vf scale={width}:{height} -crf 16 one-size.mp4"
             )
@@ -141,7 +141,7 @@ class VideoFile(FrameSource):
         self._container.close()
 
     def _decoded(self, stream: Any) -> Iterator[tuple[float | None, Image]]:
-        """Time on the container's clock and picture of every frame that is whole."""
+        """Time on the container's clock and image of every frame that is whole."""
         for packet in self._read_ahead(stream):
             self._account.packet(packet)
             try:
@@ -193,7 +193,7 @@ class VideoFile(FrameSource):
         missing = (self.duration or 0.0) - self._end - 1.0 / (self.nominal_fps or ASSUMED_FPS)
         if broken or (missing > self._slack and self._clock.trusted):
             whole = f" of {self.duration:.1f} s" if self.duration else ""
-            self._warn(f"the picture ends after {self._end:.1f} s{whole}; is the file cut off?")
+            self._warn(f"the image ends after {self._end:.1f} s{whole}; is the file cut off?")
 
 
 def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -> VideoFile:
@@ -203,23 +203,23 @@ def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -
     if path.stat().st_size == 0:
         raise AtmeError(f"{path}: the file is empty; record or copy it again")
     try:
-        # Raw JPEG pictures in a row look like a single one to FFmpeg; the name tells.
+        # Raw JPEG images in a row look like a single one to FFmpeg; the name tells.
         raw = "mjpeg" if path.suffix.lower() in _RAW_MJPEG else None
         container = ffmpeg.open_video(path, raw)
     except av.error.ArgumentError as error:  # a format that is not on our list
         raise AtmeError(
-            f"{path}: no recording but a playlist, a picture or text, or badly damaged; give a video file"
+            f"{path}: no recording but a playlist, an image or text, or badly damaged; give a video file"
         ) from error
     except (av.error.FFmpegError, OSError) as error:
         raise AtmeError(f"{path}: no video that can be read, or one cut off ({reason(error)})") from error
     if not videos_in(container):
         container.close()
-        raise AtmeError(f"{path}: no video in this file; give a recording or a folder of pictures")
+        raise AtmeError(f"{path}: no video in this file; give a recording or a folder of images")
     return VideoFile(container, path.name, fps, slow_motion)
 
 
 def videos_in(container: Any) -> list[Any]:
-    """The streams of moving pictures that can be decoded: the cover of a song, or a preview, is none."""
+    """The streams of moving images that can be decoded: the cover of a song, or a preview, is none."""
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     # A stream of a codec that FFmpeg does not know has no codec context.
     return [s for s in container.streams.video if s.codec_context is not None and not s.disposition & still]
@@ -240,7 +240,7 @@ def _rate(stream: Any, clockless: bool) -> Any:
 
 
 def _length(container: Any, stream: Any, zero: float) -> float | None:
-    """Seconds from ``zero`` to the end of the picture, or of the file where only that is stated."""
+    """Seconds from ``zero`` to the end of the image, or of the file where only that is stated."""
     start, own = (_seconds(ticks, stream.time_base) for ticks in (stream.start_time, stream.duration))
     if start is not None and own is not None:
         return start + own - zero

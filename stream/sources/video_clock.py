@@ -15,7 +15,7 @@ class ClockConfig:
     """What is known of a recording's clock beforehand."""
 
     zero: float
-    """Seconds on the file's clock that players call 0: where its first stream starts, sound or picture."""
+    """Seconds on the file's clock that players call 0: where its first stream starts, sound or image."""
     rate: float
     """Frames a second that the file states, or that are assumed."""
     length: float | None = None

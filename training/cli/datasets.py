@@ -17,13 +17,13 @@ def register(app: typer.Typer) -> None:
 
 
 def datasets() -> None:
-    """List the data sets that can be prepared, and whom to ask for them."""
+    """List the datasets that can be prepared, and whom to ask for them."""
     from rich.console import Console
     from rich.table import Table
 
     from training.datasets.registry import DATASETS
 
-    table = Table("name", "data set")
+    table = Table("name", "dataset")
     table.add_column("what to download, from whom", overflow="fold")
     table.add_column("licence")
     for entry in DATASETS.values():
@@ -32,7 +32,7 @@ def datasets() -> None:
 
 
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="Name of the data set; `atme-train datasets` lists them.")],
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset; `atme-train datasets` lists them.")],
     root: Annotated[Path, typer.Option(help="The folder into which you unpacked it.")],
     out: Annotated[Path, typer.Option(help="Where the feature archive goes (.npz).")],
     jobs: Annotated[
@@ -40,7 +40,7 @@ def prepare(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an archive that exists.")] = False,
 ) -> None:
-    """Turn a data set into features, by the live preprocessing; goes on where it was interrupted."""
+    """Turn a dataset into features, by the live preprocessing; resumes interrupted."""
     from rich.console import Console
 
     from training.datasets.registry import find

@@ -43,7 +43,7 @@ def pretrain(
     ] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Also log the loss to this folder.")] = None,
 ) -> None:
-    """Train weights on synthetic flow alone: no data set needed."""
+    """Train weights on synthetic flow alone: no dataset needed."""
     from training.learning.pretrain import PretrainConfig, make_weights
     from training.loso.board import board
 
@@ -149,7 +149,7 @@ def synthesize(
         float, typer.Option(help="Share in the geometry of the published feature lists.", min=0, max=1)
     ] = 0.5,
 ) -> None:
-    """Write synthetic features as an archive, to try everything without a data set."""
+    """Write synthetic features as an archive, to try everything without a dataset."""
     from training.features import archive as feature_archive
     from training.synthesis.flow import synthetic_archive
     from training.synthesis.random_motion import SynthesisConfig
@@ -165,7 +165,7 @@ def synthesize(
 def synthesize_clip(
     out: Annotated[Path, typer.Argument(help="The video (.mp4, .mkv, .mov); its truth goes beside it.")],
     portrait: Annotated[
-        Path | None, typer.Option(help="A picture with a face; default: a public-domain portrait.")
+        Path | None, typer.Option(help="An image with a face; default: a public-domain portrait.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same clip.")] = 0,
 ) -> None:

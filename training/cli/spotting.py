@@ -31,7 +31,7 @@ def spot_benchmark(
     seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
     face: Annotated[
         list[Path] | None,
-        typer.Option(help="Picture or video of a face, once for each; default, and by name: built-in."),
+        typer.Option(help="Image or video of a face, once for each; default, and by name: built-in."),
     ] = None,
     fps: Annotated[
         list[float] | None,
@@ -138,7 +138,7 @@ def spot_fit(
 
 
 def spot_evaluate(
-    root: Annotated[Path, typer.Argument(help="A benchmark's folder, or a data set's with --dataset.")],
+    root: Annotated[Path, typer.Argument(help="A benchmark's folder, or a dataset's with --dataset.")],
     dataset: Annotated[
         str | None, typer.Option(help="casme-sq or samm-lv; default: a synthesised benchmark.")
     ] = None,

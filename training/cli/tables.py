@@ -40,7 +40,7 @@ def compare(
     executor: Executor = "local",
     workers: Workers = None,
     dataset: Annotated[
-        str | None, typer.Option(help="For LBP-TOP: the data set that the features were prepared from.")
+        str | None, typer.Option(help="For LBP-TOP: the dataset that the features were prepared from.")
     ] = None,
     root: Annotated[
         Path | None, typer.Option(help="For LBP-TOP: the folder into which you unpacked it.")
@@ -94,7 +94,7 @@ def ablate(
 
 
 def au_stats(
-    dataset: Annotated[str, typer.Argument(help="Name of the data set; `atme-train datasets` lists them.")],
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset; `atme-train datasets` lists them.")],
     root: Annotated[Path, typer.Option(help="The folder into which you unpacked it.")],
     out: Annotated[Path, typer.Option(help="Folder for the table and the figure.")],
 ) -> None:

@@ -38,16 +38,16 @@ class Movement:
 
 @dataclass(frozen=True)
 class LongVideo:
-    """Where its pictures are, and what happens in it."""
+    """Where its images are, and what happens in it."""
 
     name: str
     """Unique in its set; the video's name in a submission to the MEGC."""
     movements: tuple[Movement, ...]
     fps: float
     film: Path | None = None
-    """A video file, or None where ``frames`` are pictures."""
+    """A video file, or None where ``frames`` are images."""
     frames: tuple[tuple[int, Path], ...] = ()
-    """(number, picture), numbers increasing; the time of a picture is number / fps."""
+    """(number, image), numbers increasing; the time of an image is number / fps."""
     conditions: dict[str, Any] = field(default_factory=dict)
     """What the results are broken down by: rate, peak, drift, face."""
 
@@ -58,11 +58,11 @@ class LongVideo:
 
     @property
     def first_frame(self) -> int:
-        """What a submission adds to a frame's number: pictures keep theirs, those of a video begin with 1."""
+        """What a submission adds to a frame's number: images keep theirs, those of a video begin with 1."""
         return 0 if self.film is None else 1
 
     def pictures(self) -> Iterator[tuple[int, float, Image]]:
-        """(frame number, seconds, BGR uint8), in order. AtmeError where a picture cannot be read."""
+        """(frame number, seconds, BGR uint8), in order. AtmeError where an image cannot be read."""
         return _read_film(self.film) if self.film else self._read_frames()
 
     def _read_frames(self) -> Iterator[tuple[int, float, Image]]:
@@ -103,7 +103,7 @@ def settle_videos(
 ) -> LoadedVideos:
     """Recordings with what is annotated in them, checked against the frames on disk.
 
-    ``videos``: name, frame number → picture, and (annotation, movement, onset and offset frame) of each.
+    ``videos``: name, frame number → image, and (annotation, movement, onset and offset frame) of each.
     A movement outside the frames is left out; recordings without frames are too, those without movements
     are kept: they show false alarms.
     """

@@ -46,10 +46,10 @@ def load(root: Path) -> Loaded:
     for id, label in lines:
         sample = known.get(id)
         if sample is None:
-            problems.append(Problem(id, reasons.get(id, "not in the data set's sheet"), repaired=False))
+            problems.append(Problem(id, reasons.get(id, "not in the dataset's sheet"), repaired=False))
             continue
         if sample.label != label:
-            what = f"'{sample.emotion}' in the data set, {CLASSES[label]} in {path.name}, which decides"
+            what = f"'{sample.emotion}' in the dataset, {CLASSES[label]} in {path.name}, which decides"
             problems.append(Problem(id, what, repaired=True))
         samples.append(replace(sample, label=label))
     listed = {id for id, _ in lines}

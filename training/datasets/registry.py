@@ -1,4 +1,4 @@
-"""The data sets that ``prepare`` knows. A new one is one file with a ``load`` and one entry here."""
+"""The datasets that ``prepare`` knows. A new one is one file with a ``load`` and one entry here."""
 
 from __future__ import annotations
 
@@ -91,4 +91,4 @@ def find(name: str) -> Dataset:
         return DATASETS[name]
     near = get_close_matches(name.casefold(), DATASETS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DATASETS)}"
-    raise AtmeError(f"'{name}' is no data set; {hint}")
+    raise AtmeError(f"'{name}' is no dataset; {hint}")

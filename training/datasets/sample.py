@@ -73,7 +73,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A data set as far as it can be used."""
+    """A dataset as far as it can be used."""
 
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...]

@@ -1,11 +1,11 @@
-"""Fits a pre-trained network to a data set without touching its weights: learns where its logits are wrong.
+"""Fits a pre-trained network to a dataset without touching its weights: learns where its logits are wrong.
 
     logits = S z(x) + Σᵢ αᵢ k(x, xᵢ) + b
 
 z are the logits of the pre-trained Dual-ATME, k is a Gaussian kernel of the face's coarse flow, the xᵢ are
 the training samples, and S, α, b are learnt: kernel logistic regression (Zhu & Hastie 2005, DOI
 10.1198/106186005X25619) that starts from the network's opinion, scaled by a matrix (Guo et al. 2017,
-arXiv:1706.04599): which class the network takes for which differs between data sets. The problem is convex
+arXiv:1706.04599): which class the network takes for which differs between datasets. The problem is convex
 and nothing in it is drawn, so there is no seed, no step size, no epoch and no order that somebody could
 choose by a test subject. A few hundred samples are too few to move five million weights well.
 """
@@ -55,7 +55,7 @@ def kernel(first: Tensor, second: Tensor) -> Tensor:
 
 
 class Correction(nn.Module):
-    """What was learnt of one data set: its samples' coarse flows, their weights, the scales and the bias."""
+    """What was learnt of one dataset: its samples' coarse flows, their weights, the scales and the bias."""
 
     samples: Tensor
 

@@ -48,7 +48,7 @@ class Recipe:
 
 
 ADAPTING = Recipe(balance=0.5, flip_average=True, correction=3e-4)
-"""From pre-trained weights, for data sets of a few hundred samples: a fold in about a second."""
+"""From pre-trained weights, for datasets of a few hundred samples: a fold in about a second."""
 
 
 @dataclass(frozen=True)

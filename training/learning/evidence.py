@@ -1,6 +1,6 @@
-"""Keeps what pre-trained weights know of "no emotion" in a network that was fitted to a data set.
+"""Keeps what pre-trained weights know of "no emotion" in a network that was fitted to a dataset.
 
-Data sets hold emotions only: nothing can be learnt from them about blinks, speech, head motion or noise, and
+Datasets hold emotions only: nothing can be learnt from them about blinks, speech, head motion or noise, and
 a network of their classes alone would name every one of them. So the fitted network says which emotion it
 is, and the pre-trained one says, as before and with its own threshold, whether it is one at all.
 """

@@ -54,7 +54,7 @@ class PretrainConfig:
     validation: int = 4000
     """Synthetic samples for calibration and the scores of the log."""
     refused: float = 0.15
-    """Share of true validation samples that the refusal threshold may cost. They are harder than pictures:
+    """Share of true validation samples that the refusal threshold may cost. They are harder than images:
     of rendered pairs from 0.5 px on it costs about a twentieth (``benchmarks/rendered_pairs.py``)."""
     threads: int = 1
     """One, so that sums have one order on every machine; a second would save a quarter of the time."""

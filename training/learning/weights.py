@@ -60,7 +60,7 @@ def named_with_digest(path: Path) -> str:
 def load_state(path: Path) -> State:
     """The ``state_dict`` in a file, with the correction of a .safetensors (``learning.correction``).
 
-    AtmeError where it is missing, damaged, of another network, or an .onnx fitted to a data set.
+    AtmeError where it is missing, damaged, of another network, or an .onnx fitted to a dataset.
     """
     if _suffix(path) == ".onnx":
         state, *_ = _from_onnx(path)
@@ -148,7 +148,7 @@ def _from_onnx(path: Path) -> tuple[State, ModelInfo, UnitsTold | None]:
     arrays = {item.name: numpy_helper.to_array(item).astype(np.float32) for item in graph.initializer}
     if any(PREFIX in name or name.startswith(EVIDENCE) for name in arrays):
         raise AtmeError(
-            f"{path}: was fitted to a data set (atme-train fit), so no training starts from it; give the "
+            f"{path}: was fitted to a dataset (atme-train fit), so no training starts from it; give the "
             "weights that it was fitted from, or a .safetensors made by fit"
         )
     told = _units_told(arrays, backend.info, path)
@@ -181,7 +181,7 @@ def _units_told(arrays: dict[str, npt.NDArray[np.float32]], info: ModelInfo, pat
 
 
 def _classes_only(state: State, classes: int) -> State:
-    """Without the output for "no emotion": data sets hold emotions only."""
+    """Without the output for "no emotion": datasets hold emotions only."""
     last = {name: state[name][:classes].clone() for name in LAST}
     return state | last
 

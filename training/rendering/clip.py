@@ -28,7 +28,7 @@ STEEPEST = 0.9
 
 
 def render(portrait: Portrait, script: ClipScript) -> Iterator[tuple[float, Image]]:
-    """Yield (seconds, BGR uint8 picture) for each frame of the script; equal arguments give equal frames.
+    """Yield (seconds, BGR uint8 image) for each frame of the script; equal arguments give equal frames.
 
     Raises ValueError if the portrait has another size than the script, or skin would fold under an action.
     """
@@ -72,7 +72,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
 def _posed(
     image: Image, head: npt.NDArray[np.float64], back: Field | None, grid: npt.NDArray[np.float32]
 ) -> Image:
-    """The picture with its skin moved (``back``: where each pixel comes from) and its head in its pose."""
+    """The image with its skin moved (``back``: where each pixel comes from) and its head in its pose."""
     border = cv2.BORDER_REFLECT_101
     if back is None:
         size = (image.shape[1], image.shape[0])
@@ -117,7 +117,7 @@ _GRAIN_MIDDLE, _GRAIN_SD, _GRAIN_MARGIN = 128, 16.0, 64
 
 
 def _grain(script: ClipScript, shape: tuple[int, int]) -> Image:
-    """One sheet of noise, a little larger than the picture; every frame takes another cut of it."""
+    """One sheet of noise, a little larger than the image; every frame takes another cut of it."""
     rng = np.random.default_rng((script.seed, 99))
     sheet = rng.standard_normal((shape[0] + _GRAIN_MARGIN, shape[1] + _GRAIN_MARGIN), np.float32)
     sheet = np.clip(np.rint(_GRAIN_MIDDLE + _GRAIN_SD * sheet), 0, 255)
@@ -126,7 +126,7 @@ def _grain(script: ClipScript, shape: tuple[int, int]) -> Image:
 
 
 def _expose(image: Image, script: ClipScript, time: float, index: int, grain: Image | None) -> Image:
-    """The picture in the light of the moment, with the camera's noise."""
+    """The image in the light of the moment, with the camera's noise."""
     light = script.brightness(time)
     if grain is None:
         return image if light == 1 else np.asarray(cv2.convertScaleAbs(image, alpha=light), np.uint8)
@@ -152,7 +152,7 @@ def steepness(field: Field) -> float:
 def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     """What the clip shows, in the order of onsets: one JSON-ready record for each action, blink and glance.
 
-    kind (micro, macro, speech, blink, gesture, gaze), label (null: to be turned away), onset, apex and offset
+    kind (micro, macro, speech, blink, gesture, gaze), label (null: to be rejected), onset, apex and offset
     in seconds, units (FACS numbers), peak_px: the skin's greatest displacement in pixels of a 256-px face.
     """
     per_pixel = 256 / face_width(portrait.landmarks)
@@ -192,6 +192,6 @@ def render_clip(out: Path, portrait: Portrait, script: ClipScript, progress: boo
 
 
 def render_demo(out: Path, portrait: Path | None = None, seed: int = 0, progress: bool = True) -> Path:
-    """The demonstration clip: `demo_script` on the built-in portrait, or on a picture of one's own."""
+    """The demonstration clip: `demo_script` on the built-in portrait, or on an image of one's own."""
     script = demo_script(seed)
     return render_clip(out, load_portrait(portrait, script.size), script, progress)

@@ -29,7 +29,7 @@ def write_clip(
 
     Both appear only when they are complete.
 
-    ``frames``: (seconds, BGR uint8 picture of even width and height), times increasing and kept: ``fps`` only
+    ``frames``: (seconds, BGR uint8 image of even width and height), times increasing and kept: ``fps`` only
     tells the codec what to expect. At ``crf`` 12 sub-pixel motion survives, and some of the noise.
     Raises AtmeError where the file cannot be written.
     """

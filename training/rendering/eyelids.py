@@ -42,7 +42,7 @@ class Eyelids:
 
 
 def find_eyelids(landmarks: npt.NDArray[np.float32], shape: tuple[int, int]) -> tuple[Eyelids, ...]:
-    """Both eyes of a picture of ``shape`` (H, W) with these (68, 2) landmarks; without those outside it."""
+    """Both eyes of an image of ``shape`` (H, W) with these (68, 2) landmarks; without those outside it."""
     unit = face_width(landmarks)
     eyes = (_find_eye(landmarks[list(eye)], landmarks[list(brow)], unit, shape) for eye, brow in EYES)
     return tuple(eye for eye in eyes if eye.below.size)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 FACE_WIDTH = 240.0
-"""Pixels from φ1 to φ15 of a portrait that fills a 640×480 picture comfortably."""
+"""Pixels from φ1 to φ15 of a portrait that fills a 640×480 image comfortably."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class HeadPose:
     dy: float
     """Pixels, right and down."""
     roll: float
-    """Radians, clockwise in the picture."""
+    """Radians, clockwise in the image."""
     scale: float
     yaw: float = 0.0
     pitch: float = 0.0

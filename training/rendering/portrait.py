@@ -24,17 +24,17 @@ SMALLEST_FACE = 100
 
 @dataclass(frozen=True)
 class Portrait:
-    """A picture with one face, and where it is."""
+    """An image with one face, and where it is."""
 
     image: Image
     landmarks: Landmarks
 
 
 def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) -> Portrait:
-    """A picture of ``size`` (width, height) with the face in its middle, at least half as wide as it is high.
+    """An image of ``size`` (width, height) with the face in its middle, at least half as wide as it is high.
 
     Without a path it is scikit-image's ``astronaut``: Eileen Collins, photographed by NASA, public domain.
-    Raises AtmeError where the file is no picture, shows no face, or one less than 100 px wide.
+    Raises AtmeError where the file is no image, shows no face, or one less than 100 px wide.
     """
     if path is None:
         return portrait_from(_builtin(), "the built-in portrait", size, smallest=0)  # known to enlarge well
@@ -44,13 +44,13 @@ def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) 
 def portrait_from(
     image: Image, name: str, size: tuple[int, int] = (640, 480), smallest: float = SMALLEST_FACE
 ) -> Portrait:
-    """The same of a BGR uint8 picture; ``name`` is what errors call it."""
+    """The same of a BGR uint8 image; ``name`` is what errors call it."""
     landmarker = Landmarker(tracking=False)
     try:
         found = _find_face(landmarker, image, name)
         if face_width(found) < smallest:
             raise AtmeError(
-                f"the face in {name} is {face_width(found):.0f} px wide; choose a picture where it is at "
+                f"the face in {name} is {face_width(found):.0f} px wide; choose an image where it is at "
                 f"least {SMALLEST_FACE} px"
             )
         fitted = _fit(image, found, size)
@@ -68,7 +68,7 @@ def _builtin() -> Image:
 def _find_face(landmarker: Landmarker, image: Image, name: str) -> Landmarks:
     found = landmarker.detect(image)
     if found is None:
-        raise AtmeError(f"no face found in {name}; choose a frontal portrait that fills most of the picture")
+        raise AtmeError(f"no face found in {name}; choose a frontal portrait that fills most of the image")
     return found
 
 

@@ -1,6 +1,6 @@
 """What happens in a synthetic clip, and when: the script that `rendering.clip` renders.
 
-Pure time and geometry, no pictures: expressions and their envelopes, blinks, the drift of head and light.
+Pure time and geometry, no images: expressions and their envelopes, blinks, the drift of head and light.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Action:
     """
 
     label: str | None
-    """negative, positive or surprise; None for what a spotter should turn away."""
+    """negative, positive or surprise; None for what a spotter should reject."""
     activations: tuple[Activation, ...]
     """The action units at full strength."""
     onset: float

@@ -32,14 +32,14 @@ _EVERYTHING = 0.25
 
 
 def read_videos(root: Path, dataset: str | None) -> LoadedVideos:
-    """A benchmark, or a data set of long videos by its name. AtmeError: unknown name, wrong folder."""
+    """A benchmark, or a dataset of long videos by its name. AtmeError: unknown name, wrong folder."""
     from training.datasets import casme_sq, reviewed, samm_lv
 
     if dataset is None:
         return LoadedVideos(tuple(read_benchmark(root)))
     loaders = {"casme-sq": casme_sq.load, "samm-lv": samm_lv.load, "reviewed": reviewed.load_videos}
     if dataset not in loaders:
-        raise AtmeError(f"'{dataset}' is no data set of long videos; known are {', '.join(loaders)}")
+        raise AtmeError(f"'{dataset}' is no dataset of long videos; known are {', '.join(loaders)}")
     return loaders[dataset](root)
 
 

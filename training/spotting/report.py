@@ -52,7 +52,7 @@ class SpotReport:
 
     @property
     def after_refusal(self) -> Gated | None:
-        """The causal spotter less what the recognizer declines to name; None where nothing was labelled."""
+        """The causal spotter without the events on which the recognizer abstains; None where nothing was labelled."""
         return gated(self.scores[CAUSAL], self.labelled) if self.labelled else None
 
 

@@ -1,6 +1,6 @@
 """Measures a recording once and keeps the curve: the decision can then be tried a thousand times a minute.
 
-What is kept depends on the pictures and on how motion is measured, so both are part of its file name.
+What is kept depends on the images and on how motion is measured, so both are part of its file name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Signal:
 
     samples: tuple[MotionSample, ...]
     difference: npt.NDArray[np.float32]
-    """(frames,) mean absolute grey difference to the picture ``DIFFERENCE_S`` before, the naive measure."""
+    """(frames,) mean absolute grey difference to the image ``DIFFERENCE_S`` before, the naive measure."""
 
     @property
     def minutes(self) -> float:
@@ -44,7 +44,7 @@ class Signal:
 
 
 DIFFERENCE_S = 0.1
-"""Seconds between the pictures of the plain frame difference."""
+"""Seconds between the images of the plain frame difference."""
 _SMALL = (80, 100)
 
 

@@ -142,7 +142,7 @@ def _label_line(report: SpotReport) -> str:
     assert labelled is not None
     return (
         f"\n{labelled.hits} hits labelled: UF1 {labelled.uf1:.3f}, so STRS {report.strs:.3f}. The recognizer "
-        f"declines {labelled.hits_refused:.0%} of them, {labelled.alarms_refused:.0%} of {labelled.alarms} "
+        f"abstains on {labelled.hits_refused:.0%} of them, {labelled.alarms_refused:.0%} of {labelled.alarms} "
         f"false alarms and {labelled.beside_refused:.0%} of {labelled.beside} badly delimited; "
         f"what it names is the row '{CAUSAL}, named'."
     )

@@ -1,1 +1,1 @@
-"""Synthetic faces without a picture: action units, emotions, a motion model, and flow features."""
+"""Synthetic faces without an image: action units, emotions, a motion model, and flow features."""

@@ -1,6 +1,6 @@
 """Which action units make an emotion, and how often.
 
-The combinations are those by which the data sets were coded, the frequencies rounded readings of their
+The combinations are those by which the datasets were coded, the frequencies rounded readings of their
 published counts:
 
 - CASME II (Yan et al. 2014, DOI 10.1371/journal.pone.0086041, its table of labelling criteria): happiness is

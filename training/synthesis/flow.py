@@ -1,11 +1,11 @@
-"""Synthetic flow features: what the default weights learn from, thousands a second, no picture involved.
+"""Synthetic flow features: what the default weights learn from, thousands a second, no image involved.
 
 The moving face comes from ``synthesis.random_motion``. Its field is drawn (Gaussian bumps are separable on a
 level face, so that a whole batch is one matrix product), seen as TV-L1 sees it (motion is measured where the
 face has contrast and filled in elsewhere, with noise) and made into features.
 
 Two ways to the features are mixed, because both exist: this project's own (crop φ1–φ15; flow *between*
-puzzle pictures, so that each region's motion is magnified with it) and the published lists' (a narrower crop
+puzzle images, so that each region's motion is magnified with it) and the published lists' (a narrower crop
 with the brows nearer the top edge; the puzzle cut from the finished 28×28 feature at fixed places).
 """
 
@@ -246,10 +246,10 @@ def to_feature(flow: Tensor, tension: Tensor) -> Tensor:
 def project_puzzle(
     scene: Scene, faces: Tensor, noise: Tensor, generator: torch.Generator, config: SynthesisConfig
 ) -> Tensor:
-    """The puzzle as this project makes it: flow between puzzle pictures (method §3)."""
+    """The puzzle as this project makes it: flow between puzzle images (method §3)."""
     boxes = [_brow(faces, 19, 37, 17, 21), _brow(faces, 24, 44, 22, 26), _mouth(faces)]
     loose = torch.exp(0.04 * torch.randn(len(faces), generator=generator))
-    # Sensor noise is the same in every picture: magnification magnifies the motion, not the noise.
+    # Sensor noise is the same in every image: magnification magnifies the motion, not the noise.
     flows = [observe(*render(scene, _grow(box, loose)), noise * GRID, generator, config) for box in boxes]
     # Skin does not join at the seams: strain is taken a region at a time.
     fields = [torch.cat([flow, strain(flow)[:, None]], dim=1) for flow in flows]

@@ -38,7 +38,7 @@ def face_width(landmarks: npt.NDArray[np.float32]) -> float:
 def displacement(
     landmarks: npt.NDArray[np.float32], activations: Iterable[Activation], shape: tuple[int, int]
 ) -> Field:
-    """Sum of all activations' bumps on a picture of ``shape`` (H, W) whose face has these landmarks.
+    """Sum of all activations' bumps on an image of ``shape`` (H, W) whose face has these landmarks.
 
     Bumps of one unit add up; directions follow the face's roll. Returns zeros without activations.
     """

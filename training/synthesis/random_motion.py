@@ -86,7 +86,7 @@ class Scene:
     turn: Tensor
     """(N, 2): how far the middle of the face moves against its rim when the head turns or nods."""
     background: Tensor
-    """(N,): 1 where the picture outside of the face stays still, 0 where it moves along."""
+    """(N,): 1 where the image outside of the face stays still, 0 where it moves along."""
     rim: Tensor
     """(N, 2): half width and half height of the face's outline."""
 

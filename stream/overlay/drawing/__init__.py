@@ -1,1 +1,1 @@
-"""Pictures, curves and large letters as text."""
+"""Images, curves and large letters as text."""

@@ -81,8 +81,8 @@ def draw_markers(
     """The line under the curve: ``├─▼──┤`` for each event's onset, apex and offset.
 
     Returns ``width`` pairs of a character and the label that it belongs to ("" for blanks and the user's
-    marks, ``REJECTED`` for movements turned away). Marks are drawn over events, later events over earlier
-    ones, any event over what was turned away; an event's apex over its ends, since in a narrow window they
+    marks, ``REJECTED`` for movements rejected). Marks are drawn over events, later events over earlier
+    ones, any event over what was rejected; an event's apex over its ends, since in a narrow window they
     share a character.
     """
     cells = [(" ", "")] * width
@@ -108,7 +108,7 @@ def draw_markers(
 
 
 def draw_reasons(rejections: Iterable[Rejection], width: int, start: float, end: float) -> str:
-    """A line of ``width`` characters: why each movement was turned away, under it where there is room."""
+    """A line of ``width`` characters: why each movement was rejected, under it where there is room."""
     line = ""
     for rejection in sorted(rejections, key=lambda one: one.movement.onset):
         place = _column(rejection.movement.onset, width, start, end)

@@ -1,4 +1,4 @@
-"""Pictures as text: two pixels a character in grey, or shades of letters where there is no colour."""
+"""Images as text: two pixels a character in grey, or shades of letters where there is no colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report's events: a card each, with pictures, curve, probabilities and action units."""
+"""The report's events: a card each, with images, curve, probabilities and action units."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def events(session: RecordedSession, pictures: Sequence[dict[str, str] | None]) 
         "<i class='dot' style='background:#009e73'></i> to its right; the stronger the colour, the further."
         " Attention: the network's own, dark blue least, yellow most.</p>"
         if shown
-        else "<p class='hint'>No pictures: left out, or faces were not saved (--save-faces) and the "
+        else "<p class='hint'>No images: left out, or faces were not saved (--save-faces) and the "
         "recording is not at hand (--video).</p>"
     )
     cards = "".join(

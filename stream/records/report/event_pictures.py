@@ -1,4 +1,4 @@
-"""The pictures of one event: its face at onset and apex, the flow between, what the network looked at."""
+"""The images of one event: its face at onset and apex, the flow between, what the network looked at."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Picture = npt.NDArray[np.uint8]
 """BGR or grey uint8."""
 
 SIDE = 256
-"""Width of a face picture, pixels."""
+"""Width of a face image, pixels."""
 _LARGEST = 4 * MIB
 NAMES = ("onset", "apex", "flow", "attention", "puzzle")
 
@@ -87,7 +87,7 @@ def attention_picture(attention: Map, face: Gray) -> Picture:
 
 
 def _face(image: Picture, geometry: FaceGeometry) -> Picture:
-    """(SIDE, SIDE, 3) cut of the levelled picture, wide enough to show hair and chin."""
+    """(SIDE, SIDE, 3) cut of the levelled image, wide enough to show hair and chin."""
     face = geometry.face
     half = 0.68 * max(face.width, face.height)
     x, y = (face.left + face.right) / 2, (face.top + face.bottom) / 2 - 0.06 * face.height

@@ -1,4 +1,4 @@
-"""``atme report``: gathers a session's numbers and pictures and writes them as one HTML file."""
+"""``atme report``: gathers a session's numbers and images and writes them as one HTML file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OURS = re.compile(rb"<meta name=\"generator\" content=\"atme-live\">")
 _LARGEST_WEIGHTS = 64 * MIB
 
 Thumbnails = dict[str, str]
-"""Name of the picture → its data URI."""
+"""Name of the image → its data URI."""
 
 
 def write_report(
@@ -46,7 +46,7 @@ def write_report(
 ) -> Path:
     """One HTML file that needs nothing else: ``report.html`` in the session's folder, or ``out``.
 
-    Pictures come from the session's saved faces; without those, from ``video`` or the recording that the
+    Images come from the session's saved faces; without those, from ``video`` or the recording that the
     session names, if it is still there; ``pictures=False`` leaves them out, for a report that is passed on.
     AtmeError where ``video`` does not fit or ``out`` cannot be written.
     """
@@ -101,7 +101,7 @@ def timeline(session: RecordedSession) -> dict[str, Any]:
 
 
 def thumbnails(session: RecordedSession, video: Path | None = None) -> list[Thumbnails | None]:
-    """Pictures of each event, None where there are none."""
+    """Images of each event, None where there are none."""
     if video is None and session.faces is not None:
         return _saved(session)
     recording = video or _replayed(session)
@@ -142,7 +142,7 @@ def _saved(session: RecordedSession) -> list[Thumbnails | None]:
 
 
 def _written_order(events: tuple[Expression, ...]) -> list[int]:
-    """The number that each event, in order of onset, has among the pictures: the order of decisions."""
+    """The number that each event, in order of onset, has among the images: the order of decisions."""
     order = sorted(range(len(events)), key=lambda k: events[k].candidate.decided)
     numbers = [0] * len(events)
     for number, k in enumerate(order, start=1):
@@ -211,7 +211,5 @@ def _uris(pictures: EventPictures) -> Thumbnails:
 def _uri(picture: Image) -> str:
     good, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not good:
-        raise AtmeError(
-            "a picture of the session cannot be encoded; make the report without its faces folder"
-        )
+        raise AtmeError("an image of the session cannot be encoded; make the report without its faces folder")
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

@@ -126,7 +126,7 @@ def _turned_away(session: RecordedSession) -> str:
     total = sum(reasons.values())
     often = ", ".join(f"{escape(reason)} {n}" for reason, n in reasons.most_common(3))
     more = ", …" if len(reasons) > 3 else ""
-    return f"{total} other movement{' was' if total == 1 else 's were'} turned away ({often}{more})."
+    return f"{total} other movement{' was' if total == 1 else 's were'} rejected ({often}{more})."
 
 
 def _timeline(session: RecordedSession) -> str:
@@ -154,7 +154,7 @@ def _timeline(session: RecordedSession) -> str:
 <div id="overview" aria-hidden="true"></div>
 <p class="keys"><span class="key"><i class="line"></i> motion of the face</span>
 <span class="key"><i class="line dashed"></i> threshold</span>{keys}
-<span class="key"><i class="box"></i> turned away</span>
+<span class="key"><i class="box"></i> rejected</span>
 <span class="key"><i class="box hatched"></i> no face, or nothing seen</span></p>
 <p class="hint screen">Drag to move, Ctrl + wheel or pinch to zoom, click the time of an event below to find
 it here. Motion in pixels of a face 256 px wide.</p>

@@ -103,11 +103,11 @@ def _time_rows(session: RecordedSession, about: dict[str, Any]) -> list[tuple[st
 def _reasons(session: RecordedSession, about: dict[str, Any]) -> str:
     reasons = Counter(about.get("rejected") or Counter(r.reason for r in session.rejections))
     if not reasons:
-        return "<div><h3>Turned away</h3><p>No movement was turned away.</p></div>"
+        return "<div><h3>Rejected</h3><p>No movement was rejected.</p></div>"
     most = max(reasons.values())
     rows = "".join(
         f"<tr><th>{escape(reason)}</th><td><span class='share' style='--label:var(--quiet);"
         f"--share:{100 * count / most:.1f}%'></span></td><td class='number'>{count}</td></tr>"
         for reason, count in reasons.most_common()
     )
-    return f"<div><h3>Turned away</h3><table class='shares'>{rows}</table></div>"
+    return f"<div><h3>Rejected</h3><table class='shares'>{rows}</table></div>"

@@ -200,7 +200,7 @@
     if (keys[press.key] && !press.ctrlKey && !press.metaKey) { keys[press.key](); press.preventDefault(); }
   });
 
-  // A movement of a pixel is seen when the two pictures take turns, and hardly side by side.
+  // A movement of a pixel is seen when the two images take turns, and hardly side by side.
   document.querySelectorAll("figure.apex").forEach((figure) => {
     const own = figure.querySelector("img"), apex = own.src;
     const onset = figure.parentElement.querySelector("figure.onset img").src;
@@ -279,7 +279,7 @@
     if (k >= 0) words.push(curve.face[k] ? `${px2(curve.signal[k])} px, threshold ${px2(curve.threshold[k])}` : "no face");
     const over = (one) => one.onset <= time && time <= one.offset;
     for (const one of data.events.filter(over)) words.push(`${one.symbol} ${one.label}${one.share && ", "}${one.share}`);
-    for (const one of data.rejected.filter(over)) words.push(`turned away: ${one.reason}`);
+    for (const one of data.rejected.filter(over)) words.push(`rejected: ${one.reason}`);
     for (const one of data.gaps.filter(over)) words.push(`nothing seen: ${one.reason}`);
     tip.textContent = words.join("  ·  ");
     tip.style.top = TOP + 4 + "px";

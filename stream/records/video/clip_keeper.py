@@ -1,6 +1,6 @@
 """``--save-clips``: a short video around each movement, of a live session that keeps no other.
 
-They show faces: only their owner may read them. The last seconds are held in memory as JPEG pictures; a clip
+They show faces: only their owner may read them. The last seconds are held in memory as JPEG images; a clip
 is written once the time after its movement has passed.
 """
 
@@ -30,7 +30,7 @@ AROUND_S = 0.5
 BEHIND_S = 10.0
 """So long after a frame a movement with it may still be decided; a longer one loses its beginning."""
 HELD_BYTES = 512 * 2**20
-"""Of JPEG pictures: ten seconds of 1280×720 at 120 fps."""
+"""Of JPEG images: ten seconds of 1280×720 at 120 fps."""
 _QUALITY = 95
 
 
@@ -68,7 +68,7 @@ class ClipKeeper(Observer):
         self._thread.start()
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
-        """Takes a copy of the picture, unless too many wait."""
+        """Takes a copy of the image, unless too many wait."""
         if self._live and self._queue.qsize() >= self._room:
             self._lost += 1
         else:

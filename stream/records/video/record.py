@@ -52,7 +52,7 @@ class VideoRecorder(Observer):
         self._thread.start()
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
-        """Takes a copy of the picture; waits for nothing while live."""
+        """Takes a copy of the image; waits for nothing while live."""
         if self._writer is None:
             return
         self._offered += 1

@@ -22,8 +22,8 @@ class VideoWriter:
     """``write`` frames in the order of their times; ``close`` ends the file.
 
     An .mp4 or .mov is written in fragments and becomes an ordinary file at ``close``: after a crash it can be
-    played up to its last whole second. Pictures of odd size lose a row or column: the codec cannot hold it.
-    Pictures of another size are scaled to the one that it began with.
+    played up to its last whole second. Images of odd size lose a row or column: the codec cannot hold it.
+    Images of another size are scaled to the one that it began with.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float | None, *, crf: int = 12) -> None:
@@ -51,7 +51,7 @@ class VideoWriter:
         """``time`` in seconds, ``image`` BGR uint8. OSError or FFmpegError where it cannot be written."""
         if image.shape[1::-1] != self._size:  # the source has changed it
             image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
-        # OpenCV's conversion: FFmpeg's default one darkens the picture by two grey levels.
+        # OpenCV's conversion: FFmpeg's default one darkens the image by two grey levels.
         even = cv2.cvtColor(image[: self._height, : self._width], cv2.COLOR_BGR2YUV_I420)
         self._encoder.write(time, np.asarray(even, np.uint8), "yuv420p")
 

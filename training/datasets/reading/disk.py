@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"(?:.*\D)?(\d+)")
 def check_root(root: Path) -> None:
     """AtmeError unless the folder exists."""
     if not root.is_dir():
-        raise AtmeError(f"{root}: no such folder; give the folder into which you unpacked the data set")
+        raise AtmeError(f"{root}: no such folder; give the folder into which you unpacked the dataset")
 
 
 def find_sheet(root: Path, pattern: str, prefer: str) -> tuple[Path, list[str]]:
@@ -66,7 +66,7 @@ def find_frames(
                 return folder
             cropped = cropped or folder
     if cropped is None:
-        raise AtmeError(f"{root}: no frames like {example} in it; unpack the frames of the data set there")
+        raise AtmeError(f"{root}: no frames like {example} in it; unpack the frames of the dataset there")
     return cropped
 
 
@@ -95,7 +95,7 @@ def inside(folder: Path, *names: str) -> Path:
 
 
 def frames_in(folder: Path) -> dict[int, Path]:
-    """Frame number (the last digits of the name) → picture, ascending; empty without the folder."""
+    """Frame number (the last digits of the name) → image, ascending; empty without the folder."""
     if not folder.is_dir():
         return {}
     found: dict[int, Path] = {}

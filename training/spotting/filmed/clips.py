@@ -44,7 +44,7 @@ LEAD_S, TAIL_S = 1.2, 0.7
 PAUSES = (1.5, 6.0)
 """Seconds from a movement's end to the next one, at least and at most."""
 RISE, FALL = ((0.19, 0.07, 0.33), (0.19, 0.05, 0.33))
-"""Median, least and most seconds of a micro-expression's rise and fall, as the data sets code them."""
+"""Median, least and most seconds of a micro-expression's rise and fall, as the datasets code them."""
 DURATION = (0.1, 0.5)
 INCOMPLETE, LEFT = 0.4, (0.15, 0.6)
 """So many do not come back to where they began; what part of the peak is then left at the offset."""

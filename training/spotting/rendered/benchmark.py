@@ -1,7 +1,7 @@
 """Renders the spotting benchmark: a folder of clips with scripted movements, and their exact truth.
 
 ``DIR/030fps-000.mp4`` with ``030fps-000.truth.jsonl`` beside it, and ``DIR/clips.jsonl``: one line a clip
-with its conditions. A run that was broken off goes on where it ended.
+with its conditions. A run that was broken off resumes.
 """
 
 from __future__ import annotations
@@ -138,14 +138,12 @@ def quality(seed: int, timeline: int, story: str) -> int | None:
 
 @cache
 def portrait(face: Path | None) -> Portrait:
-    """The face of a picture, or of the first picture of a video, at the benchmark's size."""
+    """The face of an image, or of the first image of a video, at the benchmark's size."""
     if face is None or face.suffix.lower() not in FILMS:
         return load_portrait(face, SIZE)
     try:
         with open_video(face) as container:
             first = next(container.decode(video=0)).to_ndarray(format="bgr24")
     except (OSError, av.FFmpegError, StopIteration):
-        raise AtmeError(
-            f"{face}: not a video that can be read; give a picture or a video of a face"
-        ) from None
+        raise AtmeError(f"{face}: not a video that can be read; give an image or a video of a face") from None
     return portrait_from(first, str(face), SIZE)

@@ -32,7 +32,7 @@ SHARED = False
 """Every clip has a timeline of its own."""
 
 STILL = 0.3
-"""Share of the people whose head is held still, as in the laboratories of the data sets."""
+"""Share of the people whose head is held still, as in the laboratories of the datasets."""
 SWAYS = (0.25, 4.0)
 """Pixels that another's head shifts within a fifth of a second, least and most: 0.5 to 5 in recordings."""
 

@@ -49,7 +49,7 @@ GESTURES = (
 
 
 def micro(onset: float, portrait: Portrait, rng: Rng) -> Action:
-    """A micro-expression as the data sets have them."""
+    """A micro-expression as the datasets have them."""
     label = str(rng.choice(CLASSES, p=(0.5, 0.25, 0.25)))
     middle, spread, least, most = _PEAK
     peak = float(np.clip(middle * np.exp(rng.normal(0, spread)), least, most))

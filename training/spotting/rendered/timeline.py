@@ -1,6 +1,6 @@
 """What happens in the clips of the spotting benchmark: a random but repeatable script for each of them.
 
-Micro-expressions (action units as the data sets code them) among all that looks like one: blinks, speech,
+Micro-expressions (action units as the datasets code them) among all that looks like one: blinks, speech,
 macro-expressions, head gestures, on a head that drifts, under light that changes, through a noisy camera.
 """
 
@@ -54,7 +54,7 @@ class Plan:
 
     name: str
     face: Path | None
-    """A picture or a video; None is the built-in portrait."""
+    """An image or a video; None is the built-in portrait."""
     timeline: int
     """Clips of different rates with the same number show the same events."""
     fps: float
