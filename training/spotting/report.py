@@ -52,7 +52,8 @@ class SpotReport:
 
     @property
     def after_refusal(self) -> Gated | None:
-        """The causal spotter without the events on which the recognizer abstains; None where nothing was labelled."""
+        """The causal spotter without the events on which the recognizer abstains; None where nothing was
+        labelled."""
         return gated(self.scores[CAUSAL], self.labelled) if self.labelled else None
 
 
