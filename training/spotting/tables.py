@@ -141,10 +141,11 @@ def _label_line(report: SpotReport) -> str:
     labelled = report.labelled
     assert labelled is not None
     return (
-        f"\n{labelled.hits} hits labelled: UF1 {labelled.uf1:.3f}, so STRS {report.strs:.3f}. The recognizer abstains "
-        f"on {labelled.hits_refused:.0%} of them, {labelled.alarms_refused:.0%} of {labelled.alarms} "
-        f"false alarms and {labelled.beside_refused:.0%} of {labelled.beside} badly delimited; "
-        f"what it names is the row '{CAUSAL}, named'."
+        f"\n{labelled.hits} hits labelled: UF1 {labelled.uf1:.3f}, so STRS {report.strs:.3f}. "
+        f"The recognizer abstains on {labelled.hits_refused:.0%} of them, "
+        f"{labelled.alarms_refused:.0%} of {labelled.alarms} false alarms and "
+        f"{labelled.beside_refused:.0%} of {labelled.beside} that are badly delimited; "
+        f"the row '{CAUSAL}, named' counts only what it labels."
     )
 
 
