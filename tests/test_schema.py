@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from overlay_session import EVENTS, make_event, make_macro
 import stream
 from recognizer.recognition import Recognition
 from spotting.candidate import Candidate
+from spotting.classifier import KINDS
 from stream.outputs.event_log import event_line
 
 PATH = Path(stream.__file__).parent / "schema" / "event.schema.json"
 SCHEMA = json.loads(PATH.read_text(encoding="utf-8"))
-DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "event-schema.md"
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "event-schema.md"
 
 
 def validator(definition: str = "") -> Draft202012Validator:
@@ -89,3 +92,14 @@ def test_every_field_is_required_and_documented():
         assert f"`{name}`" in text, f"docs/event-schema.md does not mention {name}"
         with pytest.raises(ValidationError, match=name):
             validator().validate({key: value for key, value in line.items() if key != name})
+
+
+def test_every_reason_of_a_rejection_is_documented():
+    """It once said ``rest of a movement`` where the program wrote ``fragment``."""
+    calls = re.compile(r"""(?:Rejection\([^"]*?|_reject_open\()"([a-z ]+)"\)""")
+    sources = [path for room in ("spotting", "stream") for path in (ROOT / room).rglob("*.py")]
+    reasons = {reason for path in sources for reason in calls.findall(path.read_text(encoding="utf-8"))}
+    assert {"cut off", "frames gone", "fragment"} <= reasons
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for reason in (*reasons, *KINDS[1:]):
+        assert f"`{reason}`" in text, f"docs/event-schema.md does not mention the reason {reason}"
