@@ -72,8 +72,11 @@ def in_browser(link: str, **context: object):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": 1360, "height": 960}, **context).new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda words: errors.append(words.text) if words.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(f"{error!r} {error.stack}"))
+        page.on(
+            "console",
+            lambda words: errors.append(f"{words.text} {words.location}") if words.type == "error" else None,
+        )
         page.goto(link)
         page.wait_for_selector("html[data-begun]")
         page.errors = errors

@@ -111,7 +111,7 @@ def test_two_coders_one_of_them_blind(session, event):
 def test_a_folder_and_a_recording_that_has_moved(session, event, short_clip, tmp_path):
     other = Path(shutil.copytree(session, session.parent / "t<b>"))
     about = json.loads((other / "session.json").read_text(encoding="utf-8"))
-    about["source"]["recording"] = str(tmp_path / "gone" / "film.mp4")
+    about["source"]["recording"] = str(tmp_path / "gone" / "video.mp4")
     (other / "session.json").write_text(json.dumps(about), encoding="utf-8")
     elsewhere = Path(shutil.copy(short_clip, tmp_path / "renamed.mp4"))
     wrong = tmp_path / "wrong.mp4"

@@ -176,12 +176,12 @@ def test_clips_of_a_session_without_a_recording_can_be_reviewed(short_clip, weig
     opened = Opened(out, "ana", False)
     try:
         (event,) = [one for one in opened.movements if one.reason is None]
-        frames = opened.film().frames(*opened.span(event.id)[:2])
+        frames = opened.reader().frames(*opened.span(event.id)[:2])
         whole = round((opened.span(event.id)[1] - opened.span(event.id)[0]) * 60)
         assert abs(len(frames) - whole) <= 1
         assert frames[0].index == round(frames[0].timestamp * 60)
         with pytest.raises(AtmeError, match="around movements only"):
-            opened.film().frames(50.0, 51.0)
+            opened.reader().frames(50.0, 51.0)
     finally:
         opened.close()
 

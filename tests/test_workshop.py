@@ -26,15 +26,13 @@ def test_what_is_wanted_now_comes_before_what_may_be_wanted_and_the_newest_first
     def piece(name: str):
         return lambda: (order.append(name), name.encode())[1]
 
-    waiting = [
-        workshop.ask(name, piece(name), ahead=name.startswith("ahead")) for name in ("ahead", "old", "new")
-    ]
-    workshop.ask("ahead too", piece("ahead too"), ahead=True)
-    hurried = workshop.ask("ahead too", piece("ahead too"))
+    names = ("ahead", "old", "new", "later", "last")
+    waiting = [workshop.ask(name, piece(name), ahead=name not in ("old", "new")) for name in names]
+    hurried = workshop.ask("last", piece("last"))
     go.set()
     for future in (first, *waiting, hurried):
         future.result(PATIENCE_S)
-    assert order == ["ahead too", "new", "old", "ahead"]
+    assert order == ["last", "new", "old", "ahead", "later"]
 
 
 def test_it_is_made_once(workshop):
@@ -51,8 +49,7 @@ def test_a_long_piece_gives_way_and_is_made_again(workshop):
         tries.append(1)
         begun.set()
         while len(tries) == 1:
-            if workshop.hurried:
-                raise GiveWay
+            workshop.pause()
         return b"long"
 
     slow = workshop.ask("slow", long)
@@ -63,10 +60,62 @@ def test_a_long_piece_gives_way_and_is_made_again(workshop):
     assert len(tries) == 2
 
 
+def test_what_nobody_waits_for_is_not_made(workshop):
+    go, begun, made = threading.Event(), threading.Event(), []
+
+    def long() -> bytes:
+        begun.set()
+        go.wait(PATIENCE_S)
+        workshop.pause()
+        made.append("long")
+        return b"long"
+
+    running = workshop.ask("long", long)
+    assert begun.wait(PATIENCE_S)
+    waiting = workshop.ask("waiting", lambda: (made.append("waiting"), b"x")[1])
+    twice = [workshop.ask("twice", lambda: b"twice") for _ in range(2)]
+    for name in ("long", "waiting", "twice"):
+        workshop.leave(name)
+    go.set()
+    assert twice[1].result(PATIENCE_S) == b"twice", "one of two has left"
+    with pytest.raises(GiveWay):
+        running.result(PATIENCE_S)
+    assert waiting.cancelled()
+    assert made == []
+    assert workshop.ask("waiting", lambda: b"again").result(PATIENCE_S) == b"again"
+
+
+def test_one_workshop_rests_while_another_is_at_work(workshop):
+    after = Workshop(after=workshop)
+    try:
+        order: list[str] = []
+        begun, go = threading.Event(), threading.Event()
+
+        def slow() -> bytes:
+            begun.set()
+            go.wait(PATIENCE_S)
+            after.pause()
+            order.append("slow")
+            return b"slow"
+
+        slowly = after.ask("slow", slow)
+        assert begun.wait(PATIENCE_S)
+        held = threading.Event()
+        quick = workshop.ask("quick", lambda: (held.wait(PATIENCE_S), order.append("quick"), b"q")[2])
+        go.set()
+        held.set()
+        assert quick.result(PATIENCE_S) == b"q"
+        assert slowly.result(PATIENCE_S) == b"slow"
+        assert order == ["quick", "slow"]
+    finally:
+        workshop.close()
+        after.close()
+
+
 def test_an_error_reaches_who_asked(workshop):
     def fails() -> bytes:
-        raise ValueError("no film")
+        raise ValueError("no video")
 
-    with pytest.raises(ValueError, match="no film"):
+    with pytest.raises(ValueError, match="no video"):
         workshop.ask("a", fails).result(PATIENCE_S)
     assert workshop.ask("a", lambda: b"now").result(PATIENCE_S) == b"now"

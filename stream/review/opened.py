@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,24 +13,25 @@ from typing import Any
 import numpy as np
 
 from recognizer.errors import AtmeError
-from recognizer.flow.shown import ShownFlow
 from recognizer.landmarks import Landmarker
 from spotting.reviews.decision import Decision
 from stream.labels import look_of
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.review.candidates import Movement, movements_of
-from stream.review.loops.loop import Loop, make_loop, plain
+from stream.review.loops.loop import Loop, from_onset, make_loop, plain
 from stream.review.loops.magnify import packed
-from stream.review.loops.motion_field import FaceMotion, measure
-from stream.review.video.clips import ClipFilm
-from stream.review.video.find import FilmPlace, find_film, open_film
-from stream.review.video.recording import Film
+from stream.review.loops.motion_field import FaceMotion, bounded, measure
+from stream.review.video.clips import ClipReader
+from stream.review.video.find import VideoPlace, find_video, open_reader
+from stream.review.video.recording import VideoReader
 from stream.review.writing import ReviewWriter
 
 AROUND_S = 0.3
 """A loop begins this long before the onset and ends this long after the offset."""
 LONGEST_S = 6.0
 """Of one loop."""
+LOOPS_BYTES = 192 * 2**20
+"""Of frames that are kept, so that what is shown plain need not be decoded again to be magnified."""
 OVERVIEW = 2000
 """Points of the curve of a whole session."""
 
@@ -54,16 +56,17 @@ class Opened:
         self.tab = 0
         """The newest page that shows this session; older ones may not decide."""
         # Plain and magnified loops are made on threads of their own, each with a reader of its own.
-        self._films: dict[str, Film | ClipFilm] = {}
+        self._readers: dict[str, VideoReader | ClipReader] = {}
         self._landmarkers: dict[str, Landmarker] = {}
-        self._flow: ShownFlow | None = None
+        self._loops_lock = Lock()
+        self._loops: OrderedDict[tuple[float, float], Loop] = OrderedDict()
         self._measured: tuple[tuple[float, float, float], Loop, FaceMotion | None] | None = None
-        self.place: FilmPlace = find_film(self.session, video)
+        self.place: VideoPlace = find_video(self.session, video)
 
     def close(self) -> None:
         """Lets go of the file; once the workshop has ended."""
         self.writer.close()
-        for held in (*self._films.values(), *self._landmarkers.values()):
+        for held in (*self._readers.values(), *self._landmarkers.values()):
             held.close()
 
     # ---- what the page is told
@@ -79,7 +82,7 @@ class Opened:
             "blind": self.blind,
             "tab": self.tab,
             "duration": self.session.duration,
-            "film": {"found": self.place.path is not None, "problem": self.place.problem},
+            "video": {"found": self.place.path is not None, "problem": self.place.problem},
             "notes": list(self.session.notes),
             "movements": [self._listed(one) for one in self.movements],
             "decisions": {name: told(one) for name, one in self.writer.standing.items()},
@@ -164,7 +167,7 @@ class Opened:
 
     def plain(self, start: float, end: float, onset: float) -> bytes:
         """The pictures of a stretch, packed. AtmeError where the recording is not at hand or damaged."""
-        return plain(self._loop(start, end, onset, "plain"), seeks=self.film().seeks)
+        return plain(self._loop(start, end, onset, "plain"), seeks=self.reader().seeks)
 
     def magnified(
         self,
@@ -172,33 +175,48 @@ class Opened:
         end: float,
         onset: float,
         times: float,
-        hurried: Callable[[], bool] = lambda: False,
+        pause: Callable[[], None] = lambda: None,
     ) -> bytes:
-        """The same with its motion magnified, measured from ``onset``; errors as ``plain``, and GiveWay."""
+        """The same with its motion magnified, measured from ``onset``; errors as ``plain``.
+
+        ``pause`` is called every few milliseconds; what it raises ends it.
+        """
         where = (start, end, onset)
         if self._measured is None or self._measured[0] != where:
-            loop = self._loop(*where, "magnified")
-            self._flow = self._flow or ShownFlow()
-            self._measured = where, loop, measure(loop, self._flow, hurried)
-        return packed(*self._measured[1:], times)
+            loop = bounded(self._loop(*where, "magnified"))
+            self._measured = where, loop, measure(loop, pause)
+        return packed(*self._measured[1:], times, pause)
 
     def _loop(self, start: float, end: float, onset: float, whose: str) -> Loop:
+        """Made, or one of the last ones."""
         if whose not in self._landmarkers:
             self._landmarkers[whose] = Landmarker(tracking=False)
-        return make_loop(self.film(whose).frames(start, end), onset, self._landmarkers[whose])
+        landmarker = self._landmarkers[whose]
+        with self._loops_lock:
+            found = self._loops.get((start, end))
+        if found is not None:
+            return from_onset(found, onset, landmarker)
+        loop = make_loop(self.reader(whose).frames(start, end), onset, landmarker)
+        with self._loops_lock:
+            self._loops[start, end] = loop
+            while len(self._loops) > 1 and sum(one.bytes for one in self._loops.values()) > LOOPS_BYTES:
+                self._loops.popitem(last=False)
+        return loop
 
-    def film(self, whose: str = "plain") -> Film | ClipFilm:
+    def reader(self, whose: str = "plain") -> VideoReader | ClipReader:
         """Opened when it is first wanted. AtmeError where there is none."""
-        if whose not in self._films:
-            self._films[whose] = open_film(self.place, self.session)
-        return self._films[whose]
+        if whose not in self._readers:
+            self._readers[whose] = open_reader(self.place, self.session)
+        return self._readers[whose]
 
     def moved_to(self, video: Path) -> None:
         """The recording lies there now. AtmeError where that is another one, or none."""
-        place = find_film(self.session, video)
-        for film in self._films.values():
-            film.close()
-        self.place, self._films, self._measured = place, {}, None
+        place = find_video(self.session, video)
+        for reader in self._readers.values():
+            reader.close()
+        self.place, self._readers, self._measured = place, {}, None
+        with self._loops_lock:
+            self._loops.clear()
 
     def _listed(self, one: Movement) -> dict[str, Any]:
         movement = one.movement

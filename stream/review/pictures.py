@@ -25,13 +25,13 @@ from spotting.reviews.unit_text import write_coded
 from stream.records.about_session import sha256_of
 from stream.records.recorded_session import RecordedSession, read_session
 from stream.records.reviewed import CONSENSUS, decisions_of, named_movements
-from stream.review.video.clips import ClipFilm
-from stream.review.video.find import find_film, open_film
-from stream.review.video.recording import Film, nearest_frame
+from stream.review.video.clips import ClipReader
+from stream.review.video.find import find_video, open_reader
+from stream.review.video.recording import VideoReader, nearest_frame
 
 INDEX = "movements.json"
 """Written last: a folder without it is not finished."""
-_FORMAT = 1
+_FORMAT = 2
 
 
 def write_pictures(path: Path, out: Path, *, pictures: bool = True) -> Path:
@@ -48,18 +48,18 @@ def write_pictures(path: Path, out: Path, *, pictures: bool = True) -> Path:
     index = out / INDEX
     if _read(index).get("key") == key:
         return index
-    place = find_film(session)
-    film = open_film(place, session)
+    place = find_video(session)
+    reader = open_reader(place, session)
     _clear(out)
     entries = []
-    with closing(film):
+    with closing(reader):
         for decision in decisions.values():
             if decision.verdict == "yes":
-                frames = _frames(film, decision, out / decision.movement) if pictures else {}
+                frames = _frames(reader, decision, out / decision.movement) if pictures else {}
                 entries.append({**_told(decision), **frames})
     about = {
         "key": key,
-        "film": str((place.path or path).resolve()),
+        "video": str((place.path or path).resolve()),
         "plain_clock": place.pace == 1.0 and not place.clock.get("fps") and not place.clips,
         "movements": entries,
         "undecided": sum(one.id not in decisions for one in named_movements(session)),
@@ -70,8 +70,8 @@ def write_pictures(path: Path, out: Path, *, pictures: bool = True) -> Path:
     return index
 
 
-def _frames(film: Film | ClipFilm, decision: Decision, folder: Path) -> dict[str, Any]:
-    frames = film.frames(decision.onset - 0.2, decision.offset + 0.2)
+def _frames(reader: VideoReader | ClipReader, decision: Decision, folder: Path) -> dict[str, Any]:
+    frames = list(reader.frames(decision.onset - 0.2, decision.offset + 0.2))
     places = [nearest_frame(frames, time) for time in (decision.onset, decision.apex, decision.offset)]
     folder.mkdir(mode=0o700)
     for frame in frames[places[0] : places[2] + 1]:

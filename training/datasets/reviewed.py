@@ -74,7 +74,7 @@ def load_videos(root: Path) -> LoadedVideos:
         )
         conditions = {"participant": who.participant, "condition": who.condition}
         videos.append(
-            LongVideo(session.name, movements, about["fps"], Path(about["film"]), conditions=conditions)
+            LongVideo(session.name, movements, about["fps"], Path(about["video"]), conditions=conditions)
         )
     if not videos:
         raise AtmeError(f"{root}: no reviewed session can be used{_for_instance(problems)}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -25,6 +25,11 @@ _WIDER = 0.84
 MOST_FRAMES = 300
 """Of a longer stretch only every second or third frame is shown."""
 _QUALITY = 88
+_ROOM = 2.0
+"""Width and height of what is held of a frame, of the picture's: the head may move."""
+_COARSE, _FINE = 0.6, 0.8
+"""A face that the picture shows at less than ``_COARSE`` of its size is made smaller, to 1 / ``_FINE`` of its
+size in the picture, by area and against aliasing."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Loop:
     """Frames around one movement, and where the face is in the one at its onset."""
 
     frames: tuple[Frame, ...]
+    """The part of each frame around the face, at about the size of the loop's pictures."""
     reference: int
     """Place of the frame at the onset."""
     landmarks: Landmarks | None
@@ -39,13 +45,98 @@ class Loop:
     every: int = 1
     """Only each so many frames are held."""
 
+    @property
+    def bytes(self) -> int:
+        """What its frames hold."""
+        return sum(frame.image.nbytes for frame in self.frames)
 
-def make_loop(frames: Sequence[Frame], onset: float, landmarker: Landmarker) -> Loop:
-    """AtmeError where there is no frame."""
-    every = -(-len(frames) // MOST_FRAMES) or 1
-    kept = list(frames[::every])
-    reference = nearest_frame(kept, onset)
-    return Loop(tuple(kept), reference, landmarker.detect(kept[reference].image), every)
+
+def make_loop(frames: Iterable[Frame], onset: float, landmarker: Landmarker) -> Loop:
+    """Frames in order; whole ones are held up to the onset only. AtmeError where there is no frame."""
+    kept: list[Frame] = []
+    part: _Part | None = None
+    reference, landmarks = 0, None
+    for frame in frames:
+        if part is not None:
+            kept.append(part.of(frame))
+            continue
+        kept.append(frame)
+        if frame.timestamp >= onset:
+            reference, landmarks, part = _framed(kept, onset, landmarker)
+            kept = [part.of(one) for one in kept]
+    if part is None:
+        reference, landmarks, part = _framed(kept, onset, landmarker)
+        kept = [part.of(one) for one in kept]
+    loop = Loop(tuple(kept), reference, None if landmarks is None else part.places(landmarks))
+    return thinned(loop, -(-len(kept) // MOST_FRAMES))
+
+
+def thinned(loop: Loop, every: int) -> Loop:
+    """With each so many of its frames, the one at the onset among them."""
+    first = loop.reference % every
+    kept = loop.frames[first::every]
+    return Loop(kept, loop.reference // every, loop.landmarks, loop.every * every)
+
+
+def from_onset(loop: Loop, onset: float, landmarker: Landmarker) -> Loop:
+    """The same frames, seen from another onset."""
+    reference = nearest_frame(loop.frames, onset)
+    if reference == loop.reference:
+        return loop
+    return replace(loop, reference=reference, landmarks=landmarker.detect(loop.frames[reference].image))
+
+
+def _framed(
+    frames: Sequence[Frame], onset: float, landmarker: Landmarker
+) -> tuple[int, Landmarks | None, _Part]:
+    """The place of the frame at the onset, the face in it, and which part of the frames shows it."""
+    reference = nearest_frame(frames, onset)
+    image = frames[reference].image
+    landmarks = landmarker.detect(image)
+    return reference, landmarks, _part(image, landmarks)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of the frames, made smaller where that loses nothing that the loop shows."""
+
+    shape: tuple[int, int]
+    """Height and width of the frames."""
+    left: int
+    top: int
+    right: int
+    bottom: int
+    scale: float
+
+    def of(self, frame: Frame) -> Frame:
+        image = frame.image
+        if image.shape[:2] != self.shape:  # some recordings change their size on the way
+            image = np.asarray(cv2.resize(image, self.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        if self.shape != (self.bottom - self.top, self.right - self.left):
+            image = image[self.top : self.bottom, self.left : self.right]
+            image = image.copy() if self.scale == 1 else image  # the rest of the frame is let go
+        if self.scale != 1:
+            made = cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
+            image = np.asarray(made, np.uint8)
+        return replace(frame, image=image)
+
+    def places(self, landmarks: Landmarks) -> Landmarks:
+        shifted = landmarks - np.array((self.left, self.top), np.float32)
+        return np.asarray((shifted + 0.5) * self.scale - 0.5, np.float32)
+
+
+def _part(image: Image, landmarks: Landmarks | None) -> _Part:
+    height, width = image.shape[:2]
+    if landmarks is None:
+        return _Part((height, width), 0, 0, width, height, min(SIDE / max(height, width), 1.0))
+    view = to_picture(alignment(landmarks))
+    scale = float(np.hypot(view[0, 0], view[0, 1]))
+    middle = cv2.invertAffineTransform(view) @ (SIDE / 2, SIDE / 2, 1)
+    reach = _ROOM * SIDE / scale / 2
+    left, top = np.clip(np.floor(middle - reach), 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(np.ceil(middle + reach), (left + 1, top + 1), (width, height)).astype(int)
+    smaller = scale / _FINE if scale < _COARSE else 1.0
+    return _Part((height, width), int(left), int(top), int(right), int(bottom), smaller)
 
 
 def to_picture(pose: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -58,14 +149,9 @@ def to_picture(pose: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def cut(image: Image, matrix: npt.NDArray[np.float64]) -> Image:
     """(SIDE, SIDE, 3): the face as ``matrix`` brings it there."""
-    scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
-    if scale < 0.6:  # a large face is shrunk by area first, against aliasing
-        step = max(scale / 0.8, 1e-3)
-        image = np.asarray(cv2.resize(image, None, fx=step, fy=step, interpolation=cv2.INTER_AREA), np.uint8)
-        matrix = matrix.copy()
-        matrix[:, :2] /= step
-    cut = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut, np.uint8)
+    edge = cv2.BORDER_REPLICATE
+    made = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=edge)
+    return np.asarray(made, np.uint8)
 
 
 def whole(image: Image) -> npt.NDArray[np.float64]:

@@ -6,7 +6,9 @@ warped by the measured motion itself, so that nothing is seen that was not measu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -14,18 +16,23 @@ import numpy.typing as npt
 
 from recognizer.flow.engine import Field
 from stream.frame import Image
-from stream.review.loops.loop import SIDE, Loop, cut, pack
-from stream.review.loops.motion_field import ENLARGED, GRID, FaceMotion, face_mask, sampled
+from stream.review.loops.loop import SIDE, Loop, pack
+from stream.review.loops.motion_field import ENLARGED, GRID, FaceMotion, Numbers, on_grid, sampled
 
 FURTHEST = 60.0
 """Pixels of the picture that a place is moved at most."""
-_SQUEEZED = 0.85
+_SQUEEZED = 0.8
 """So much of its length skin may lose: beyond 1 it would lie over itself, and the face be torn."""
-_PLACES, _FRAMES = 99.8, 90.0
-"""Percent of the places, and of the frames, that this holds for; the others are noise, or lids that close."""
+_COARSE = GRID // 2
+"""Width and height of the field that the factors are found on."""
+_ROUNDS = 8
+_SPREAD = 5
+"""Cells, of ``_COARSE``, around a place that are magnified as little as it."""
 _STEPS = 12
 _ARROWS_APART = 24
 """Pixels of the picture."""
+
+Plane = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -33,66 +40,86 @@ class Magnified:
     """Pictures, and how many times the motion really is magnified."""
 
     pictures: tuple[Image, ...]
-    times: float
+    factors: Plane
+    """(GRID, GRID): place by place, the same in every frame."""
 
 
-def magnify(loop: Loop, motion: FaceMotion, times: float) -> Magnified:
-    """``times``: how many times as far everything moves; fewer where that would tear the face."""
-    used = max(min(times, most_times(motion.fields)), 1.0)
-    pictures = [
-        warped(cut(frame.image, pose), field, used)
-        for frame, pose, field in zip(loop.frames, motion.poses, motion.fields, strict=True)
-    ]
-    return Magnified(tuple(pictures), used)
+def magnify(
+    loop: Loop, motion: FaceMotion, times: float, pause: Callable[[], None] = lambda: None
+) -> Magnified:
+    """``times``: how many times as far everything moves; less where that would tear the face."""
+    factors = factors_for(motion.fields, times)
+    pictures = []
+    for k, frame in enumerate(loop.frames):
+        pause()
+        own = motion.own(k)
+        pictures.append(warped(frame.image, motion.poses[k], own + motion.head(k), factors[..., None] * own))
+    return Magnified(tuple(pictures), factors)
 
 
-def most_times(fields: npt.NDArray[np.float32]) -> float:
-    """How many times the motion can be magnified before the face is torn. ``fields``: as ``FaceMotion``."""
-    reach = float(np.percentile(np.hypot(fields[..., 0], fields[..., 1]), 99.9))
-    du_dy, du_dx = np.gradient(fields[..., 0], axis=(1, 2))
-    dv_dy, dv_dx = np.gradient(fields[..., 1], axis=(1, 2))
-    # The greatest shortening in any direction: the smaller eigenvalue of the strain.
-    mean, half = (du_dx + dv_dy) / 2, np.hypot((du_dx - dv_dy) / 2, (du_dy + dv_dx) / 2)
-    squeezed = np.percentile(np.percentile(half - mean, _PLACES, axis=(1, 2)), _FRAMES) / ENLARGED
-    return min(FURTHEST / max(reach, 1e-6), _SQUEEZED / max(float(squeezed), 1e-6))
+def factors_for(fields: npt.NDArray[np.float32], times: float) -> Plane:
+    """(GRID, GRID): ``times`` where the face bears it, down to 1 where it would be torn.
 
-
-def warped(picture: Image, field: Field, times: float) -> Image:
-    """``picture`` with each place ``times`` as far from where it was at the onset.
-
-    ``field`` (GRID, GRID, 2): how far each place has moved since then, in pixels of the picture. The place
-    that stood at x and stands at x + field(x) is put at x + times · field(x).
+    A talking mouth moves as far as the picture allows, while the brows above it are magnified as they were
+    to be. ``fields``: as ``FaceMotion``.
     """
-    back = _came_from(times * field)  # for each place of the result: how far what is to be there has come
-    origin = _grid() - back / ENLARGED
-    own = cv2.remap(field, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    shift = cv2.resize(np.asarray(own - back, np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    across, down = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
-    taken = cv2.remap(
-        picture,
-        across + shift[..., 0],
-        down + shift[..., 1],
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
+    small = np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in fields])
+    factors = np.full((_COARSE, _COARSE), times, np.float32)
+    for _ in range(_ROUNDS):
+        far = factors[..., None] * small
+        reach = np.hypot(far[..., 0], far[..., 1]).max(axis=0) / FURTHEST
+        too_much = np.maximum(_squeezed(far).max(axis=0) / _SQUEEZED, reach)
+        too_much[factors <= 1] = 1
+        if too_much.max() <= 1.02:
+            break
+        less = cv2.erode(1 / np.maximum(too_much, 1), np.ones((_SPREAD, _SPREAD), np.uint8))
+        factors = np.maximum(factors * cv2.GaussianBlur(less, (0, 0), 0.3 * _SPREAD), 1).astype(np.float32)
+    return np.asarray(cv2.resize(factors, (GRID, GRID), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _squeezed(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(frames, H, W): the greatest part of its length that a field takes from skin, in any direction."""
+    du_dy, du_dx = np.gradient(far[..., 0], axis=(1, 2))
+    dv_dy, dv_dx = np.gradient(far[..., 1], axis=(1, 2))
+    # The smaller eigenvalue of the strain.
+    mean, half = (du_dx + dv_dy) / 2, np.hypot((du_dx - dv_dy) / 2, (du_dy + dv_dx) / 2)
+    return np.asarray((half - mean) / (SIDE / far.shape[1]), np.float32)
+
+
+def warped(image: Image, pose: Numbers, stands: Field, shown: Field) -> Image:
+    """(SIDE, SIDE, 3): the face of a frame, each place where it is to be shown.
+
+    ``pose`` (2, 3): frame → picture. ``stands``, ``shown`` (GRID, GRID, 2): how far each place of the face at
+    the onset stands from where it was, and how far from there it is shown, in pixels of the picture.
+    """
+    back = _came_from(shown)  # for each place of the result: how far what is to be there has come
+    origin = _grid(GRID) - back / ENLARGED
+    there = cv2.remap(stands, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shift = cv2.resize(there - back, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    inverse = cv2.invertAffineTransform(pose).astype(np.float32)
+    taken = cv2.transform(_grid(SIDE) + shift, inverse)
+    return np.asarray(
+        cv2.remap(image, taken, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
-    return np.asarray(taken, np.uint8)
 
 
-def packed(loop: Loop, motion: FaceMotion | None, times: float) -> bytes:
+def packed(
+    loop: Loop, motion: FaceMotion | None, times: float, pause: Callable[[], None] = lambda: None
+) -> bytes:
     """The magnified loop as the page takes it, with arrows and curves; without a face it says so."""
-    if motion is None or loop.landmarks is None:
+    if motion is None:
         words = "not magnified: no face is found at the onset"
-        return pack(loop, [], {"problem": words, "times_used": times, "series": None, "arrows": None})
-    made = magnify(loop, motion, times)
-    mask = face_mask(loop.landmarks, motion.poses[loop.reference])
-    places = _arrow_places(mask)
-    arrows = [np.round(sampled(field, places), 2).ravel().tolist() for field in motion.fields]
+        return pack(loop, [], {"problem": words, "series": None, "arrows": None})
+    made = magnify(loop, motion, times, pause)
+    places = _arrow_places(motion.mask)
+    fields = [motion.own(k) for k in range(len(loop.frames))]
     stamps = [round(frame.timestamp, 6) for frame in loop.frames]
     about = {
         "problem": "",
-        "times_used": round(made.times, 2),
+        "times_most": round(float(made.factors[motion.mask > 0.5].max(initial=1)), 2),
+        "times_least": round(float(made.factors[motion.mask > 0.5].min(initial=times)), 2),
         "places": places.tolist(),
-        "arrows": arrows,
+        "arrows": [np.round(sampled(field, places), 2).ravel().tolist() for field in fields],
         "series": {"times": stamps, "regions": motion.regions, "sides": motion.sides},
     }
     return pack(loop, made.pictures, about)
@@ -100,8 +127,7 @@ def packed(loop: Loop, motion: FaceMotion | None, times: float) -> bytes:
 
 def _came_from(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """(GRID, GRID, 2): y − x for the x with x + far(x) = y, at each y; pixels of the picture."""
-    back = np.zeros_like(far)
-    grid = _grid()
+    back, grid = np.zeros_like(far), _grid(GRID)
     for step in range(_STEPS):
         found = cv2.remap(
             far, grid - back / ENLARGED, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -110,13 +136,14 @@ def _came_from(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(back, np.float32)
 
 
-def _grid() -> npt.NDArray[np.float32]:
-    line = np.arange(GRID, dtype=np.float32)
+@cache
+def _grid(side: int) -> npt.NDArray[np.float32]:
+    line = np.arange(side, dtype=np.float32)
     return np.dstack(np.meshgrid(line, line))
 
 
-def _arrow_places(mask: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _arrow_places(mask: npt.NDArray[np.float32]) -> Numbers:
     line = np.arange(_ARROWS_APART // 2, SIDE, _ARROWS_APART)
     grid = np.dstack(np.meshgrid(line, line)).reshape(-1, 2)
-    inside = mask[(grid[:, 1] / ENLARGED).astype(int), (grid[:, 0] / ENLARGED).astype(int)] > 0.5
-    return np.asarray(grid[inside], np.float64)
+    cells = np.rint(on_grid(grid)).astype(int)
+    return np.asarray(grid[mask[cells[:, 1], cells[:, 0]] > 0.5], np.float64)

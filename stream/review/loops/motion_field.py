@@ -1,8 +1,8 @@
-"""The skin's own motion in every frame of a loop: TV-L1 between the steadied face at the onset and then."""
+"""The skin's own motion in every frame of a loop: optical flow from the steadied face at the onset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,24 +11,29 @@ import numpy.typing as npt
 
 from recognizer.face import Gray
 from recognizer.flow.engine import Field
-from recognizer.flow.shown import ShownFlow
+from recognizer.flow.shown import shown_flow
 from recognizer.landmarks import Landmarks
 from spotting.face_places import REGIONS, SIDES, by_region
 from spotting.motion import Steady, alignment, steadied
 from stream.frame import Image
-from stream.review.loops.loop import SIDE, Loop, cut, to_picture
+from stream.review.loops.head_motion import HeadMotion
+from stream.review.loops.loop import SIDE, Loop, cut, thinned, to_picture
 
-GRID = 192
-"""Width and height that the flow is computed at. Of a movement by one pixel of the picture TV-L1 sees 45 % at
-128, 60 % at 192 and 75 % at 256, which takes four times as long as 128."""
+_MEASURED = 192
+"""Width and height that the flow is computed at."""
+GRID = 96
+"""Width and height of the fields that are kept: half of that, for they are smooth."""
 ENLARGED = SIDE / GRID
 _INTERVAL_S = 1 / 62
 """Flow is computed no more often; between two of its fields the motion is taken as even."""
-_CALM_S = 0.016
-_CALM_PX = 3.5
-"""Standard deviations, in time and in pixels of the grid, over which the fields are smoothed."""
-_EDGE_PX = 10.0
-"""Pixels of the grid over which the motion fades out at the rim of the face."""
+_CALM_S = 0.012
+"""Standard deviation over which the fields are smoothed in time."""
+_EDGE_PX = 2.5
+"""Cells of the grid over which the motion fades out at the rim of the face (standard deviation)."""
+_SHORT_S = 1.2
+"""Of a loop that lasts as long as one of a micro-expression does, every frame is magnified ..."""
+_MOST_FRAMES = 90
+"""... and of a longer one no more than this: it takes seconds as it is."""
 
 Numbers = npt.NDArray[np.float64]
 
@@ -39,10 +44,34 @@ class FaceMotion:
 
     poses: tuple[Numbers, ...]
     """(2, 3) a frame: frame → picture, with the head where it is in the frame at the onset."""
-    fields: npt.NDArray[np.float32]
-    """(frames, GRID, GRID, 2): how far each place of the face at the onset has moved, pixels of ``SIDE``."""
     moved: Numbers
     """(frames, sides, 2): what each of ``SIDES`` has moved, pixels of a 256-px face; NaN without a face."""
+    mask: npt.NDArray[np.float32]
+    """(GRID, GRID): 1 on the face, fading to 0 at its rim."""
+    fields: npt.NDArray[np.float32]
+    """(measured frames, GRID, GRID, 2): how far each place of the face at the onset has moved by itself,
+    pixels of the loop's picture (``SIDE``)."""
+    heads: Numbers
+    """(measured frames, 4, 2): what the head has turned beside the pose, parts of ``basis``."""
+    basis: npt.NDArray[np.float32]
+    """(GRID, GRID, 4): as ``HeadMotion``."""
+    places: Numbers
+    """(frames,): where between the measured frames each one lies."""
+
+    def own(self, k: int) -> Field:
+        """(GRID, GRID, 2): the skin's own motion in this frame of the loop."""
+        low, high, share = self._between(k)
+        return np.asarray(self.fields[low] * (1 - share) + self.fields[high] * share, np.float32)
+
+    def head(self, k: int) -> Field:
+        """(GRID, GRID, 2): how far each place stands off because the head has turned."""
+        low, high, share = self._between(k)
+        part = self.heads[low] * (1 - share) + self.heads[high] * share
+        return np.asarray(self.basis @ part.astype(np.float32), np.float32)
+
+    def _between(self, k: int) -> tuple[int, int, float]:
+        low = int(self.places[k])
+        return low, min(low + 1, len(self.fields) - 1), float(self.places[k] - low)
 
     @property
     def regions(self) -> dict[str, list[float | None]]:
@@ -57,11 +86,17 @@ class FaceMotion:
         return {name: _plain(lengths[:, k]) for k, name in enumerate(_side_names())}
 
 
-def measure(loop: Loop, flow: ShownFlow, hurried: Callable[[], bool] = lambda: False) -> FaceMotion | None:
-    """None where the frame at the onset shows no face. GiveWay where ``hurried``, between two frames."""
+def bounded(loop: Loop) -> Loop:
+    """The loop with as many of its frames as are magnified."""
+    lasts = loop.frames[-1].timestamp - loop.frames[0].timestamp
+    return loop if lasts <= _SHORT_S else thinned(loop, -(-len(loop.frames) // _MOST_FRAMES))
+
+
+def measure(loop: Loop, pause: Callable[[], None] = lambda: None) -> FaceMotion | None:
+    """None where the frame at the onset shows no face. ``pause`` is called between any two frames."""
     if loop.landmarks is None:
         return None
-    steady = _steadied(loop)
+    steady = _steadied(loop, pause)
     view = to_picture(alignment(loop.landmarks))
     poses: list[Numbers] = []
     for one in steady:
@@ -70,33 +105,56 @@ def measure(loop: Loop, flow: ShownFlow, hurried: Callable[[], bool] = lambda: F
     moved = np.stack([one.moved if one else nothing for one in steady])
     times = np.array([frame.timestamp for frame in loop.frames])
     keys = _keys(times, loop.reference)
-    faces = {k: _grey(cut(loop.frames[k].image, poses[k])) for k in keys}
-    still = faces[loop.reference]
-    zero = np.zeros((GRID, GRID, 2), np.float32)
-    found = [zero if k == loop.reference else flow.between(still, faces[k]) for k in keys]
-    fields = _between(times, times[keys], _calmed(np.stack(found), times[keys]))
-    shape = face_mask(loop.landmarks, poses[loop.reference])[..., None]
-    return FaceMotion(tuple(poses), np.asarray(ENLARGED * fields * shape, np.float32), moved)
+    mask = face_mask(loop.landmarks, poses[loop.reference])
+    head = HeadMotion(on_grid(loop.landmarks @ view[:, :2].T + view[:, 2]), mask)
+    still = _grey(cut(loop.frames[loop.reference].image, poses[loop.reference]))
+    fields = np.zeros((len(keys), GRID, GRID, 2), np.float32)
+    heads = np.zeros((len(keys), 4, 2))
+    for n, k in enumerate(keys):
+        if k == loop.reference:
+            continue
+        pause()
+        flow = shown_flow(still, _grey(cut(loop.frames[k].image, poses[k])))
+        field = cv2.resize(flow, (GRID, GRID), interpolation=cv2.INTER_AREA) * (SIDE / _MEASURED)
+        heads[n] = head.fit(np.asarray(field, np.float32))
+        fields[n] = (field - head.basis @ heads[n].astype(np.float32)) * mask[..., None]
+    weights = _weights(times[keys])
+    places = np.interp(times, times[keys], np.arange(len(keys)))
+    calm = np.tensordot(weights, fields, axes=1)
+    return FaceMotion(
+        tuple(poses), moved, mask, calm, np.tensordot(weights, heads, axes=1), head.basis, places
+    )
+
+
+def on_grid(places: Numbers) -> Numbers:
+    """Pixels of the loop's picture → cells of a field."""
+    return np.asarray((places + 0.5) / ENLARGED - 0.5)
 
 
 def face_mask(landmarks: Landmarks, view: Numbers) -> npt.NDArray[np.float32]:
     """(GRID, GRID): 1 on the face, fading to 0 at its rim."""
-    points = (landmarks @ view[:, :2].T + view[:, 2]) / ENLARGED
+    points = on_grid(landmarks @ view[:, :2].T + view[:, 2])
     brows = points[17:27]
     forehead = brows + 0.55 * (brows.mean(axis=0) - points[33])
     hull = cv2.convexHull(np.rint(np.vstack([points, forehead])).astype(np.int32))
     mask = np.zeros((GRID, GRID), np.float32)
     cv2.fillConvexPoly(mask, hull, 1.0)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), _EDGE_PX / 2), np.float32)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), _EDGE_PX), np.float32)
 
 
-def _steadied(loop: Loop) -> list[Steady | None]:
+def _steadied(loop: Loop, pause: Callable[[], None]) -> list[Steady | None]:
     """Every frame against the one at the onset: from there on, and from there back."""
     images = [frame.image for frame in loop.frames]
     still, k = images[loop.reference], loop.reference
-    after = list(steadied(still, images[k:]))
-    before = list(steadied(still, reversed(images[:k]))) if k else []
+    after = list(steadied(still, _each(images[k:], pause)))
+    before = list(steadied(still, _each(images[:k][::-1], pause))) if k else []
     return [*reversed(before), *after]
+
+
+def _each(images: Sequence[Image], pause: Callable[[], None]) -> Iterator[Image]:
+    for image in images:
+        pause()
+        yield image
 
 
 def _keys(times: Numbers, reference: int) -> list[int]:
@@ -112,28 +170,16 @@ def _keys(times: Numbers, reference: int) -> list[int]:
     return sorted(keys)
 
 
-def _calmed(fields: npt.NDArray[np.float32], times: Numbers) -> npt.NDArray[np.float32]:
-    """Noise that stays neither in place nor in time is taken off."""
+def _weights(times: Numbers) -> npt.NDArray[np.float32]:
+    """(n, n): by which fields are averaged over time, against noise that does not stay."""
     apart = (times[:, None] - times[None, :]) / _CALM_S
-    weight = np.exp(-(apart**2) / 2)
-    weight /= weight.sum(axis=1, keepdims=True)
-    calm = np.tensordot(weight.astype(np.float32), fields, axes=1)
-    return np.stack([cv2.GaussianBlur(field, (0, 0), _CALM_PX) for field in calm])
-
-
-def _between(times: Numbers, known: Numbers, fields: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    if len(known) == len(times):
-        return fields
-    place = np.interp(times, known, np.arange(len(known)))
-    low = np.minimum(place.astype(int), max(len(known) - 2, 0))
-    share = (place - low).astype(np.float32)[:, None, None, None]
-    between = fields[low] * (1 - share) + fields[np.minimum(low + 1, len(known) - 1)] * share
-    return np.asarray(between, np.float32)
+    weights = np.exp(-(apart**2) / 2)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def _grey(picture: Image) -> Gray:
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    return np.asarray(cv2.resize(grey, (GRID, GRID), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(grey, (_MEASURED, _MEASURED), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _side_names() -> list[str]:
@@ -149,7 +195,7 @@ def _plain(values: Sequence[float] | Numbers) -> list[float | None]:
 
 
 def sampled(field: Field, places: Numbers) -> Numbers:
-    """(n, 2): the motion at places of the picture, pixels of ``SIDE``."""
-    at = (places / ENLARGED).astype(np.float32).reshape(-1, 1, 2)
+    """(n, 2): a field's values at places of the loop's picture."""
+    at = on_grid(places).astype(np.float32).reshape(-1, 1, 2)
     found = cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.reshape(-1, 2), np.float64)

@@ -6,7 +6,7 @@ import heapq
 import os
 import sys
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -20,16 +20,21 @@ _AHEAD_NICE = 10
 
 
 class GiveWay(Exception):
-    """Raised by what is made, between two steps of it, where ``Workshop.hurried``: it is made again later."""
+    """Raised by ``Workshop.pause``: what is being made is made again later, or nobody waits for it."""
 
 
 class Workshop:
     """``ask`` from any thread; the work is done one piece after another on a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: Workshop | None = None) -> None:
+        """``after``: a workshop that goes first; this one rests while that one is at work."""
+        self._after = after
+        self._idle = threading.Event()
+        self._idle.set()
         self._wake = threading.Condition()
         self._heap: list[tuple[int, int, str]] = []
         self._asked: dict[str, tuple[int, Make, Future[bytes]]] = {}
+        self._waiting: Counter[str] = Counter()
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._held = 0
         self._order = count()
@@ -39,28 +44,53 @@ class Workshop:
         self._thread.start()
 
     def ask(self, key: str, make: Make, *, ahead: bool = False) -> Future[bytes]:
-        """What ``make`` gives, from the cache where it has been made. ``ahead``: it can wait."""
+        """What ``make`` gives, from the cache where it has been made. ``ahead``: it can wait.
+
+        Of what is wanted now the newest comes first, and then what can wait, in the order of its asking.
+        """
         with self._wake:
             if (found := self._cache.get(key)) is not None:
                 self._cache.move_to_end(key)
                 done: Future[bytes] = Future()
                 done.set_result(found)
                 return done
+            self._waiting[key] += 1
             if self._running is not None and self._running[0] == key:
                 return self._running[1]
             rank = 1 if ahead else 0
             before, _, future = self._asked.get(key, (2, make, Future()))
             if rank < before:
                 self._asked[key] = (rank, make, future)
-                heapq.heappush(self._heap, (rank, -next(self._order), key))
+                order = next(self._order)
+                heapq.heappush(self._heap, (rank, order if ahead else -order, key))
+                self._idle.clear()
                 self._wake.notify()
             return future
 
-    @property
-    def hurried(self) -> bool:
-        """Somebody waits for something else, at once."""
+    def leave(self, key: str) -> None:
+        """Who asked for it does not wait any more; what nobody waits for is not made."""
         with self._wake:
-            return bool(self._heap) and self._heap[0][0] == 0
+            self._waiting[key] -= 1
+            if self._waiting[key] <= 0 and key in self._asked:
+                self._asked.pop(key)[2].cancel()
+                self._waiting.pop(key)
+
+    def pause(self) -> None:
+        """Called by what is made, between two steps of it: rests while the workshop before is at work.
+
+        GiveWay where somebody waits for something else, or nobody for this.
+        """
+        if self._after is not None:
+            self._after.wait_until_idle()
+        with self._wake:
+            assert self._running is not None
+            hurried = bool(self._heap) and self._heap[0][0] == 0 and self._heap[0][2] in self._asked
+            if self._closed or hurried or self._waiting[self._running[0]] <= 0:
+                raise GiveWay
+
+    def wait_until_idle(self) -> None:
+        """Until nothing is asked for that has not been made."""
+        self._idle.wait()
 
     def forget(self) -> None:
         """Lets go of everything that was made."""
@@ -79,41 +109,53 @@ class Workshop:
         if sys.platform == "linux":
             with suppress(OSError):  # of this thread alone
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _AHEAD_NICE)
-        while True:
-            with self._wake:
-                while not self._heap and not self._closed:
-                    self._wake.wait()
-                if self._closed:
-                    break
-                key = heapq.heappop(self._heap)[2]
-                asked = self._asked.pop(key, None)
-                self._running = None if asked is None else (key, asked[2])
-            if asked is not None:
-                self._make(key, *asked[1:])
+        while (piece := self._next()) is not None:
+            if self._after is not None:
+                self._after.wait_until_idle()
+            self._make(*piece)
+        self._idle.set()
         for _, _, future in self._asked.values():
             if not future.cancel():  # it has given way
                 future.set_exception(GiveWay())
 
+    def _next(self) -> tuple[str, Make, Future[bytes]] | None:
+        """What is to be made now, once there is something; None when all is over."""
+        with self._wake:
+            while not self._closed:
+                if not self._heap:
+                    self._idle.set()
+                    self._wake.wait()
+                    continue
+                key = heapq.heappop(self._heap)[2]
+                asked = self._asked.pop(key, None)
+                if asked is not None:  # None: it was asked for twice, or left
+                    self._running = key, asked[2]
+                    return key, *asked[1:]
+            return None
+
     def _make(self, key: str, make: Make, future: Future[bytes]) -> None:
-        if not future.running() and not future.set_running_or_notify_cancel():
-            return
-        try:
-            made = make()
-        except GiveWay:
-            with self._wake:
-                self._running = None
-                self._asked[key] = (1, make, future)
-                heapq.heappush(self._heap, (1, next(self._order), key))
-            return
-        except Exception as error:
-            with self._wake:
-                self._running = None
-            future.set_exception(error)
-            return
+        made, failed = b"", None
+        if future.running() or future.set_running_or_notify_cancel():
+            try:
+                made = make()
+            except Exception as error:
+                failed = error
         with self._wake:
             self._running = None
-            self._cache[key] = made
-            self._held += len(made)
-            while self._held > CACHE_BYTES and len(self._cache) > 1:
-                self._held -= len(self._cache.popitem(last=False)[1])
-        future.set_result(made)
+            if isinstance(failed, GiveWay) and self._waiting[key] > 0 and not self._closed:
+                self._asked[key] = (1, make, future)
+                heapq.heappush(self._heap, (1, next(self._order), key))
+                return
+            self._waiting.pop(key, None)
+            if failed is None and made:
+                self._keep(key, made)
+        if failed is not None:
+            future.set_exception(failed)
+        elif not future.cancelled():
+            future.set_result(made)
+
+    def _keep(self, key: str, made: bytes) -> None:
+        self._cache[key] = made
+        self._held += len(made)
+        while self._held > CACHE_BYTES and len(self._cache) > 1:
+            self._held -= len(self._cache.popitem(last=False)[1])

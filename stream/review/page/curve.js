@@ -208,7 +208,13 @@ export class Strip {
   drawMarks() {
     if (!this.layer) return;
     const width = this.svg.clientWidth, height = this.svg.clientHeight, parts = {};
-    for (const { time, state } of this.marks) parts[state] = (parts[state] || "") + `M${((time / this.duration) * width - 1).toFixed(1)} ${height - 10}h2v8h-2z`;
+    const seen = new Set();
+    for (const { time, state } of this.marks) { // as many as there are pixels, however many movements
+      const x = Math.round((time / this.duration) * width) - 1, place = `${state}${x}`;
+      if (seen.has(place)) continue;
+      seen.add(place);
+      parts[state] = (parts[state] || "") + `M${x} ${height - 10}h2v8h-2z`;
+    }
     this.layer.replaceChildren();
     for (const [state, d] of Object.entries(parts)) make("path", { class: `m-${state}`, d }, this.layer);
   }

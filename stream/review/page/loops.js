@@ -1,7 +1,7 @@
 // Loops of pictures: fetched whole, decoded once, drawn by time.
 import { bytes } from "/page/talk.js";
 
-const KEPT = 8; // decoded loops
+const KEPT = 900; // decoded pictures of 590 KB
 const kept = new Map();
 
 async function unpack(path, signal) {
@@ -23,23 +23,39 @@ export function loop(path, ahead = false) {
   let entry = kept.get(path);
   if (entry && entry.ahead && !ahead) { // it is wanted now: the server shall hurry
     entry.ahead = false;
-    if (!entry.done) fetch(path, { method: "HEAD" }).catch(() => {});
+    if (!entry.found) fetch(path, { method: "HEAD", signal: entry.stop.signal }).catch(() => {});
   }
   if (!entry) {
-    const stop = new AbortController();
-    entry = { ahead, stop, done: false };
-    entry.promise = unpack(path + (ahead ? (path.includes("?") ? "&ahead" : "?ahead") : ""), stop.signal);
-    entry.promise.then(() => { entry.done = true; }, () => kept.delete(path));
+    const made = { ahead, stop: new AbortController(), found: null };
+    made.promise = unpack(path + (ahead ? (path.includes("?") ? "&ahead" : "?ahead") : ""), made.stop.signal);
+    made.promise.then((found) => { made.found = found; shrink(); }, () => { if (kept.get(path) === made) kept.delete(path); });
+    entry = made;
   }
   kept.delete(path);
   kept.set(path, entry);
-  for (const [old, other] of kept) {
-    if (kept.size <= KEPT * 2) break;
-    kept.delete(old);
-    if (!other.done) other.stop.abort();
-    other.promise.then((found) => setTimeout(() => found.bitmaps.forEach((b) => b.close()), 1000), () => {});
-  }
   return entry.promise;
+}
+
+// The longest unused go first; the newest few stay whatever their size.
+function shrink() {
+  let count = 0;
+  const entries = [...kept].reverse();
+  entries.forEach(([path, { found }], k) => {
+    if (!found) return;
+    count += found.bitmaps.length;
+    if (count <= KEPT || k < 4) return;
+    kept.delete(path);
+    setTimeout(() => found.bitmaps.forEach((b) => b.close()), 1000);
+  });
+}
+
+// What is on its way and not among these is not waited for any more.
+export function onlyWait(paths) {
+  for (const [path, entry] of [...kept]) {
+    if (entry.found || paths.has(path)) continue;
+    kept.delete(path);
+    entry.stop.abort();
+  }
 }
 
 export function forget(part) {
@@ -74,6 +90,7 @@ export class Player {
     else { this.magnified.clearRect(0, 0, 384, 384); this.draw(0); }
   }
 
+  // The twin of a long loop has fewer frames.
   add(twin) { this.twin = twin; this.drawn = -1; }
 
   tick(now) {
@@ -93,8 +110,7 @@ export class Player {
     this.draw(this.nearest(this.at));
   }
 
-  nearest(time) {
-    const { times } = this.loop;
+  nearest(time, times = this.loop.times) {
     let low = 0, high = times.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
@@ -116,8 +132,11 @@ export class Player {
     if (k === this.drawn) return;
     this.drawn = k;
     this.plain.drawImage(this.loop.bitmaps[k], 0, 0);
-    if (this.twin && this.twin.bitmaps[k]) this.magnified.drawImage(this.twin.bitmaps[k], 0, 0);
-    if (this.arrows && this.twin && this.twin.arrows) this.drawArrows(k);
+    if (this.twin && this.twin.bitmaps.length) {
+      const j = this.nearest(this.loop.times[k], this.twin.times);
+      this.magnified.drawImage(this.twin.bitmaps[j], 0, 0);
+      if (this.arrows) this.drawArrows(j);
+    }
     this.onFrame(this.loop.times[k]);
   }
 

@@ -1,6 +1,6 @@
 // The review page: one movement at a time, decided by keys. Every text of a session is set as text, never as HTML.
 import { ask, get, post, say } from "/page/talk.js";
-import { Player, forget, loop } from "/page/loops.js";
+import { Player, forget, loop, onlyWait } from "/page/loops.js";
 import { Curve, Strip, clock, moved } from "/page/curve.js";
 import { pad, pressed, read, write } from "/page/units.js";
 
@@ -95,14 +95,14 @@ async function open(which) {
   const several = (await get("/api/sessions")).length > 1;
   $("to-list").hidden = !several;
   strip.show(session.duration, session.overview);
-  if (session.film.found) say(session.notes.join(" "));
-  else askForFilm(session.film.problem);
+  if (session.video.found) say(session.notes.join(" "));
+  else askForVideo(session.video.problem);
   sort("time");
   const first = order.findIndex((id) => !decisions.has(id));
   guarded(() => go(first < 0 ? 0 : first)); // its pictures may take a while
 }
 
-function askForFilm(problem) {
+function askForVideo(problem) {
   ask(problem, "Use this recording", "/path/of/the/recording.mp4", (path) => guarded(async () => {
     await post(`/api/${number}/recording`, { path });
     say("");
@@ -148,7 +148,6 @@ async function go(place, pressedAt = 0) {
   const said = decisions.get(id);
   draft = said ? { ...said, units: [...said.units] } : { movement: id, verdict: null, label: null, units: [], note: "", onset: one.onset, apex: one.apex, offset: one.offset };
   showDraft();
-  count();
   strip.setHere(one.apex);
   $("opinion").replaceChildren();
   $("magnified-words").textContent = "magnified …";
@@ -156,6 +155,7 @@ async function go(place, pressedAt = 0) {
   player.flicker = false;
   player.playing = true;
   buttons();
+  onlyWait(wantedNow());
   const about = get(`/api/${number}/movement/${id}`);
   about.then((found) => {
     if (turn !== wanted) return;
@@ -163,7 +163,7 @@ async function go(place, pressedAt = 0) {
     opinion(found.opinion);
   }, problem);
   try {
-    const found = await loop(`/api/${number}/loop/${id}`);
+    const found = await loop(plainPath(id));
     if (turn !== wanted) return;
     player.show(found);
     setPair();
@@ -172,8 +172,8 @@ async function go(place, pressedAt = 0) {
     if (found.every > 1) $("plain-words").textContent += `; one frame in ${found.every}`;
     document.documentElement.dataset.shown = id;
     if (pressedAt) performance.measure("next-loop", { start: pressedAt, end: performance.now() });
-    await magnify(turn);
     ahead(turn);
+    magnify(turn);
   } catch (error) {
     if (turn !== wanted || error.name === "AbortError") return;
     player.show(null);
@@ -181,23 +181,31 @@ async function go(place, pressedAt = 0) {
     $("magnified-words").textContent = "";
     document.documentElement.dataset.shown = id;
     if (pressedAt) performance.measure("next-loop", { start: pressedAt, end: performance.now() });
-    if (session.film.found) problem(error);
+    if (session.video.found) problem(error);
   }
 }
 
+const AHEAD = 3; // loops that are made before they are wanted
+const plainPath = (id) => `/api/${number}/loop/${id}`;
 const twinPath = (id, onset) => `/api/${number}/magnified/${id}?times=${times}&onset=${onset.toFixed(6)}`;
+const nextTwinPath = (id) => twinPath(id, (decisions.get(id) || movements.get(id)).onset);
+
+function wantedNow() {
+  const near = order.slice(at, at + 1 + AHEAD);
+  return new Set([...near.map(plainPath), ...near.slice(0, 2).map(nextTwinPath)]);
+}
 
 async function magnify(turn) {
-  const onset = draft.onset;
-  ahead(turn);
+  const id = order[at], path = twinPath(id, draft.onset);
+  onlyWait(new Set([...wantedNow(), path]));
   try {
-    const found = await loop(twinPath(order[at], onset));
-    if (turn !== wanted || browsing) return;
+    const found = await loop(path);
+    if (turn !== wanted || browsing || path !== twinPath(id, draft.onset)) return;
     player.add(found);
     curve.setSeries(found.series);
-    const limited = found.times_used < times ? ` (×${times} would tear the face)` : "";
-    $("magnified-words").textContent = found.problem || `×${round(found.times_used)}${limited}, head motion taken off`;
-    document.documentElement.dataset.magnified = order[at];
+    $("magnified-words").textContent = found.problem || `${howMuch(found)}, head motion taken off`;
+    document.documentElement.dataset.magnified = id;
+    if (order[at + 1]) loop(nextTwinPath(order[at + 1]), true).catch(() => {});
   } catch (error) {
     if (turn === wanted && error.name !== "AbortError") $("magnified-words").textContent = error.message;
   }
@@ -205,16 +213,17 @@ async function magnify(turn) {
 
 const round = (value) => (value >= 10 ? Math.round(value) : Math.round(10 * value) / 10);
 
-// The loops that will most likely be wanted next.
+// Where skin would lie over skin it is magnified less.
+function howMuch({ times_most: most, times_least: least }) {
+  if (least > 0.95 * times) return `×${times}`;
+  return most > 0.95 * times ? `×${times}, where it moves far ×${round(least)}` : `×${round(least)} to ×${round(most)} (more would tear the face)`;
+}
+
+// The loops that will most likely be wanted next, in order.
 async function ahead(turn) {
-  for (const step of [1, 2]) {
-    const id = order[at + step];
-    if (!id || turn !== wanted) return;
-    await loop(`/api/${number}/loop/${id}`, true).catch(() => {});
-    if (step === 1 && turn === wanted && document.documentElement.dataset.magnified === order[at]) {
-      const said = decisions.get(id) || movements.get(id);
-      loop(twinPath(id, said.onset), true).catch(() => {});
-    }
+  for (const id of order.slice(at + 1, at + 1 + AHEAD)) {
+    if (turn !== wanted) return;
+    await loop(plainPath(id), true).catch(() => {});
   }
 }
 
@@ -373,8 +382,9 @@ async function browse(from) {
   $("magnified-words").textContent = "";
   if (!adding) beginAdding();
   try {
-    const range = `from=${a.toFixed(6)}&to=${b.toFixed(6)}`;
-    const [found, part] = await Promise.all([loop(`/api/${number}/stretch?${range}`), get(`/api/${number}/curve?${range}`)]);
+    const range = `from=${a.toFixed(6)}&to=${b.toFixed(6)}`, path = `/api/${number}/stretch?${range}`;
+    onlyWait(new Set([path]));
+    const [found, part] = await Promise.all([loop(path), get(`/api/${number}/curve?${range}`)]);
     if (turn !== wanted) return;
     const known = [...movements.values()].filter((one) => one.offset > a && one.onset < b);
     curve.show({ curve: part, from: a, to: b, known }, null);

@@ -27,7 +27,7 @@ FILES = tuple(sorted(path.name for path in _PAGE.iterdir() if path.suffix in _TY
 _LARGEST = 64 * 1024
 """Bytes of a request."""
 _LONGEST_STRETCH = 8.0
-"""Seconds of film that are asked for at once."""
+"""Seconds of video that are asked for at once."""
 TIMES = (5, 10, 20)
 """How many times motion can be magnified."""
 CURVE_MORE_S = 0.7
@@ -101,7 +101,7 @@ class _Views:
             request,
             workshop,
             key,
-            lambda: opened.magnified(start, end, onset, times, lambda: workshop.hurried),
+            lambda: opened.magnified(start, end, onset, times, workshop.pause),
         )
 
     async def stretch(self, request: Request) -> Response:
@@ -116,13 +116,19 @@ class _Views:
         return await self._made(request, self._shelf.plain, key, lambda: opened.plain(start, end, onset))
 
     async def _made(self, request: Request, workshop: Workshop, key: str, make: Make) -> Response:
-        future = workshop.ask(key, make, ahead="ahead" in request.query_params)
+        future = asyncio.wrap_future(workshop.ask(key, make, ahead="ahead" in request.query_params))
+        gone = asyncio.ensure_future(_gone(request))
         try:
-            # A page that has gone on leaves work that others may wait for, too: nothing is cancelled.
-            made = await asyncio.shield(asyncio.wrap_future(future))
+            await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
+            if future.done():
+                return Response(future.result(), media_type="application/octet-stream")
+            workshop.leave(key)
+            future.add_done_callback(_unheard)
         except (asyncio.CancelledError, GiveWay):  # the review ends
-            return Response(status_code=503)
-        return Response(made, media_type="application/octet-stream")
+            pass
+        finally:
+            gone.cancel()
+        return Response(status_code=503)
 
     async def decide(self, request: Request) -> Response:
         """Keeps a decision; it is on the disk when the answer comes."""
@@ -160,6 +166,18 @@ class _Views:
 
     async def _opened(self, request: Request) -> Opened:
         return await run_in_threadpool(self._shelf.open, int(request.path_params["number"]))
+
+
+def _unheard(future: asyncio.Future[bytes]) -> None:
+    """What nobody waits for any more may have failed; asyncio would print that."""
+    if not future.cancelled():
+        future.exception()
+
+
+async def _gone(request: Request) -> None:
+    """Until the page does not wait for the answer any more."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _check_tab(opened: Opened, found: dict[str, Any]) -> None:

@@ -28,7 +28,8 @@ class Shelf:
     ) -> None:
         """``video``: the recording, where there is one session and it has moved; ``replaying``: what makes
         the session, where it is not there yet."""
-        self.plain, self.magnified = Workshop(), Workshop()
+        self.plain = Workshop()
+        self.magnified = Workshop(after=self.plain)
         self._replaying = replaying
         self._paths, self._coder, self._blind, self._video = paths, coder, blind, video
         self._opened: dict[int, Opened] = {}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from recognizer.errors import AtmeError
 from stream.frame import Frame
 from stream.records.motion_file import Motion
-from stream.review.video.recording import Film
+from stream.review.video.recording import VideoReader
 
 _NAME = re.compile(r"(\d{9,12})-(\d{9,12})\.mkv")
 
 
-class ClipFilm:
-    """Reads stretches as ``Film`` does, as far as a clip holds them."""
+class ClipReader:
+    """Reads stretches as ``VideoReader`` does, as far as a clip holds them."""
 
     seeks = True
 
@@ -27,7 +28,7 @@ class ClipFilm:
             if name and path.is_file() and not path.is_symlink():
                 self._clips.append((int(name[1]) / 1000, int(name[2]) / 1000, path))
 
-    def frames(self, start: float, end: float) -> list[Frame]:
+    def frames(self, start: float, end: float) -> Iterator[Frame]:
         """Of the clip that holds most of it. AtmeError where none holds any."""
         shared, path = max(
             ((min(end, last) - max(start, first), path) for first, last, path in self._clips),
@@ -35,8 +36,8 @@ class ClipFilm:
         )
         if shared <= 0:
             raise AtmeError("no clip shows this: clips are kept around movements only")
-        with closing(Film(path, self._motion, {}, 1.0, from_start=False)) as film:
-            return film.frames(start, end)
+        with closing(VideoReader(path, self._motion, {}, 1.0, from_start=False)) as reader:
+            yield from reader.frames(start, end)
 
     def close(self) -> None:
         """Nothing stays open."""

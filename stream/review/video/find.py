@@ -10,12 +10,12 @@ from recognizer.errors import AtmeError
 from stream.records.fingerprint import fingerprint
 from stream.records.recorded_session import RecordedSession
 from stream.records.session_files import CLIPS
-from stream.review.video.clips import ClipFilm
-from stream.review.video.recording import Film
+from stream.review.video.clips import ClipReader
+from stream.review.video.recording import VideoReader
 
 
 @dataclass(frozen=True)
-class FilmPlace:
+class VideoPlace:
     """The recording, or why there is none to be seen."""
 
     path: Path | None
@@ -31,7 +31,7 @@ class FilmPlace:
     """``path`` is the folder of a live session's clips."""
 
 
-def find_film(session: RecordedSession, video: Path | None = None) -> FilmPlace:
+def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlace:
     """The very recording that was replayed, known by its fingerprint wherever it lies now.
 
     ``video``: where the user says that it is; AtmeError where that is another recording, or none.
@@ -47,7 +47,7 @@ def find_film(session: RecordedSession, video: Path | None = None) -> FilmPlace:
                 f"{video}: another recording, or changed since the session {session.path.name}: its content "
                 "differs; give the one that was replayed"
             )
-        return FilmPlace(video, clock=clock, pace=pace)
+        return VideoPlace(video, clock=clock, pace=pace)
     if not named:
         return _of_live(session)
     there = _places(session.path, Path(named).name)
@@ -56,31 +56,31 @@ def find_film(session: RecordedSession, video: Path | None = None) -> FilmPlace:
         there.insert(0, was)
     for path in there:
         if known and fingerprint(path) == known:
-            return FilmPlace(path, clock=clock, pace=pace)
+            return VideoPlace(path, clock=clock, pace=pace)
     what = "has changed since the session" if was is not None else "is not where it was"
-    return FilmPlace(
+    return VideoPlace(
         None, f"The recording {what} ({named}). Give its new place; its content tells whether it is the one."
     )
 
 
-def open_film(place: FilmPlace, session: RecordedSession) -> Film | ClipFilm:
+def open_reader(place: VideoPlace, session: RecordedSession) -> VideoReader | ClipReader:
     """What the session was made of. AtmeError where it is not at hand, or cannot be opened."""
     if place.path is None:
         raise AtmeError(place.problem)
     if place.clips:
-        return ClipFilm(place.path, session.motion)
-    return Film(place.path, session.motion, place.clock, place.pace, from_start=place.from_start)
+        return ClipReader(place.path, session.motion)
+    return VideoReader(place.path, session.motion, place.clock, place.pace, from_start=place.from_start)
 
 
-def _of_live(session: RecordedSession) -> FilmPlace:
-    """A live session has a film where ``--record`` kept one; its times are the session's."""
+def _of_live(session: RecordedSession) -> VideoPlace:
+    """A live session has a video where ``--record`` kept one; its times are the session's."""
     name = ((session.about or {}).get("video") or {}).get("file")
     for path in _places(session.path, Path(name).name) if name else []:
-        return FilmPlace(path, from_start=False)
+        return VideoPlace(path, from_start=False)
     clips = session.path / CLIPS
     if clips.is_dir() and not clips.is_symlink():
-        return FilmPlace(clips, clips=True)
-    return FilmPlace(
+        return VideoPlace(clips, clips=True)
+    return VideoPlace(
         None,
         "No recording: a live session keeps none unless asked to (--record, --save-clips). Curves can be "
         "reviewed all the same; give a recording if there is one.",

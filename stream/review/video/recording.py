@@ -1,8 +1,9 @@
-"""Pictures of any stretch of a session's recording, with the very frames and times of the session."""
+"""Frames of any stretch of a session's recording, with the very numbers and times of the session."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,35 @@ from stream.sources.video import AV_TIME_BASE, shown_stream
 
 _EARLIER_S = (0.5, 5.0, 30.0)
 """A seek that lands after what is wanted is tried again from further back."""
+_ON_S = 2.0
+"""What begins this soon after the last stretch is read on to: a seek would decode from a key frame before."""
 _NEAR = 0.3
 """Of a frame's duration: how far a frame's time may be from the one that the session gave it."""
+_HELD_BYTES = 256 * 2**20
+"""Of decoded frames; of a longer stretch, or a larger picture, only every second or third frame is held."""
 
 
-class Film:
+@dataclass
+class _Place:
+    """Where the reading of the file stands, and the last frames on the way there."""
+
+    decoded: Iterator[tuple[float, Any]]
+    """Time and decoded frame, from here on."""
+    since: float
+    """Every frame from this time on has been met."""
+    held: list[tuple[float, Any]] = field(default_factory=list)
+    """In order, the frames of the last stretch and at most one after it."""
+    every: int = 1
+    """Only each so many of the frames are held."""
+    ended: bool = False
+
+
+class VideoReader:
     """Reads stretches of one recording; for one thread.
 
-    A stretch is sought first; where what comes does not carry the session's times, or the file cannot be
-    sought in, the recording is read from its beginning, as the session did, which is slow but right.
+    A stretch is sought, or read on to from the one before; where what comes does not carry the session's
+    times, or the file cannot be sought in, the recording is read from its beginning, as the session did,
+    which is slow but right.
     """
 
     def __init__(
@@ -50,6 +71,7 @@ class Film:
         self._source: FrameSource | None = None
         self._last: Frame | None = None
         self._container: Any = None
+        self._place: _Place | None = None
         if recording.is_dir() or clock.get("fps") or self._motion is None:
             self.seeks = False
         else:
@@ -70,75 +92,114 @@ class Film:
         self._aspect = self._stream.sample_aspect_ratio
         return self._container
 
-    def frames(self, start: float, end: float) -> list[Frame]:
+    def frames(self, start: float, end: float) -> Iterator[Frame]:
         """Every frame from ``start`` to ``end``, seconds on the session's clock; none where there are none.
 
-        AtmeError where the recording cannot be read.
+        They are converted one by one as they are taken. AtmeError where the recording cannot be read.
         """
         if self.seeks:
             found = self._sought(start, end)
             if found is not None:
-                return found
+                for index, time, frame in found:
+                    yield Frame(index, time, to_image(frame, self._aspect))
+                return
             self.seeks = False
-        return self._read_on(start, end)
+        yield from self._read_on(start, end)
 
     def close(self) -> None:
         """Lets go of the recording."""
+        self._place = None
         if self._container is not None:
             self._container.close()
         if self._source is not None:
             self._source.close()
 
-    def _sought(self, start: float, end: float) -> list[Frame] | None:
-        """None where the recording seeks badly."""
-        for earlier in _EARLIER_S:
+    # ---- by seeking
+
+    def _sought(self, start: float, end: float) -> list[tuple[int, float, Any]] | None:
+        """Number, time and decoded frame; None where the recording seeks badly."""
+        for place in self._places(start):
             try:
-                found = self._from(max(start - earlier, 0.0), start, end)
+                found = self._from(place, start, end)
             except (av.error.FFmpegError, OSError, IndexError):
                 return None
             if found is not None:
                 return self._named(found)
         return None
 
-    def _from(self, seek: float, start: float, end: float) -> list[tuple[float, Any]] | None:
-        """Times and decoded frames; None where the first that came is later than ``start``."""
-        if seek == 0.0:
+    def _places(self, start: float) -> Iterator[_Place]:
+        """From where the stretch may be read: the first that works is the quickest."""
+        place, self._place = self._place, None
+        if place is not None and place.held and place.since <= start <= place.held[-1][0] + _ON_S:
+            yield place
+        for earlier in _EARLIER_S:
+            try:
+                yield self._seek(max(start - earlier, 0.0))
+            except (av.error.FFmpegError, OSError, IndexError):
+                return
+
+    def _seek(self, time: float) -> _Place:
+        if time == 0.0:
             self._open()  # some formats cannot be sought in as far as their very first frame
-        else:
-            where = round((seek * self._pace + self._zero) / float(self._stream.time_base))
-            self._container.seek(max(where, 0), stream=self._stream, backward=True)
-        slack = 0.5 * self._interval(start)
-        found: list[tuple[float, Any]] = []
-        before = seek == 0.0
+            return _Place(self._decoded(), -np.inf)
+        where = round((time * self._pace + self._zero) / float(self._stream.time_base))
+        self._container.seek(max(where, 0), stream=self._stream, backward=True)
+        return _Place(self._decoded(), np.inf)
+
+    def _decoded(self) -> Iterator[tuple[float, Any]]:
         for packet in ffmpeg.packets_of(self._container, self._stream):
             try:
                 frames = ffmpeg.frames_of(packet)
             except av.error.InvalidDataError:
                 continue
             for frame in frames:
-                if frame.time is None:
-                    return None
-                time = (float(frame.time) - self._zero) / self._pace
-                if time > end + slack:
-                    return found if before or found else None
-                if time < start - slack:
-                    before = True
-                elif not frame.is_corrupt:
-                    if not before and not found and time > start + 2 * slack + 1e-6:
-                        return None
-                    found.append((time, frame))
-        return found
+                time = frame.time if frame.time is not None else np.nan
+                yield (float(time) - self._zero) / self._pace, frame
 
-    def _named(self, found: list[tuple[float, Any]]) -> list[Frame] | None:
+    def _from(self, place: _Place, start: float, end: float) -> list[tuple[float, Any]] | None:
+        """Times and decoded frames; None where the first that came is later than ``start``."""
+        slack, every = 0.5 * self._interval(start), self._every(start, end)
+        if place.held and place.every != every:
+            return None
+        place.every = every
+        place.held = [one for one in place.held if one[0] >= start - slack]
+        met, last = 0, place.held[-1][0] if place.held else -np.inf
+        while last <= end + slack and not place.ended:
+            time, frame = next(place.decoded, (np.inf, None))
+            if frame is None:
+                place.ended = True
+            elif np.isnan(time):
+                return None
+            elif time < start - slack:
+                place.since = min(place.since, time)
+            else:
+                if time < place.since and time > start + 2 * slack + 1e-6:
+                    return None
+                place.since, last = min(place.since, start), time
+                if not frame.is_corrupt and (met % every == 0 or time > end + slack):
+                    place.held.append((time, frame))
+                met += 1
+        if place.since > start:
+            return None
+        self._place = place
+        place.since = start
+        return [one for one in place.held if one[0] <= end + slack]
+
+    def _every(self, start: float, end: float) -> int:
+        """Of how many frames one is held, so that their pictures fit into ``_HELD_BYTES``."""
+        assert self._motion is not None
+        first, last = np.searchsorted(self._motion.time, (start, end))
+        size = 3 * (self._stream.width or 0) * (self._stream.height or 0) // 2
+        return max(-(-int(last - first) * size // _HELD_BYTES), 1)
+
+    def _named(self, found: Sequence[tuple[float, Any]]) -> list[tuple[int, float, Any]] | None:
         """With the session's numbers and times; None where too many have none."""
         assert self._motion is not None
-        times = self._motion.time
-        frames = []
+        times, frames = self._motion.time, []
         for time, frame in found:
             near = self._motion.nearest(time)
             if abs(times[near] - time) <= _NEAR * self._interval(time):
-                index = int(self._motion.frame[near])
-                frames.append(Frame(index, float(times[near]), to_image(frame, self._aspect)))
+                frames.append((int(self._motion.frame[near]), float(times[near]), frame))
         return frames if len(frames) >= 0.8 * len(found) else None
 
     def _interval(self, time: float) -> float:
@@ -148,23 +209,19 @@ class Film:
         near = self._motion.time[max(k - 5, 0) : k + 6]
         return float(np.median(np.diff(near))) if len(near) > 1 else 0.04
 
-    def _read_on(self, start: float, end: float) -> list[Frame]:
+    # ---- from its beginning
+
+    def _read_on(self, start: float, end: float) -> Iterator[Frame]:
         """As the session read it, from where the reading stands, or from the beginning."""
         if self._source is None or (self._last is not None and self._last.timestamp >= start):
             self._reopen()
-        found = []
-        for frame in self._reading():
-            if frame.timestamp > end:
-                break
-            if frame.timestamp >= start:
-                found.append(Frame(frame.index, frame.timestamp, frame.image.copy()))
-        return found
-
-    def _reading(self) -> Iterator[Frame]:
         assert self._source is not None
         while (frame := self._source.read()) is not None:
             self._last = frame
-            yield frame
+            if frame.timestamp > end:
+                break
+            if frame.timestamp >= start:
+                yield Frame(frame.index, frame.timestamp, frame.image.copy())
 
     def _reopen(self) -> None:
         if self._source is not None:
@@ -172,7 +229,7 @@ class Film:
         self._source, self._last = open_recording(self.recording, **self._clock), None
 
 
-def nearest_frame(frames: list[Frame], time: float) -> int:
+def nearest_frame(frames: Sequence[Frame], time: float) -> int:
     """The place, among frames in order, of the one nearest to ``time``. AtmeError where there is none."""
     if not frames:
         raise AtmeError("no frame of the recording lies there")
