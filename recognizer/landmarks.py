@@ -1,21 +1,20 @@
 """Finds the 68 face landmarks in a picture: MediaPipe's face mesh, mapped to dlib's order.
 
-The only module that asks MediaPipe; another detector replaces it here and nowhere else. MediaPipe's own
-FaceMesh costs half as much again: it hands every frame through a graph of thirty nodes and two threads and
-copies it whole. Here its two networks run alone, on the calling thread, the mesh on a crop of the face.
+Another detector replaces it here and nowhere else. MediaPipe itself does not run: its two networks do, in
+ONNX Runtime and on the calling thread (`recognizer/face_networks/`), the mesh on a crop of the face.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-from recognizer.mediapipe_core import mediapipe_core
+from recognizer.face_networks.detector import FaceDetector, FoundFace
+from recognizer.face_networks.mesh import SIDE, FaceMesh
 
 Image = npt.NDArray[np.uint8]
 Landmarks = npt.NDArray[np.float32]
@@ -38,8 +37,6 @@ MESH_INDEX = np.array(
 )
 
 _OUTER_EYES = (33, 263)
-_CROP = 192
-"""Side of the picture that the mesh network takes."""
 _MARGIN = 1.5
 """Side of the crop over the longer side of the face's box, as MediaPipe trained it."""
 _LOOK = 1280
@@ -51,48 +48,6 @@ _UPSIDE_DOWN = 0.05
 lower by .1 to .3 than what the turned picture gives. A difference of this size decides."""
 _NEARER = 1.3
 """How many times wider another face must be for ``look_around`` to turn to it."""
-
-_ON_THIS_THREAD = 'executor { type: "ApplicationThreadExecutor" }'
-_DETECTOR = f"""
-input_stream: "image"  output_stream: "faces"  {_ON_THIS_THREAD}
-node {{
-  calculator: "FaceDetectionShortRangeCpu"
-  input_stream: "IMAGE:image"
-  output_stream: "DETECTIONS:faces"
-}}
-"""
-_MESH = f"""
-input_stream: "image"  output_stream: "points"  output_stream: "presence"  {_ON_THIS_THREAD}
-node {{
-  calculator: "TensorConverterCalculator"
-  input_stream: "IMAGE:image"  output_stream: "TENSORS:input"
-  options {{ [mediapipe.TensorConverterCalculatorOptions.ext] {{ zero_center: false }} }}
-}}
-node {{
-  calculator: "InferenceCalculatorCpu"
-  input_stream: "TENSORS:input"  output_stream: "TENSORS:output"
-  options {{ [mediapipe.InferenceCalculatorOptions.ext] {{
-    model_path: "mediapipe/modules/face_landmark/face_landmark.tflite"
-    delegate {{ xnnpack {{ }} }}
-  }} }}
-}}
-node {{
-  calculator: "SplitTensorVectorCalculator"
-  input_stream: "output"  output_stream: "point_tensor"  output_stream: "presence_tensor"
-  options {{ [mediapipe.SplitVectorCalculatorOptions.ext] {{
-    ranges {{ begin: 0 end: 1 }} ranges {{ begin: 1 end: 2 }}
-  }} }}
-}}
-node {{
-  calculator: "TensorsToFloatsCalculator"
-  input_stream: "TENSORS:point_tensor"  output_stream: "FLOATS:points"
-}}
-node {{
-  calculator: "TensorsToFloatsCalculator"
-  input_stream: "TENSORS:presence_tensor"  output_stream: "FLOAT:presence"
-  options {{ [mediapipe.TensorsToFloatsCalculatorOptions.ext] {{ activation: SIGMOID }} }}
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -106,9 +61,9 @@ class _Region:
 
     def matrix(self) -> npt.NDArray[np.float64]:
         """(2, 3) crop → picture."""
-        cos, sin = np.cos(self.angle) * self.side / _CROP, np.sin(self.angle) * self.side / _CROP
+        cos, sin = np.cos(self.angle) * self.side / SIDE, np.sin(self.angle) * self.side / SIDE
         turn = np.array(((cos, -sin), (sin, cos)))
-        return np.column_stack((turn, (self.x, self.y) - turn @ (_CROP / 2, _CROP / 2)))
+        return np.column_stack((turn, (self.x, self.y) - turn @ (SIDE / 2, SIDE / 2)))
 
     def turned_about(self, width: int, height: int) -> _Region:
         """The same square in the picture turned by 180 degrees."""
@@ -126,7 +81,7 @@ class Landmarker:
         self._tracking = tracking
         self._confidence = min_confidence
         self._region: _Region | None = None
-        self._graphs: tuple[_Graph, _Graph] | None = _Graph(_DETECTOR), _Graph(_MESH)
+        self._networks: tuple[FaceDetector, FaceMesh] | None = FaceDetector(), FaceMesh()
         self.faces = 0
         """How many faces there were when the whole picture was last looked at."""
 
@@ -163,16 +118,13 @@ class Landmarker:
         self._region = None
 
     def close(self) -> None:
-        """Frees the native graphs; once is enough, more does no harm."""
-        if self._graphs is not None:
-            for graph in self._graphs:
-                graph.close()
-            self._graphs = None
+        """Frees the networks; once is enough, more does no harm."""
+        self._networks = None
 
-    def _open(self) -> tuple[_Graph, _Graph]:
-        if self._graphs is None:
+    def _open(self) -> tuple[FaceDetector, FaceMesh]:
+        if self._networks is None:
             raise ValueError("this Landmarker has been closed")
-        return self._graphs
+        return self._networks
 
     def _find(self, image: Image) -> list[_Region]:
         """Where the mesh may look, the widest face first; also in a picture that is upside down."""
@@ -181,21 +133,19 @@ class Landmarker:
         if shrink > 1:
             size = (round(width / shrink), round(height / shrink))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        score, found = self._detected(image, width, height)
+        score, found = self._detected(image, max(shrink, 1))
         if score < _SURELY_UPRIGHT:
-            better, turned = self._detected(np.ascontiguousarray(image[::-1, ::-1]), width, height)
+            better, turned = self._detected(np.ascontiguousarray(image[::-1, ::-1]), max(shrink, 1))
             if better > score + _UPSIDE_DOWN:
                 found = [region.turned_about(width, height) for region in turned]
         self.faces = len(found)
         return sorted(found, key=lambda region: -region.side)
 
-    def _detected(self, image: Image, width: int, height: int) -> tuple[float, list[_Region]]:
-        """The best score (0 without a face), and the faces in pixels of a picture of this size."""
+    def _detected(self, image: Image, scale: float) -> tuple[float, list[_Region]]:
+        """The best score (0 without a face), and the faces in pixels of a picture so many times as large."""
         detector, _ = self._open()
-        detector.run(image)
-        faces = [face for face in detector.messages("faces") if face.score[0] >= self._confidence]
-        regions = [_region(face.location_data, width, height) for face in faces]
-        return max((float(face.score[0]) for face in faces), default=0.0), regions
+        faces = detector.find(image, self._confidence)
+        return max((face.score for face in faces), default=0.0), [_region(face, scale) for face in faces]
 
     def _mesh(self, image: Image, region: _Region) -> Landmarks | None:
         """Landmarks within a region, and the next picture's region; None (and no region) without face."""
@@ -204,15 +154,14 @@ class Landmarker:
         crop = cv2.warpAffine(
             image,
             matrix,
-            (_CROP, _CROP),
+            (SIDE, SIDE),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        network.run(np.asarray(crop, np.uint8))
-        if network.number("presence") < self._confidence:
+        points, presence = network.points(np.asarray(crop, np.uint8))
+        if presence < self._confidence:
             self._region = None
             return None
-        points = network.floats("points").reshape(-1, 3)[:, :2]
         mesh = points @ matrix[:, :2].T + matrix[:, 2]
         low, high = mesh.min(axis=0), mesh.max(axis=0)
         eyes = mesh[_OUTER_EYES[1]] - mesh[_OUTER_EYES[0]]
@@ -222,15 +171,15 @@ class Landmarker:
         return np.asarray(mesh[MESH_INDEX], np.float32)
 
 
-def _region(face: Any, width: int, height: int) -> _Region:
-    """From a detection's box and its first two key points, the eyes."""
-    box, eyes = face.relative_bounding_box, face.relative_keypoints
-    angle = np.arctan2((eyes[1].y - eyes[0].y) * height, (eyes[1].x - eyes[0].x) * width)
+def _region(face: FoundFace, scale: float) -> _Region:
+    """From a detection's box and eyes; ``scale``: pixels of the picture over those that the detector saw."""
+    left, top, right, bottom = (scale * place for place in face.box)
+    (ax, ay), (bx, by) = face.eyes
     return _Region(
-        x=(box.xmin + box.width / 2) * width,
-        y=(box.ymin + box.height / 2) * height,
-        side=_MARGIN * max(box.width * width, box.height * height),
-        angle=float(angle),
+        x=(left + right) / 2,
+        y=(top + bottom) / 2,
+        side=_MARGIN * max(right - left, bottom - top),
+        angle=float(np.arctan2(by - ay, bx - ax)),
     )
 
 
@@ -243,46 +192,3 @@ def eye_opening(landmarks: Landmarks) -> float:
         return float(height / (2 * np.linalg.norm(eye[0] - eye[3])))
 
     return (ratio(36) + ratio(42)) / 2
-
-
-class _Graph:
-    """A MediaPipe graph that takes one picture at a time and runs on the thread that calls it."""
-
-    def __init__(self, config: str) -> None:
-        core = mediapipe_core()  # not at the import of this module: --help must not wait for it
-        self._native, self._creator, self._getter = core.native, core.creator, core.getter
-        graph = core.text_format.Parse(config, core.configs.CalculatorGraphConfig())
-        self._graph = core.native.calculator_graph.CalculatorGraph(graph_config=graph)
-        self._out: dict[str, Any] = {}
-        for name in graph.output_stream:
-            self._graph.observe_output_stream(name, self._out.__setitem__, False)
-        self._graph.start_run({})
-        self._count = 0
-
-    def run(self, image: Image) -> None:
-        """Takes a BGR picture; afterwards the outputs can be read."""
-        frames = self._native.image_frame
-        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        frame = frames.ImageFrame(image_format=frames.ImageFormat.SRGB, data=rgb)
-        self._count += 1  # MediaPipe wants a time; here it only counts
-        self._out.clear()
-        self._graph.add_packet_to_input_stream(
-            "image", self._creator.create_image_frame(frame).at(self._count)
-        )
-        self._graph.wait_until_idle()
-
-    def messages(self, name: str) -> list[Any]:
-        """An output that is a list of messages; MediaPipe leaves it out when it is empty."""
-        return list(self._getter.get_proto_list(self._out[name])) if name in self._out else []
-
-    def floats(self, name: str) -> npt.NDArray[np.float32]:
-        """An output that is a list of numbers."""
-        return np.array(self._getter.get_float_list(self._out[name]), np.float32)
-
-    def number(self, name: str) -> float:
-        """An output that is one number."""
-        return float(self._getter.get_float(self._out[name]))
-
-    def close(self) -> None:
-        """Frees it."""
-        self._graph.close()

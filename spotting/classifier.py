@@ -89,7 +89,8 @@ class CandidateClassifier:
 
     def __init__(self, weights: Path = DEFAULT_CLASSIFIER) -> None:
         """AtmeError where ``weights`` is damaged, or made for the evidence of another version."""
-        from recognizer.network.backend import UNSEALED, session_options
+        from recognizer.network.backend import UNSEALED
+        from recognizer.network.onnx_runtime import session_options
         from recognizer.network.weights_file import (
             check_harmless,
             is_sealed,

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.feature import Feature, normalise
-from recognizer.network.backend import DEFAULT_WEIGHTS, session_options
-from recognizer.network.onnx_runtime import onnxruntime
+from recognizer.network.backend import DEFAULT_WEIGHTS
+from recognizer.network.onnx_runtime import onnxruntime, session_options
 from recognizer.network.weights_file import read_weights
 
 Map = npt.NDArray[np.float32]

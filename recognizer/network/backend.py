@@ -15,7 +15,7 @@ from recognizer.errors import AtmeError
 from recognizer.feature import normalise
 from recognizer.machine.gpu import gpu_count
 from recognizer.network.model_info import KEY, ModelInfo
-from recognizer.network.onnx_runtime import onnxruntime
+from recognizer.network.onnx_runtime import onnxruntime, session_options
 from recognizer.network.weights_file import check_harmless, is_sealed, open_network, read_weights, run_probe
 
 FEATURE_SHAPE = (3, 28, 28)
@@ -162,17 +162,6 @@ def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: 
             f"{where}: its metadata names {len(info.units)} action units and its network does not tell "
             "them; export it again"
         )
-
-
-def session_options() -> onnxruntime.SessionOptions:
-    """Those of a small network that runs beside other threads."""
-    options = onnxruntime.SessionOptions()
-    # The net is tiny and the other threads have work to do: one thread, and none that spins while idle.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    return options
 
 
 def _wanted(weights: bytes) -> list[str | tuple[str, dict[str, str]]]:

@@ -13,4 +13,15 @@ if TOO_LATE:
 
 import onnxruntime
 
-__all__ = ["onnxruntime"]
+__all__ = ["onnxruntime", "session_options"]
+
+
+def session_options() -> onnxruntime.SessionOptions:
+    """Those of a small network that runs beside other threads."""
+    options = onnxruntime.SessionOptions()
+    # The net is tiny and the other threads have work to do: one thread, and none that spins while idle.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    return options
