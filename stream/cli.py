@@ -1,4 +1,4 @@
-"""The ``atme`` command: live, replay, recognize, demo, doctor. Uses nothing that the Python API lacks."""
+"""The ``atme`` command: setup, live, replay, recognize, demo, doctor. Uses only what the Python API has."""
 
 from __future__ import annotations
 
@@ -287,6 +287,20 @@ def cameras() -> None:
 
     for line in lines(find_cameras()):
         print(printable(line))
+
+
+@app.command()
+def setup(
+    wheel: Annotated[
+        Path | None, typer.Argument(help="MediaPipe's wheel, for a machine without a network.")
+    ] = None,
+) -> None:
+    """Prepare this machine, once: fetch the networks that find the face, compile the optical flow."""
+    from recognizer.console.native_log import native_log
+    from stream.commands.setup import set_up
+
+    with native_log():
+        set_up(wheel)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 MODULES = (
-    "mediapipe",
+    "recognizer.face_networks.convert",
     "recognizer.recognizer",
     "recognizer.network.attention",
     "onnx",

@@ -70,11 +70,6 @@ def open_face_network(network: FaceNetwork) -> onnxruntime.InferenceSession:
     return open_network(_kept(kept) or _converted(network, kept), kept, session_options())
 
 
-def missing() -> list[FaceNetwork]:
-    """Those whose original is not on this machine, or damaged."""
-    return [network for network in NETWORKS if _original(network) is None]
-
-
 def keep_originals(wheel: Path) -> None:
     """Takes the networks out of MediaPipe's wheel into the cache. AtmeError where they are not in it."""
     try:
@@ -124,15 +119,15 @@ def _kept(path: Path) -> bytes | None:
 
 
 def _converted(network: FaceNetwork, kept: Path) -> bytes:
-    original = _original(network)
-    if original is None:
+    found = original(network)
+    if found is None:
         raise AtmeError(
             "the networks that find the face are not on this machine yet; run atme setup once, which fetches "
             f"them from the package index (in the wheel of {CARRIER}, 36 MB)"
         )
     from recognizer.face_networks.convert import convert  # slow to import, and needed once
 
-    data = sealed(convert(original))
+    data = sealed(convert(found))
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_file(kept, data)
@@ -141,8 +136,9 @@ def _converted(network: FaceNetwork, kept: Path) -> bytes:
     return data
 
 
-def _original(network: FaceNetwork) -> bytes | None:
-    """From the cache, or from MediaPipe where it is installed, which is not imported for it."""
+def original(network: FaceNetwork) -> bytes | None:
+    """The TensorFlow Lite file, from the cache, or from MediaPipe where that is installed, without importing
+    it; None where neither has it whole."""
     places = [networks_folder() / f"{network.name}.tflite"]
     package = find_spec("mediapipe")
     if package is not None and package.origin is not None:

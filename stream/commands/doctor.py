@@ -16,7 +16,6 @@ from recognizer.machine.gpu import gpu_count
 
 _PACKAGES = (
     "torch",
-    "mediapipe",
     "opencv-contrib-python",
     "numpy",
     "av",
@@ -89,7 +88,7 @@ def _landmarks() -> Finding:
     landmarker = Landmarker()
     landmarker.detect(np.zeros((240, 320, 3), np.uint8))
     landmarker.close()
-    return Finding("Face landmarks", True, "MediaPipe's networks load, the face detector runs")
+    return Finding("Face landmarks", True, "the face networks load, the detector runs")
 
 
 def _flow() -> Finding:

@@ -25,7 +25,6 @@ from stream.status import Status
 SCHEMA = 1
 PACKAGES = (
     "atme-live",
-    "mediapipe",
     "opencv-contrib-python",
     "onnxruntime",
     "onnxruntime-gpu",
