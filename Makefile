@@ -2,7 +2,7 @@
 # make test   install, then check style, types and every test
 # make docs   install, then build the documentation site into build/site/, without a network
 # make bench  install, then measure: ratios to peers and floors, into bench/; BENCH='--quick --only pair' for a part
-PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .demo/demo.mp4
@@ -13,9 +13,9 @@ install: $(VENV)/.installed
 
 # Native libraries are asked for before anything is downloaded: one clear line beats a stack of tracebacks.
 $(VENV)/.installed: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed: apt install python3.11 python3.11-venv"; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))' \
-	  || { echo "$(PYTHON) is not Python 3.10-3.12: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Python 3.10 or later is needed: apt install python3.11 python3.11-venv"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "$(PYTHON) is older than Python 3.10: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "Python's venv is missing: apt install python3-venv"; exit 2; }
 	@$(PYTHON) -c 'import ctypes.util, sys; \
@@ -24,8 +24,7 @@ $(VENV)/.installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@echo "Compiling the optical flow for this processor"
-	@$(BIN)/python -c 'from recognizer.flow.engine import FlowEngine; FlowEngine()' 2>/dev/null
+	@$(BIN)/atme setup
 	@touch $@
 
 demo: install

@@ -40,9 +40,8 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Looks at everything, one finding at a time; nothing here raises."""
-    current = sys.version_info[:2]
-    good = (3, 10) <= current < (3, 13)
-    yield Finding("Python", good, platform.python_version() + ("" if good else ": use 3.10, 3.11 or 3.12"))
+    good = sys.version_info >= (3, 10)
+    yield Finding("Python", good, platform.python_version() + ("" if good else ": use 3.10 or later"))
     yield _packages()
     yield _guarded("Face landmarks", _landmarks)
     yield _guarded("Classifier", _classifier)

@@ -42,9 +42,9 @@ def set_up(wheel: Path | None = None) -> None:
     for network in NETWORKS:
         open_face_network(network)
     print(f"face networks: ready, in {networks_folder()}", flush=True)
-    from recognizer.flow.engine import FlowEngine
+    from recognizer.network.self_test import run_flow
 
-    engine = FlowEngine()
+    engine = run_flow()  # compiles it
     print(engine.problem or f"optical flow: ready, on the {engine.device.upper()}")
 
 
