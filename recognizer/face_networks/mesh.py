@@ -21,7 +21,7 @@ class FaceMesh:
         self._session = open_face_network(MESH)
 
     def points(self, crop: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], float]:
-        """BGR crop, ``SIDE`` × ``SIDE`` → (468, 2) pixels of it, and the probability that a face is there."""
+        """BGR crop, ``SIDE`` × ``SIDE`` → (468, 2) pixels of it, and the probability that it shows a face."""
         blob = cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True)
         points, presence = self._session.run([_POINTS, _PRESENCE], {"image": blob})
         return points.reshape(-1, 3)[:, :2], float(1 / (1 + np.exp(-presence.item())))
