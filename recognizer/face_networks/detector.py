@@ -62,7 +62,7 @@ class FaceDetector:
 
 
 def _shrunk(image: npt.NDArray[np.uint8], square: int, left: float, top: float) -> npt.NDArray[np.uint8]:
-    """(128, 128, 3): the image scaled, with black borders. By corners, so that it rounds as MediaPipe does."""
+    """(128, 128, 3): the image scaled, amid black. By corners, so that it rounds as MediaPipe does."""
     corners = np.array(((0, 1), (0, 0), (1, 0), (1, 1)), np.float32)
     before = corners * square - np.array((left, top), np.float32)
     matrix = cv2.getPerspectiveTransform(before, corners * _SIDE)
