@@ -22,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.filmed_pairs import GAPS, KINDS, FilmedPair, contact_sheet, filmed
+from recognizer.blink import is_blink
 from recognizer.console.command_line import run
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend, Prediction
 from recognizer.recognition import CLASSES
-from recognizer.recognizer import BLINK
 from training.evaluation.scores import score
 from training.rendering.clip import render
 from training.rendering.portrait import Portrait, load_portrait
@@ -193,7 +193,7 @@ def _recognized(pairs: Sequence[Pair | FilmedPair], weights: Path) -> tuple[Floa
     """Probabilities, evidence as the recognizer has it, and the threshold of refusal."""
     backend = Backend(weights)
     prediction = judged(backend, pairs)
-    blinking = np.array([pair.lids for pair in pairs]) < BLINK
+    blinking = np.array([is_blink(pair.lids) for pair in pairs])
     return prediction.probabilities, np.where(blinking, 0.0, prediction.evidence), backend.info.refusal
 
 

@@ -8,15 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.blink import is_blink
 from recognizer.feature import FeatureExtractor, PairFeatures
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.recognition import UNCERTAIN, Recognition
 from recognizer.unit_motion import unit_motion
 from recognizer.units import Unit, side_of
-
-BLINK = 0.8
-"""Lids that open or close by more than this are blinking: what emotions of up to 3 px of a 256-px face do to
-rendered eyes stays above .87, and a filmed blink between open and closed is at .55 to .65."""
 
 
 class Recognizer:
@@ -47,7 +44,7 @@ class Recognizer:
         started = time.perf_counter()
         prediction = self.backend.predict(features.entire[None], features.puzzled[None])
         row, evidence = prediction.probabilities[0], float(prediction.evidence[0])
-        blinking = features.lids < BLINK
+        blinking = is_blink(features.lids)
         if blinking:
             evidence = 0.0
         info = self.backend.info
