@@ -6,8 +6,8 @@ It is for recognition alone. While spotting, lids are evidence that ``spotting.c
 from __future__ import annotations
 
 LEAST = 0.8
-"""What emotions of up to 3 px of a 256-px face do to rendered eyes stays above .87, and a filmed blink between
-open and closed is at .55 to .65."""
+"""Emotions of up to 3 px of a 256-px face leave rendered eyes above .87; a filmed blink between open and
+closed is at .55 to .65."""
 
 
 def is_blink(lids: float) -> bool:
