@@ -1,4 +1,4 @@
-"""Finds movements of the face: the motion signal, and the causal spotter that reads it."""
+"""Finds movements of the face: the motion signal and the causal spotter."""
 
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier

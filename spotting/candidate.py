@@ -1,4 +1,4 @@
-"""What the spotter says: a movement that counts, or one that it has rejected."""
+"""The spotter's output: a movement that counts, or one that was rejected."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class Candidate:
     region: str
     """The region that moved most: one of ``spotting.face_places.REGIONS``."""
     decided: float
-    """Time of the sample at which the spotter made up its mind; ``decided - apex`` is the decision delay."""
+    """Time of the sample at which the spotter decided; ``decided - apex`` is the decision delay."""
     probability: float | None = None
-    """The classifier's, at the decision, that it is a micro-expression; None where it was not asked."""
+    """Probability of a micro-expression by the classifier, at the decision; None where it was not
+    consulted."""
     kind: Kind = "micro"
     """macro: an expression too long to be a micro-expression."""
 
@@ -43,4 +44,4 @@ class Rejection:
 
     movement: Candidate
     reason: str
-    """blink, speech, noise, head motion, face lost, …: a few words fit for the overlay."""
+    """blink, speech, noise, head motion, face lost, …: a few words, as the overlay shows them."""

@@ -1,10 +1,11 @@
-"""Tells micro-expressions from what only looks like one: a small network that sees the movement's course.
+"""Tells micro-expressions from movements that only look like one: a small network that reads their time
+course.
 
-It is shown what a person would look at: how every place of the face moved around the apex, in units of the
-peak, what lids, head and light did meanwhile, how large the movement is against the noise floor, and how
-lively the face was in the seconds before. It says what the movement is, and, if it is a micro-expression,
-where its onset, apex and offset are. No single cue decides: lids, size and light are evidence like the rest.
-Trained on rendered clips alone (``atme-train spot-fit``).
+Its input is what a person would look at: how each place of the face moved around the apex, relative to the
+peak; what lids, head and light did meanwhile; how large the movement is relative to the noise floor; and how
+much the face moved in the seconds before. Its output is the kind of movement and, for a micro-expression, the
+times of onset, apex and offset. No single cue decides: lids, size and light are evidence like any other.
+Trained on rendered clips only (``atme-train spot-fit``).
 """
 
 from __future__ import annotations
@@ -35,32 +36,34 @@ KINDS = (
     "gaze",
     "fragment",
 )
-"""What a movement can be: ``mouth`` is swallowing, chewing, a yawn; ``fragment`` a piece of a
-micro-expression whose main part is classified by itself."""
+"""The kinds of movement. ``mouth``: swallowing, chewing, a yawn; ``fragment``: part of a micro-expression
+whose main part is classified separately."""
 
 COURSE_S = np.arange(-26, 18) * 0.02
-"""Seconds around the apex at which the movement is looked at; what is not seen yet repeats what is."""
+"""Seconds around the apex at which the movement is sampled; after the newest sample its value is repeated."""
 _APEX = int(np.flatnonzero(COURSE_S == 0)[0])
 BEFORE_S = np.arange(-12, 0) * 0.25
-"""Beginnings of the quarters of a second before the onset in which the face's liveliness is looked at."""
+"""Start times, relative to the onset, of the quarter-seconds in which the face's earlier motion is
+measured."""
 
 CHANNELS = 2 * len(SIDES) + 10
 FACTS = 9 + len(BEFORE_S) * len(REGIONS)
 EVIDENCE_KEY, EVIDENCE = "evidence", "3"
-"""Entry of the weights' metadata: a number for the evidence and kinds they know; a change takes another."""
+"""Entry in the weights' metadata: the version of evidence and kinds that they were trained for; raise it with
+any change."""
 _OF_A_CLASSIFIER = """
     Clip Concat Constant ConstantOfShape Conv Div Equal Expand Flatten Gather Gemm Mul ReduceMean Relu
     Reshape ScatterND Shape Slice Softmax Sub Transpose Unsqueeze Where
 """
 _OPERATORS = frozenset(_OF_A_CLASSIFIER.split())
-"""What a classifier's network is made of."""
+"""The operators that a classifier's network may contain."""
 _LEAST = 0.05
-"""Pixels: no peak is taken for smaller, lest noise be blown up."""
+"""Pixels: smaller peaks are treated as this large, so that noise is not amplified."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is judged of one movement."""
+    """Everything that the classifier reads of one movement."""
 
     course: Floats
     """(len(COURSE_S), CHANNELS): displacements of ``SIDES`` from where they were before (right, down) and
@@ -72,20 +75,21 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a movement is."""
+    """What the classifier says of a movement."""
 
     probability: float
-    """That it is a micro-expression."""
+    """Of a micro-expression, 0–1."""
     reason: str
-    """The likeliest of ``KINDS`` beside a micro-expression: what speaks against one."""
+    """The most probable of the other ``KINDS``: the reason to reject it."""
     onset: float
     apex: float
     offset: float
-    """Where the network puts these, in seconds, if it is one; in which order, it does not promise."""
+    """The network's estimates, in seconds, should it be a micro-expression; not necessarily in this order."""
 
 
 class CandidateClassifier:
-    """Calls itself with a movement and the memory up to its decision; returns a verdict. Keeps no state."""
+    """Called with a movement and the memory up to its decision, it returns a ``Prediction``. Keeps no
+    state."""
 
     def __init__(self, weights: Path = DEFAULT_CLASSIFIER) -> None:
         """AtmeError where ``weights`` is damaged, or made for the evidence of another version."""
@@ -107,21 +111,21 @@ class CandidateClassifier:
         session = open_network(data, weights, session_options())
         about = session.get_modelmeta().custom_metadata_map
         if about.get(EVIDENCE_KEY) != EVIDENCE:
-            raise AtmeError(f"{weights}: made for other evidence; train it anew with atme-train spot-fit")
+            raise AtmeError(f"{weights}: made for other evidence; train it again with atme-train spot-fit")
         probe = {
             "course": np.zeros((1, len(COURSE_S), CHANNELS), np.float32),
             "facts": np.zeros((1, FACTS), np.float32),
         }
         chances, times = run_probe(session, ["chances", "times"], probe, weights)
         if chances.shape != (1, len(KINDS)) or times.shape != (1, 3):
-            raise AtmeError(f"{weights}: not a classifier's network; train it anew with atme-train spot-fit")
+            raise AtmeError(f"{weights}: not a classifier's network; train it again with atme-train spot-fit")
         self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
         self._session = session
         self.trained_on = about.get("benchmarks", "").split()
-        """Digests of the benchmarks that it must not be measured on."""
+        """Digests of the benchmarks that it was trained on, and so must not be measured on."""
 
     def __call__(self, movement: Candidate, memory: Memory, rest: npt.NDArray[np.float64]) -> Prediction:
-        """``memory``: of one face, its newest sample being that of the decision. ``rest``: (sides, 2) places
+        """``memory``: of one face; its newest sample is the one of the decision. ``rest``: (sides, 2) places
         from which the movement started."""
         shown = evidence(movement, memory, rest)
         chances, times = self._session.run(
@@ -138,7 +142,7 @@ class CandidateClassifier:
 
 
 def evidence(movement: Candidate, memory: Memory, rest: npt.NDArray[np.float64]) -> Evidence:
-    """What is known of a movement at its decision."""
+    """The evidence on a movement at its decision."""
     peak, floor = max(movement.peak, _LEAST), memory.floor()
     return Evidence(
         course=_course(movement.apex, peak, floor, memory, rest),
@@ -166,7 +170,7 @@ def _course(apex: float, peak: float, floor: float, memory: Memory, rest: npt.ND
 def _at(
     times: npt.NDArray[np.float64], known: npt.NDArray[np.float64], rows: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """The rows at these times, between those that are known; beyond them the outermost."""
+    """The rows at these times, interpolated; beyond the known times, the first or last row."""
     place = np.clip(np.interp(times, known, np.arange(len(known))), 0, len(known) - 1)
     low = np.minimum(place.astype(int), max(len(known) - 2, 0))
     share = (place - low)[:, None]
@@ -174,7 +178,7 @@ def _at(
 
 
 def _gone(head: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(n, 4) where the head has gone since the apex, compressed: a nod must not drown a tremble."""
+    """(n, 4) head motion since the apex, compressed so that a nod does not hide a tremble."""
     apart = head - head[_APEX]
     width = head[_APEX, 3]
     way = np.column_stack([256 * apart[:, :2] / width, 128 * apart[:, 2], 128 * apart[:, 3] / width])
@@ -199,7 +203,7 @@ def _facts(movement: Candidate, peak: float, floor: float, memory: Memory) -> Fl
 
 
 def _before(onset: float, memory: Memory) -> Floats:
-    """(len(BEFORE_S) · regions,) log of how far each region went from its mean, by quarter second."""
+    """(len(BEFORE_S) · regions,) log of how far each region moved from its mean, by quarter-second."""
     edges = np.searchsorted(memory.middle, onset + np.append(BEFORE_S, 0.0))
     count = np.diff(edges)
     furthest = np.zeros((len(BEFORE_S), len(REGIONS)))

@@ -32,13 +32,16 @@ _LEFT, _RIGHT = (
 )
 _MIRROR = np.array((-1.0, 1.0))
 _ALONE = np.array([(0.0, 1.0) if name == "under eyes" else (1.0, 1.0) for name in REGIONS])
-"""What of one side alone counts: under an eye the way up or down, for a look aside carries the iris past."""
+"""Which directions of one side alone count: below an eye only up and down, because the iris passes there when
+the gaze shifts."""
 _ONE_SIDE = 0.6
-"""What one side moves alone counts this part; half would be its share in the mean of both."""
+"""Motion of one side alone is weighted by this; one half would be its share in the mean of both sides."""
 _TOGETHER = 0.6
-"""This part of what most places do at once is taken off: more of it is the head and the encoder than skin."""
+"""This share of the motion common to most places is subtracted: it comes from head and encoder more than from
+skin."""
 _GAIN = 1.4
-"""Windows are wider than what moves, and the rest is averaged away: this brings a smile back to its size."""
+"""Windows are wider than what moves in them, so their average is too small; this factor restores the size of
+a smile."""
 
 RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
 """Landmarks that expressions hardly move."""
@@ -75,9 +78,9 @@ _CENTRE = np.array((SIZE / 2, SIZE * 0.36), np.float32)
 LANDMARKS = _CENTRE + FACE * _CANONICAL
 """(7, 2) canonical pixels at which ``RIGID`` belong."""
 SKULL = _CENTRE + FACE * _SKULL
-"""(9, 2) canonical pixels at which motion is taken to be the head's."""
+"""(9, 2) canonical pixels whose motion counts as the head's."""
 OUTLINE = _CENTRE + FACE * _OUTLINE
-"""(4, 2) canonical pixels whose way through the image is called the head's motion; the first lies between
+"""(4, 2) canonical pixels whose path through the image is the head's motion; the first lies between
 the eyes."""
 
 

@@ -1,4 +1,4 @@
-"""Follows one face through the frames of a source: landmarks, found anew as often as it pays."""
+"""Follows one face through the frames of a source; landmarks are detected only as often as needed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ROUNDING_S = 1e-4
 
 @dataclass(frozen=True)
 class Sighting:
-    """What is known of the face in one frame."""
+    """The face in one frame."""
 
     landmarks: Landmarks | None
     """The newest; None where there is no face."""
     fresh: bool
-    """They are this frame's own; False: an earlier frame's, a few milliseconds old."""
+    """True where they were detected in this frame; False: in one a few milliseconds earlier."""
     faces: int
     """Faces in the image when it was last searched."""
 

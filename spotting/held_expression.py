@@ -1,4 +1,5 @@
-"""Follows an expression that is no micro-expression until it is over: a macro-expression is an event, too."""
+"""Follows an expression that is longer than a micro-expression until it ends: a macro-expression is an event,
+too."""
 
 from __future__ import annotations
 
@@ -10,20 +11,20 @@ from spotting.candidate import Candidate
 from spotting.memory import Array, Memory
 
 _OVER = 0.25
-"""It is over when this part of its displacement is left ..."""
+"""It has ended when this fraction of its displacement is left ..."""
 _NEARLY = 0.6
-"""... or when the face is at rest with no more than this part left."""
+"""... or when the face is at rest with no more than this fraction left."""
 _REST_S, _REST = 0.2, 0.06
-"""At rest: this part of the displacement or less comes or goes within so many seconds."""
+"""At rest: the displacement changes by at most this fraction within so many seconds."""
 _LONGEST_S = 15.0
-"""An expression that is held longer is how the face is now."""
+"""Seconds; an expression held longer than this is the face's new resting position."""
 
 
 class HeldExpression:
     """``update`` with every sample until it returns the event, or ``given_up``."""
 
     def __init__(self, movement: Candidate, memory: Memory, rest: Array) -> None:
-        """``movement``: its beginning, as far as it is known. ``rest``: (sides, 2) places before it."""
+        """``movement``: its beginning. ``rest``: (sides, 2) places before it."""
         self.movement = movement
         self.given_up = False
         self._rest = rest
@@ -38,7 +39,7 @@ class HeldExpression:
         self._most = (movement.apex, 1.0)
 
     def update(self, memory: Memory) -> Candidate | None:
-        """The event, at the sample at which it is over."""
+        """The event, at the sample at which it ends."""
         now, part = float(memory.middle[-1]), self._part(memory.places[-1])
         self._parts = [p for p in self._parts if now - p[0] <= _REST_S] + [(now, part)]
         if part > self._most[1]:

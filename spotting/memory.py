@@ -1,4 +1,4 @@
-"""The last seconds of one face as arrays: what the spotter looks back on."""
+"""The last seconds of one face as arrays, for the spotter to look back on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ Array = npt.NDArray[np.float64]
 MEMORY_S = 6.0
 """Seconds that are kept."""
 SMOOTH_S = 0.035
-"""Displacements are averaged over this long: two frames at 30 fps, for one alone is noisy."""
+"""Seconds over which displacements are averaged: two frames at 30 fps, because a single one is noisy."""
 _STEP_S = 0.12
-"""The noise floor is what the face moves within this time when nothing happens."""
+"""Seconds: the noise floor is how far the face moves within this time when nothing happens."""
 _FLOOR_S = 4.0
-"""The noise floor is taken over this long."""
+"""Seconds over which the noise floor is measured."""
 _FLOOR_RANK = 0.4
-"""Quantile of that motion: under the median, for talk that has just ended must not raise it for long."""
+"""Quantile of that motion: below the median, so that speech that has just ended does not raise it for
+long."""
 _ROWS = 1024
 
 
@@ -125,7 +126,7 @@ class Memory:
         return middle(np.diff(self.time)) if len(self) > 1 else SMOOTH_S
 
     def floor(self) -> float:
-        """The noise floor in pixels: how far the face usually moves in an eighth of a second."""
+        """The noise floor in pixels: how far the face moves in an eighth of a second when nothing happens."""
         if self._floor is None:
             steps = self._column("step")[np.searchsorted(self.time, self.time[-1] - _FLOOR_S) :]
             rank = int(_FLOOR_RANK * (len(steps) - 1))
@@ -133,7 +134,7 @@ class Memory:
         return self._floor
 
     def frame_at(self, time: float) -> int:
-        """Number of the frame nearest to a time that is remembered; beyond the newest it is counted on."""
+        """Number of the frame nearest to a time; after the newest frame it is extrapolated."""
         if time > self.time[-1]:
             ahead = round((time - float(self.time[-1])) / self.interval)
             return int(self.frame[-1]) + ahead

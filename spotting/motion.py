@@ -1,9 +1,9 @@
 """The motion signal: how far each region of the face has moved from its neutral place, head motion removed.
 
-Each frame's face is brought to one canonical image. Its pose is carried from frame to frame by what the
-skull has moved (``spotting.place_flow``), and taken from the landmarks where those disagree: landmarks alone
-tremble by more than a micro-expression moves. In the canonical image the places where action units pull
-are compared with the neutral face (``spotting.neutral``), and the two sides of each region with one another.
+Each frame's face is brought to one canonical image. Its pose follows the motion of the skull from frame to
+frame (``spotting.place_flow``) and is taken from the landmarks where the two disagree: landmarks alone jitter
+by more than a micro-expression moves. In the canonical image, the places where action units pull are compared
+with the neutral face (``spotting.neutral``), and the two sides of each region with each other.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from spotting.neutral import Look, NeutralConfig, NeutralFace
 from spotting.place_flow import PlaceFlow
 
 _STRAYED = 3.0
-"""The carried pose is given up where landmarks lie this far off it: more than they tremble."""
+"""The tracked pose is discarded where landmarks deviate from it by this much: more than they jitter."""
 _FAR = 0.5
-"""Canonical pixels of head motion from which the pose is put right before anything is read off."""
+"""Canonical pixels of head motion from which the pose is corrected before motion is measured."""
 _FINEST = 4
-"""A large face is read at up to this many times the canonical size and then shrunk, against aliasing."""
+"""A large face is sampled at up to this multiple of the canonical size and then reduced, to avoid
+aliasing."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class MotionConfig(NeutralConfig):
     """How motion is measured. Times in ms; distances in pixels of a 256-px face."""
 
     landmarks_ms: float = 50.0
-    """Landmarks are found anew no more often than this; the flow carries the face in between."""
+    """Landmarks are detected no more often than this; in between, optical flow tracks the face."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class MotionSample:
     floor: float
     """The noise floor of the signal when nothing happens: sensor noise and tracking jitter."""
     eye_opening: float
-    """Lid distance over eye width, both eyes' mean; falls in a blink. As old as the landmarks are."""
+    """Lid distance over eye width, both eyes' mean; falls in a blink. Measured when the landmarks were."""
     head: float
     """How far the outline of the face has moved since the neutral image: shift, turn and approach."""
     rebased: bool
@@ -78,7 +79,7 @@ class MotionSample:
     """Mean grey level of the face, 0–255."""
     places: tuple[float, ...]
     """Displacement of each of ``SIDES``, right and down in turn, from where it was when the face was first
-    seen: unlike ``regions`` it does not begin anew with another neutral image."""
+    seen: unlike ``regions`` it does not restart with a new neutral image."""
     eyes_x: float = 0.0
     """The middle between the eyes' outer corners in the frame, image pixels."""
     eyes_y: float = 0.0
@@ -90,14 +91,14 @@ class MotionSample:
 
 NO_FACE = dict.fromkeys(REGIONS, 0.0)
 STILL = (0.0,) * (2 * len(SIDES))
-"""``regions`` and ``places`` where there is nothing to be seen."""
+"""``regions`` and ``places`` of a frame without a face."""
 
 
 class MotionMeter:
     """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey images.
 
-    ``measure`` does it all. Where two threads share the work, one calls ``look`` for each frame and the
-    other ``measure`` with what the first has seen, in the same order.
+    ``measure`` does everything. Two threads may share the work: one calls ``detect`` for each frame, the
+    other ``measure`` with its result, in the same order.
     """
 
     def __init__(self, config: MotionConfig | None = None) -> None:
@@ -107,7 +108,7 @@ class MotionMeter:
         self._pose: npt.NDArray[np.float64] | None = None
 
     def reset(self) -> None:
-        """Forgets the face: its neutral image and its noise level."""
+        """Forgets the face: its neutral image and its noise floor."""
         self._neutral.reset()
         self._pose = None
 
@@ -122,7 +123,7 @@ class MotionMeter:
     def measure(
         self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting | None = None
     ) -> MotionSample:
-        """The motion in a BGR uint8 image. ``seen``: what ``look`` said of it; None: looks itself."""
+        """The motion in a BGR uint8 image. ``seen``: the result of ``detect``; None: it is called here."""
         seen = seen or self.detect(time, image)
         if seen.landmarks is None:
             self.reset()
@@ -164,7 +165,7 @@ class MotionMeter:
         )
 
     def _carried(self, landmarks: Landmarks, fresh: bool) -> npt.NDArray[np.float64]:
-        """The pose of the frame before, unless the landmarks say that the face is elsewhere."""
+        """The pose of the frame before, unless the landmarks show the face elsewhere."""
         if self._pose is not None and not fresh:
             return self._pose
         aligned = alignment(landmarks)
@@ -178,7 +179,7 @@ class MotionMeter:
     def _compare(
         self, image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-        """The pose put right, the canonical image, and what each of ``SIDES`` has moved (256-px face)."""
+        """The corrected pose, the canonical image, and what each of ``SIDES`` has moved (256-px face)."""
         picture = canonical(image, pose)
         flow = self._neutral.flow
         if flow is None:
@@ -199,8 +200,8 @@ def regions_from(
     BGR uint8 images of one recording in order, the first at rest; for each of ``images`` region → pixels
     of a 256-px face, NaN where no face is found. Raises NoFaceError without a face in ``first``.
 
-    The meter itself cannot tell this of a short clip: it may take an image of the movement as its next
-    neutral, because within a clip that is all movement the movement is the noise floor.
+    The meter itself cannot measure this in a short clip: where everything moves, the movement is the noise
+    floor, and an image of it may become the neutral one.
     """
     lost = dict.fromkeys(REGIONS, float("nan"))
     return [lost if one is None else _named(by_region(one.moved)) for one in steadied(first, images)]
@@ -208,7 +209,7 @@ def regions_from(
 
 @dataclass(frozen=True)
 class Steady:
-    """How a picture's face lies, and what its places have moved beside the head."""
+    """The pose of the face in an image, and how far its places have moved relative to the head."""
 
     pose: npt.NDArray[np.float64]
     """(2, 3) image → canonical image, with the head where it was in the first image."""
@@ -219,7 +220,7 @@ class Steady:
 def steadied(
     first: npt.NDArray[np.uint8], images: Iterable[npt.NDArray[np.uint8]]
 ) -> Iterator[Steady | None]:
-    """Each picture's face held against the one of ``first``; None where no face is found.
+    """The face of each image compared with that of ``first``; None where no face is found.
 
     BGR uint8 images of one recording in order. Raises NoFaceError without a face in ``first``.
     """
@@ -237,7 +238,7 @@ def steadied(
                 yield None
                 continue
             pose = alignment(landmarks)
-            head, _ = flow.measure(canonical(image, pose))  # the landmarks' tremble, taken off at once
+            head, _ = flow.measure(canonical(image, pose))  # remove the landmarks' jitter at once
             pose = _corrected(pose, head)
             head, own = flow.measure(canonical(image, pose))
             yield Steady(_corrected(pose, head), PX_256 * own)
@@ -247,7 +248,7 @@ def steadied(
 
 def canonical(image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     """(SIZE, SIZE) grey image of the face in a BGR uint8 image, brought to its canonical place."""
-    # Only the part of the image in which the face is becomes grey; a margin keeps its edge apart.
+    # Only the part of the image around the face is converted to grey, with a margin for interpolation.
     corners = _in_picture(pose, np.array(((0, 0), (SIZE, 0), (SIZE, SIZE), (0, SIZE)), np.float32))
     height, width = image.shape[:2]
     left, top = (corners.min(axis=0) - 4).clip(0, (width - 1, height - 1)).astype(int)

@@ -1,4 +1,4 @@
-"""One movement under way: how far the face is from where it was when it began to move."""
+"""A movement in progress: how far the face is from where it was when it began to move."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from spotting.face_places import REGIONS, by_region
 from spotting.memory import Array, Memory
 
 SUMMIT = 0.95
-"""What is above this part of the peak cannot be told from it."""
+"""Above this fraction of the peak, a value cannot be distinguished from the peak."""
 _REST_S = 0.04
-"""The place of rest is the mean of the places over this long."""
+"""Seconds over which the resting position is averaged."""
 _SHOULDER, _FOOT = 0.6, 0.3
-"""The onset lies where the line through these two parts of the peak meets the ground."""
+"""The onset is where the line through these two fractions of the peak meets zero."""
 _NAMES = tuple(REGIONS)
 
 Point = tuple[float, float]
@@ -24,7 +24,7 @@ Point = tuple[float, float]
 
 
 class Movement:
-    """``add`` every sample from the one at which it was noticed; then ask for its shape.
+    """``add`` every sample from the one at which it was detected, then read its shape.
 
     The curve is the displacement from ``rest``, the places before the movement, in pixels of a 256-px face.
     """
@@ -34,7 +34,7 @@ class Movement:
         when = memory.middle
         before = int(np.searchsorted(when, when[start] - _REST_S))
         self.rest: Array = memory.places[before : start + 1].mean(axis=0)
-        """(sides, 2) the places from which it started."""
+        """(sides, 2) the resting position from which it started."""
         self.noticed = float(memory.time[-1])
         """Seconds."""
         self._ground = memory.floor()
@@ -64,7 +64,7 @@ class Movement:
 
     @property
     def full(self) -> float:
-        """Seconds at which the curve came up to its summit."""
+        """Time at which the curve reached its summit, in seconds."""
         return _reach(self._rise, self._level(SUMMIT))[0]
 
     @property
@@ -88,7 +88,7 @@ class Movement:
         return (value - self._resting) / max(self.peak - self._resting, 1e-9)
 
     def candidate(self, threshold: float, memory: Memory) -> Candidate:
-        """The movement as far as it is known; ``memory``: up to the decision."""
+        """The movement as known so far; ``memory``: up to the decision."""
         # The peak of a noisy curve is anywhere on its summit; the middle of the summit is steadier.
         apex = self._points[self._top][0]
         if self.height < SUMMIT:
@@ -108,8 +108,8 @@ class Movement:
         )
 
     def _onset(self, apex: float) -> float:
-        """When the curve leaves the ground: the line through two heights of the rise is prolonged down to
-        it, for the foot itself drowns in noise."""
+        """When the curve leaves zero: the line through two heights of the rise, extrapolated down to it,
+        because the very beginning is lost in noise."""
         high, low = (_reach(self._rise, self._level(part)) for part in (_SHOULDER, _FOOT))
         if low[1] >= high[1]:
             return low[0]
@@ -117,7 +117,7 @@ class Movement:
         return max(low[0] + step, apex - 2 * abs(low[0] - apex))
 
     def _offset(self, apex: float) -> float:
-        """The end of the fall: of the raised cosine through the lowest part of it that is seen."""
+        """The end of the fall: that of the raised cosine through the lowest part of it seen so far."""
         if self.height >= SUMMIT:
             return self._points[-1][0]
         low, value = _reach(self._fall, self._level(_FOOT))
@@ -130,9 +130,9 @@ def _cosine(height: float) -> float:
 
 
 def _reach(slope: list[Point], level: float) -> Point:
-    """(time, height) at which the slope first comes down to the level; its end if it never does.
+    """(time, height) at which the slope first reaches the level; its end if it never does.
 
-    Interpolated between samples, or the answer would depend on the frame rate.
+    Interpolated between samples, so that the result does not depend on the frame rate.
     """
     for before, after in pairwise(slope):
         if after[1] <= level < before[1]:

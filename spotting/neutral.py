@@ -1,8 +1,8 @@
-"""The neutral face that motion is measured against, and how much the signal moves when nothing happens.
+"""The neutral face that motion is measured against, and the noise floor of the signal.
 
-The neutral image is the mean of a time a little back in which all was quiet and has been since: it stays
-put while a movement lasts, and holds nothing of its slow beginning. A face that rests in another place, or
-never rests, gets a new one after a while.
+The neutral image is the mean over a recent stretch of time in which the face was quiet, and has been since:
+so it does not change during a movement, nor contain its slow beginning. A face that comes to rest in another
+position, or never rests, gets a new neutral image after a while.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from spotting.place_flow import Floats, PlaceFlow
 
 _SMOOTH_S = 0.025
-"""Over this long the signal is averaged to tell whether the face is quiet."""
+"""Seconds over which the signal is averaged to decide whether the face is quiet."""
 _RENEWAL_S = 0.05
 """The neutral image is renewed no more often than this."""
 
@@ -28,11 +28,12 @@ class NeutralConfig:
     """When a face counts as neutral. Times in ms."""
 
     neutral_age_ms: float = 160.0
-    """The face must be quiet this long; the mean image of the older half of it becomes the neutral one."""
+    """The face must be quiet this long; the mean image of the older half becomes the neutral one."""
     neutral_quiet: float = 1.7
-    """An image may become neutral while the signal is under this many times its noise floor."""
+    """An image may become neutral while the signal is below this multiple of its noise floor."""
     hold_ms: float = 400.0
-    """Displaced but still for this long is a new resting face: longer than a micro-expression holds."""
+    """A face displaced but still for this long has a new resting position: longer than a micro-expression is
+    held."""
     restless_ms: float = 900.0
     """After this long without rest the current image becomes the neutral one."""
     floor_window_ms: float = 4000.0
@@ -51,17 +52,19 @@ class Look:
     anchors: npt.NDArray[np.float64]
     """(sides, 2) places at which motion is read, in the canonical image."""
     eyes: float
-    """How far open they are."""
+    """How far open the eyes are."""
     moved: npt.NDArray[np.float64]
     """(sides, 2) displacement of every such place from the neutral face, pixels of a 256-px face."""
     places: npt.NDArray[np.float64]
-    """(sides, 2) the same from the first neutral face: it goes on when the neutral face is replaced."""
+    """(sides, 2) the same relative to the first neutral face; it continues when the neutral face is
+    replaced."""
     signal: float
-    """The greatest region's displacement."""
+    """The displacement of the region that moved most."""
 
 
 class NeutralFace:
-    """Takes every frame's look and keeps the neutral face up to date; holds about ``hold_ms`` of images."""
+    """Takes the face of every frame and keeps the neutral face up to date; holds images of about
+    ``hold_ms``."""
 
     def __init__(self, config: NeutralConfig, skull: Floats, unit: float) -> None:
         """``skull`` (n, 2): places in the canonical image moved by the head alone; ``unit``: its width."""
@@ -72,11 +75,11 @@ class NeutralFace:
     def reset(self) -> None:
         """Forgets the face."""
         self.flow: PlaceFlow | None = None
-        """Measures against the neutral image; None before the first look."""
+        """Measures against the neutral image; None before the first frame."""
         self.outline: npt.NDArray[np.float64] | None = None
-        """Where the face was in the frame then."""
+        """Where the face was in that frame."""
         self.gone: npt.NDArray[np.float64] | float = 0.0
-        """(sides, 2) how far the neutral face is from the first one."""
+        """(sides, 2) displacement of the neutral face from the first one."""
         self._taken = self._last_quiet = 0.0
         self._recent: deque[tuple[Look, bool]] = deque()  # with: was it quiet
         self._levels: deque[tuple[float, float]] = deque()
@@ -89,7 +92,8 @@ class NeutralFace:
         return floor, self._renew(look, quiet, floor)
 
     def _smooth(self, look: Look) -> float:
-        """The signal's mean over a few milliseconds: more frames a second must not mean more outliers."""
+        """The mean of the signal over a few milliseconds, so that a higher frame rate does not give more
+        outliers."""
         near = [p.signal for p, _ in self._recent if look.time - p.time <= _SMOOTH_S]
         return (sum(near) + look.signal) / (len(near) + 1)
 
@@ -104,7 +108,7 @@ class NeutralFace:
         return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
     def _renew(self, look: Look, quiet: bool, floor: float) -> bool:
-        """Moves the neutral image on; True when it was replaced although the face was displaced."""
+        """Updates the neutral image; True when it was replaced although the face was displaced."""
         config, recent, now = self._config, self._recent, look.time
         recent.append((look, quiet))
         while now - recent[0][0].time > config.hold_ms / 1000:
@@ -131,7 +135,7 @@ class NeutralFace:
         return False
 
     def _take(self, looks: Sequence[Look], now: float) -> None:
-        """Their mean image: one frame's noise would stay in the signal until the next one."""
+        """Their mean image: the noise of a single frame would stay in the signal until the next update."""
         picture = np.mean([p.picture for p in looks], axis=0, dtype=np.float32)
         self.flow = PlaceFlow(picture, self._skull, looks[-1].anchors, self._unit)
         self.outline = np.mean([p.outline for p in looks], axis=0)
@@ -140,11 +144,11 @@ class NeutralFace:
 
 
 def _calm_eyes(opening: Sequence[float]) -> bool:
-    """The lids were not on their way."""
+    """The lids were not moving."""
     return max(opening) < 1.12 * min(opening)
 
 
 def _still(looks: Sequence[Look], bound: float) -> bool:
-    """Displaced, perhaps, but no place has moved by more than ``bound`` from its mean."""
+    """No place deviated from its mean by more than ``bound``; it may still be displaced."""
     moved = np.stack([p.moved for p in looks])
     return bool(np.linalg.norm(moved - moved.mean(axis=0), axis=2).max() < bound)

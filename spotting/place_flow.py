@@ -1,9 +1,9 @@
 """Displacement of a few places of a face between two small images, to hundredths of a pixel.
 
-Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), not of a
-whole field but of some windows: the skull's together give the head's motion, a similarity; every other
-window gives what its place has moved beside that. Brightness may change: each window is taken without its
-mean. Where the skin shows nothing to hold on to, the answer is drawn to no motion instead of to noise.
+Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), for some
+windows rather than a whole field: those of the skull together give the head's motion, a similarity transform;
+every other window gives the motion of its place relative to that. Brightness may change: the mean of each
+window is removed. Where the skin has no texture, the result tends to no motion instead of to noise.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Picture = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 """(S, S) grey levels."""
 
 _BLUR = 1.2
-"""Pixels. Keeps the images smooth over the step that is to be measured, and takes off noise."""
+"""Pixels; smooths the images over the step to be measured, and reduces noise."""
 _SIGMA = 6.0
 """Pixels; the windows' Gaussian weight, about as wide as the skin that moves together: noise averages out."""
 _REACH = 11
 """Pixels from a window's middle to its edge."""
 _STEPS = 2
-"""Times that the displacement is improved; from a carried pose the first step is nearly there."""
+"""Iterations; starting from a tracked pose, the first one is nearly exact."""
 _STIFFNESS = 0.1
-"""How strongly a place is held still, as a part of the usual strength of texture."""
+"""Regularisation towards no motion, as a fraction of the typical texture strength."""
 _FURTHEST = 8.0
-"""Pixels. A head that seems to have moved further in one step has not been found again."""
+"""Pixels; a head that seems to have moved further in one step is lost."""
 
 _LINE = np.arange(-_REACH, _REACH + 1, dtype=np.float32)
 _BELL = np.exp(-(_LINE**2) / (2 * _SIGMA**2))
@@ -43,7 +43,7 @@ class PlaceFlow:
     def __init__(self, picture: Picture, skull: Floats, places: Floats, unit: float) -> None:
         """``skull`` (n, 2) and ``places`` (m, 2): pixels (right, down).
 
-        ``unit``: the length in pixels to which turn and growth of the head refer.
+        ``unit``: the length in pixels at which the head's turn and growth are measured.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
         slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
@@ -63,7 +63,7 @@ class PlaceFlow:
         self._tiny = (1e-3 + 1e-4 * strength) * np.eye(4)
 
     def measure(self, picture: Picture) -> tuple[Floats, Floats]:
-        """The head's motion since the resting image, and what each of ``places`` has moved beside it.
+        """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
 
         Returns (4,): shift right and down in pixels, growth and turn (clockwise) in pixels at one ``unit``
         from the middle of the image; and (m, 2) pixels.
@@ -87,7 +87,7 @@ class PlaceFlow:
             )
             head = head - step_back[:, 0]
             head = np.clip(head, -_FURTHEST, _FURTHEST)
-            # What the head is now known to explain is no longer the place's own.
+            # Motion that the head now explains is no longer the place's own.
             apart = own + carried - self._carry @ head
             wanted = (self._texture[n:] @ apart[n:, :, None])[..., 0] - pull[n:]
             own[n:] = (self._inverse[n:] @ wanted[..., None])[..., 0]

@@ -1,12 +1,13 @@
 """Finds movements of the face, causally: onset, apex and offset, or a reason to reject them.
 
-A movement begins when the face has gone further from where it just was than the noise floor explains. It is
-decided when it has fallen back, has stopped falling, or, where it falls slowly, when it is plain what it is;
-only then, with the peak known, are onset and offset read off the curve. Nothing looks ahead:
-``Candidate.decided`` is the time of the decision. What the movement is, ``spotting.classifier`` says.
+A movement begins when the face has moved further from its recent position than the noise floor explains. It
+is decided once it has fallen back, has stopped falling, or is unmistakable while it still falls; only then,
+with the peak known, are onset and offset read off the curve. Nothing looks ahead: ``Candidate.decided`` is
+the time of the decision. ``spotting.classifier`` tells what kind of movement it is.
 
-A micro-expression is a movement that is over within half a second, or that rises within 260 ms (Yan et al.
-2014, DOI 10.1371/journal.pone.0086041). Its offset is where the fall ends: the face may rest elsewhere.
+A micro-expression is a movement that ends within half a second, or that rises within 260 ms (Yan et al. 2014,
+DOI 10.1371/journal.pone.0086041). Its offset is where the fall ends, even if the face rests in another
+position afterwards.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from spotting.movement import Movement
 from spotting.sensitivity import OPERATING_POINTS, Sensitivity
 
 OF_THE_POINT = math.nan
-"""Stands for what the operating point says."""
+"""Stands for the value of the operating point."""
 
 Assess = Callable[[Candidate, Memory, Array], Prediction]
-"""Who says what a movement is: a ``CandidateClassifier``, or whoever stands in for one."""
+"""Classifies a movement: a ``CandidateClassifier`` or a replacement."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,15 @@ class SpotterConfig:
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
     sensitivity: Sensitivity = "normal"
-    """The operating point; the four settings that follow are its own where they are not given."""
+    """The operating point; it sets the next four settings unless they are given."""
     min_motion: float = OF_THE_POINT
-    """Least threshold: what the flow can still tell from nothing on a clean image."""
+    """Lowest threshold: the smallest motion that optical flow can measure on a clean image."""
     threshold_factor: float = OF_THE_POINT
-    """Threshold as a multiple of the noise floor; lower finds more, and more that is not there."""
+    """Threshold as a multiple of the noise floor; lower finds more, with more false alarms."""
     accept_probability: float = OF_THE_POINT
-    """A movement that is over, or was waited for, counts at this probability of a micro-expression."""
+    """Least probability of a micro-expression for a movement that has ended or was waited for long enough."""
     early_accept_probability: float = OF_THE_POINT
-    """One that is still falling counts already at this one."""
+    """The same for a movement that is still falling."""
     end_fraction: float = 0.5
     """A movement has ended once its displacement is down to this fraction of its peak."""
     fall_wait_ms: float = 100.0
@@ -54,14 +55,14 @@ class SpotterConfig:
     plateau_ms: float = 300.0
     """This long after the peak, a movement that does not fall at all is decided."""
     warm_up_ms: float = 500.0
-    """After the face appears, time to learn its noise floor before anything is reported."""
+    """After a face appears, its noise floor is measured this long before anything is reported."""
     longest_gap_ms: float = 200.0
-    """Frames further apart than this could hide a movement: what was under way is rejected."""
+    """Frames further apart than this could hide a movement; one in progress is then rejected."""
     max_duration_ms: float = 600.0
-    """A micro-expression that lasts longer is reported as macro, unless it rises quickly; half a second by
-    definition, and what the offset may be wrong by."""
+    """Longer is a macro-expression, unless it rises quickly: half a second by definition, plus the error of
+    the offset."""
     max_rise_ms: float = 260.0
-    """Onset to apex of one that may last longer."""
+    """Longest time from onset to apex for which it may last longer."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(OPERATING_POINTS[self.sensitivity]).items():
@@ -70,36 +71,37 @@ class SpotterConfig:
 
 
 SHORTEST_MACRO_S = 0.5
-"""What is over sooner and no micro-expression is a piece of something else."""
+"""Seconds; a held expression that ends sooner is a fragment of another movement."""
 LOOK_BEHIND_S = 1.3
-"""How far back of a decision an onset can lie."""
+"""Seconds that an onset can lie before its decision."""
 _BACK_S = (0.03, 0.4)
-"""The face is compared with where it was this long ago."""
+"""The face is compared with its positions between these times ago, in seconds."""
 _COMPARED = 14
-"""Moments of that time that it is compared with."""
+"""The number of positions that it is compared with."""
 _BEGUN = 0.8
-"""A fall has begun when the displacement is under this part of its peak."""
+"""A movement is falling once its displacement is below this fraction of its peak."""
 _ASKED = 0.85
-"""From here on a movement that falls is shown to the classifier."""
+"""A falling movement below this fraction of its peak is shown to the classifier."""
 _ASK_AGAIN_S = 0.015
-"""No more often than this: more frames a second must not mean more chances."""
+"""Seconds between two questions to the classifier: a higher frame rate must not give more chances."""
 _LONGEST_S = 1.2
-"""A movement that is not decided by then is decided as it is."""
+"""Seconds after which a movement is decided in any case."""
 _SETTLING_S, _SETTLED_S = 0.3, 0.05
-"""After a decision the face may go on moving so long; it has settled when it moves little in this time."""
+"""Seconds: after a decision the face may keep moving for the first; it has settled when it hardly moves
+within the second."""
 
 
 class Spotter:
-    """``push`` samples, take candidates; ``flush`` at the end; ``reset`` between recordings."""
+    """``push`` samples, receive candidates; ``flush`` at the end; ``reset`` between recordings."""
 
     def __init__(self, config: SpotterConfig | None = None, classifier: Assess | None = None) -> None:
-        """``classifier``: None takes the one that came with the program."""
+        """``classifier``: None uses the one shipped with the program."""
         self.config = config or SpotterConfig()
         self._classifier = classifier or CandidateClassifier()
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything seen; counters of rejections too."""
+        """Forgets everything, including the rejections."""
         self.rejections: list[Rejection] = []
         self.threshold = self.config.min_motion
         self._restart()
@@ -120,13 +122,13 @@ class Spotter:
 
     @property
     def look_behind_ms(self) -> float:
-        """How far back of the newest sample an onset can lie: frames must be kept that long."""
+        """How far an onset can lie before the newest sample: frames must be kept that long."""
         return 1000 * LOOK_BEHIND_S
 
     def push(self, sample: MotionSample) -> list[Candidate]:
-        """Takes the next sample; returns the movements that have just been decided.
+        """Takes the next sample; returns the movements decided at it.
 
-        A sample that is not later than the one before is passed over: it says nothing new.
+        A sample that is not later than the one before is ignored.
         """
         if len(self._memory) and self._stands_still(sample):
             return []
@@ -143,12 +145,12 @@ class Spotter:
         return self._follow_held() + self._follow_movement()
 
     def flush(self) -> list[Candidate]:
-        """The stream ends: a movement whose fall was not seen is rejected, never guessed."""
+        """The stream ends: a movement whose fall was not seen is rejected rather than guessed."""
         self._reject_open("cut off")
         return []
 
     def _stands_still(self, sample: MotionSample) -> bool:
-        """Deals with time that does not go on as it should; True where the sample is to be passed over."""
+        """Handles time that jumps or stands still; True where the sample is to be ignored."""
         step = sample.time - float(self._memory.time[-1])
         longest = self.config.longest_gap_ms / 1000
         if -longest < step <= 0:
@@ -201,7 +203,7 @@ class Spotter:
         return []
 
     def _notice(self) -> None:
-        """Begins a movement where the face has left the place at which it just was."""
+        """Begins a movement where the face has left its recent position."""
         memory = self._memory
         now = float(memory.time[-1])
         if self._free_from is None:
@@ -220,7 +222,7 @@ class Spotter:
             self._movement = Movement(memory, int(start))
 
     def _settled(self, now: float) -> bool:
-        """The movement that was decided last has come to an end."""
+        """The movement decided last has ended."""
         if now - self._decided > _SETTLING_S:
             return True
         earlier = int(np.searchsorted(self._memory.time, now - _SETTLED_S))
@@ -258,19 +260,19 @@ class Spotter:
         self._free_from = None
 
     def _hold(self, found: Candidate, movement: Movement) -> None:
-        """What is part of a macro-expression that is followed already is not followed by itself."""
+        """A movement within a macro-expression that is already followed is not followed separately."""
         if self._held is None:
             self._held = HeldExpression(found, self._memory, movement.rest)
 
     def _is_micro(self, found: Candidate) -> bool:
-        """Neither limit is known to the classifier, which has learnt the definition: they are the user's."""
+        """The limits are the user's; the classifier, which has learnt the definition, does not know them."""
         quick = 1000 * (found.apex - found.onset) <= self.config.max_rise_ms
         return quick or 1000 * found.duration <= self.config.max_duration_ms
 
     def _put_right(self, found: Candidate, prediction: Prediction) -> Candidate:
         """The movement with the classifier's onset < apex < offset, and the frames nearest to them.
 
-        The apex is no later than the decision, for it has been seen; onset and apex are two frames.
+        The apex is no later than the decision, because it has been seen; onset and apex are different frames.
         """
         memory = self._memory
         oldest = max(found.decided - LOOK_BEHIND_S, float(memory.time[0]))
