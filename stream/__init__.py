@@ -1,4 +1,4 @@
-"""The live program: sources, capture, session, overlay. ``Session`` is the whole of it in one class."""
+"""The live program: sources, capture, session, overlay. ``Session`` combines them in one class."""
 
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.session import Session

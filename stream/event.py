@@ -12,7 +12,7 @@ from spotting.candidate import Candidate
 SCHEMA = 3
 """Version of the event format (docs/event-schema.md)."""
 MACRO = "macro-expression"
-"""Stands for the label of a macro-expression, which has none."""
+"""Used in place of a label for a macro-expression, which has none."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Expression(ABC):
     @property
     @abstractmethod
     def in_words(self) -> str:
-        """The name with how sure it is."""
+        """The name and its probability."""
 
     @property
     def facs(self) -> str:
-        """``AU 4+L7``; empty where no action unit is told."""
+        """``AU 4+L7``; empty where no action unit was reported."""
         return ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class MacroExpression(Expression):
 
 @dataclass(frozen=True)
 class MicroExpression(Expression):
-    """A micro-expression and what the recognizer made of it."""
+    """A micro-expression and its recognition."""
 
     recognition: Recognition
 
@@ -110,6 +110,6 @@ class MicroExpression(Expression):
         return self.recognition.in_words
 
     def to_dict(self) -> dict[str, Any]:
-        """The same with label, probabilities, confidence, evidence, the stages' times and action units."""
+        """The same plus label, probabilities, confidence, evidence, time of each stage and action units."""
         told = asdict(self.recognition)
         return {**super().to_dict(), **told, "units": list(told["units"])}

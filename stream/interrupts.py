@@ -11,7 +11,7 @@ from types import FrameType
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Windows has no SIGHUP."""
 STOPPED, TERMINAL_CLOSED, OUTPUT_CLOSED = "stopped", "terminal closed", "output closed"
-"""Why a session ended early, as ``session.json`` says it; another signal is named: stopped by SIGTERM."""
+"""Why a session ended early, as written in ``session.json``; another signal is named: stopped by SIGTERM."""
 _WORDS = {"SIGINT": STOPPED, "SIGHUP": TERMINAL_CLOSED}
 
 
@@ -20,7 +20,7 @@ def stop_requests() -> Iterator[Callable[[], str]]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into a request; yields a function that says why, "" before.
 
     The second signal ends the program the hard way (``KeyboardInterrupt``, or an exit code such as 143 for
-    SIGTERM), unwinding every context manager, so that nobody is locked in by a session that does not end.
+    SIGTERM), unwinding every context manager, so that a session that does not end can always be left.
     The handler only notes the request: calling the session from a signal handler could meet its own locks.
     Outside the main thread, where Python allows no handlers, no request ever comes.
     """

@@ -1,4 +1,4 @@
-"""How each label looks: a symbol and a colour, so that neither is needed to tell them apart."""
+"""How each label looks: a symbol and a colour, either of which suffices to tell them apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the outputs need of a running session: the one interface the overlay and the line output share."""
+"""What the outputs need from a running session: the interface shared by overlay and line output."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class LiveSession(Protocol):
         ...
 
     def pause(self) -> None:
-        """Stop looking until ``resume``."""
+        """Ignore frames until ``resume``."""
         ...
 
     def resume(self) -> None:
-        """Go on after ``pause``."""
+        """Continue after ``pause``."""
         ...
 
     def stop(self, why: str = ...) -> None:

@@ -1,4 +1,4 @@
-"""What may look on while a session works: the recordings, and whatever else wants every frame."""
+"""What may follow a session while it runs: its records, and anything else that needs every frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from stream.pipeline.gap import Gap
 
 
 class Observer:
-    """Told of all that a session or a detector sees. By itself it ignores everything: override what you want.
+    """Notified of everything in a session or a detector. The base class ignores it all: override what you
+    need.
 
     A session calls it from its worker threads, in order; every method must return at once and never raise.
     ``frame``, ``gap`` and ``rejection`` come from the spotting thread, ``event`` from the recognition thread,
@@ -29,23 +30,24 @@ class Observer:
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
         """A micro-expression was labelled, from these two frames and the features made of them, or a
-        macro-expression was spotted; of that they are None where the frames are gone or show no face."""
+        macro-expression was spotted; for that they are None where the frames are no longer kept or show no
+        face."""
 
     def rejection(self, rejection: Rejection) -> None:
         """A movement was rejected."""
 
     def gap(self, gap: Gap) -> None:
-        """Time passed in which nothing was seen; told before the frame that ends it."""
+        """Time passed without frames; called before the frame that ends the gap."""
 
 
 class Observers(Observer):
-    """Several observers as one, told in the given order."""
+    """Several observers as one, notified in the given order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._all = tuple(observers)
 
     def add(self, observer: Observer) -> None:
-        """One more, told after the others; before the first frame."""
+        """Adds one, notified after the others; call it before the first frame."""
         self._all = (*self._all, observer)
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:

@@ -1,4 +1,4 @@
-"""One run of the live program: capture → landmarks → spotting → recognition, a thread each, events out.
+"""One run of the live program: capture → landmarks → spotting → recognition → events, one thread a stage.
 
 from stream import Session
 for event in Session.replay("clip.mp4"):
@@ -35,7 +35,8 @@ from stream.sources import FrameSource, Returning, open_camera, open_recording, 
 from stream.status import Status
 
 _STOP_S = 60.0
-"""Seconds without any progress after ``stop``, or after a worker failed, that show that the rest hang."""
+"""Seconds without any progress, after ``stop`` or after a worker failed, from which the rest count as
+hanging."""
 _CLOSE_S = 10.0
 """Seconds that ``close`` waits for the workers."""
 
@@ -97,7 +98,7 @@ class Session:
     ) -> Session:
         """A camera by number or name (None: the one in the settings).
 
-        ``wait``: one that disappears is waited for and taken up again, instead of an error.
+        ``wait``: wait for a camera that disappears and reopen it, instead of raising an error.
         """
         settings = settings or Settings()
         wanted = settings.camera if device is None else replace(settings.camera, device=str(device))
@@ -106,14 +107,15 @@ class Session:
 
     @classmethod
     def open(cls, url: str, settings: Settings | None = None, *, wait: bool = False) -> Session:
-        """A live stream: http, https, rtsp, udp, tcp. ``wait``: as for ``camera``, also where it ends."""
+        """A live stream: http, https, rtsp, udp, tcp. ``wait``: as for ``camera``, also where the stream
+        ends."""
         settings = settings or Settings()
         opener = partial(open_url, url, stall_timeout=settings.session.stall_timeout_s)
         return cls(Returning(opener) if wait else opener(), settings)
 
     @property
     def observer(self) -> Observer | None:
-        """Who is told of every frame, event and rejection; set it before the session starts."""
+        """Notified of every frame, event and rejection; set it before the session starts."""
         return self._workers.observer
 
     @observer.setter
@@ -137,11 +139,11 @@ class Session:
 
     @property
     def end(self) -> str:
-        """How it ended: ``finished`` with its source, or as ``stop`` was told."""
+        """How it ended: ``finished`` with its source, or the reason given to ``stop``."""
         return self._ended_early or "finished"
 
     def start(self) -> None:
-        """Starts the threads; done by itself at the first ``poll`` or iteration."""
+        """Starts the threads; the first ``poll`` or iteration does so itself."""
         if not self._started:
             self._started = True
             self._capture.start()
@@ -173,7 +175,7 @@ class Session:
         self._finished = True
         self._watch.finish()
         raise AtmeError(
-            f"{self._source.name}: does not end, it hangs in {hanging or 'nothing that is known'}; "
+            f"{self._source.name}: does not end: it hangs in {hanging or 'an unknown place'}; "
             "what was recognised before is kept"
         )
 
@@ -200,19 +202,19 @@ class Session:
         return (*weights, *self._source.warnings, *self._recognizer.extractor.warnings)
 
     def pause(self) -> None:
-        """Live: frames are let go until ``resume``. Recording: reading waits."""
+        """Live: frames are discarded until ``resume``. Recording: reading waits."""
         self._capture.pause()
 
     def resume(self) -> None:
-        """Goes on; a live session learns the face anew, for time has passed unseen."""
+        """Continues; a live session measures the face again, because time has passed without frames."""
         if self._source.live and self._capture.paused:
             self._workers.start_afresh.set()
         self._capture.resume()
 
     def stop(self, why: str = STOPPED) -> None:
-        """Ends capturing; what is under way is still delivered by ``poll``, then ``running`` turns False.
+        """Ends capturing; ``poll`` still delivers what is in progress, then ``running`` turns False.
 
-        ``why``: what ``session.json`` says of the end; the first reason counts.
+        ``why``: the reason written to ``session.json``; the first one counts.
         """
         if not self._finished:
             self._ended_early = self._ended_early or why

@@ -25,7 +25,7 @@ class Status:
     width: int
     height: int
     nominal_fps: float | None
-    """What the source promises; None where it promises nothing."""
+    """The rate that the source states; None where it states none."""
     measured_fps: float
     """Frames processed a second, by the wall clock, over the last seconds."""
     time: float
@@ -42,13 +42,13 @@ class Status:
     """Capture of the deciding frame to label; None before the first event."""
     latency_p95_ms: float | None
     provider: str
-    """The execution provider the ONNX session really got: TensorRT, CUDA or CPU."""
+    """The execution provider in use: TensorRT, CUDA or CPU."""
     curve: tuple[MotionPoint, ...]
     """The motion signal of the last seconds, oldest first."""
     rejected: dict[str, int]
     """Reason → movements rejected."""
     paused: bool
     gaps: int = 0
-    """Times that nothing was seen for longer than a micro-expression lasts."""
+    """Number of gaps without frames, each longer than a micro-expression lasts."""
     seen: Seen = field(default_factory=Seen)
     """What could be seen so far: how long, with how much of a face, how fast, by which clock."""

@@ -1,4 +1,4 @@
-"""Numbers and names as the overlay words them."""
+"""Numbers and names in words, for the overlay, reports and batches."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_half_a_session_that_no_batch_began_is_left_alone(half, end):
     before = everything(half.folder)
     outcome = run_job(half, print)
     assert outcome.state == "failed"
-    assert "a session that is not finished, and that no batch of this recording began" in outcome.error
+    assert "an unfinished session that no batch of this recording began" in outcome.error
     assert everything(half.folder) == before
 
 
@@ -194,7 +194,7 @@ def test_a_second_batch_on_one_folder_is_refused_at_once(short_clip, tmp_path):
     with subprocess.Popen(command, cwd=ROOT, **pipes) as holder:
         assert holder.stdout.readline() == "held\n"
         done = atme("replay", short_clip, "--jobs", 1, "--out", "out", cwd=tmp_path, expected=2)
-        assert "out: another batch is at work there" in complaint(done)
+        assert "out: another batch is running there" in complaint(done)
         holder.stdin.close()
     with locked(tmp_path / "out"):
         assert list((tmp_path / "out").iterdir()) == []

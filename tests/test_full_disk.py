@@ -201,7 +201,7 @@ def test_the_overlay_shows_it_as_long_as_it_is_so():
     for unwritten, shown in ((lost, True), ("", False)):
         console = Console(width=120, file=io.StringIO())
         console.print(screen(make_status(paused=True), (), 120, 30, make_extras(unwritten=unwritten)))
-        assert (f"! not on the disk: {lost}" in console.file.getvalue()) == shown
+        assert (f"! not on disk: {lost}" in console.file.getvalue()) == shown
 
 
 @posix

@@ -224,7 +224,7 @@ def test_a_source_that_hangs_when_it_is_closed(short_clip, settings, hang):
 
 @pytest.mark.parametrize("what", ["frame", "event"])
 def test_an_observer_that_hangs(short_clip, settings, hang, impatient, what):
-    said = r"does not end, it hangs in .*; what was recognised before is kept"
+    said = r"does not end: it hangs in .*; what was recognised before is kept"
     with (
         observed(short_clip, settings, what, hang) as session,
         pytest.raises(AtmeError, match=said),

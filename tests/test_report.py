@@ -152,8 +152,8 @@ def test_an_event_log_alone_makes_a_report(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == f"{tmp_path / 'report.html'}: 4 events\n"
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "No pictures" in html
-    assert "Without a motion curve" in html
+    assert "No images" in html
+    assert "No motion curve" in html
     assert "uncertain" in html
 
 

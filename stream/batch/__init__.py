@@ -1,1 +1,1 @@
-"""Many recordings in one command: a session folder each, several at a time."""
+"""Many recordings in one command: one session folder each, several at a time."""

@@ -1,4 +1,4 @@
-"""Whose a session folder of a batch is: proved by the batch's marker in it, and held while it is written."""
+"""Which batch a session folder belongs to: shown by the batch's marker in it, locked while it is written."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def locked(out: Path) -> Iterator[None]:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AtmeError(
-                    f"{out}: another batch is at work there; wait for it, or name another"
+                    f"{out}: another batch is running there; wait for it, or name another"
                 ) from None
         yield
     finally:

@@ -1,8 +1,8 @@
 """``atme replay FILES --jobs N --out DIR``: many recordings, one session folder each, several at a time.
 
-A recording whose session is finished is left alone; a half one that a batch has begun, as its marker in the
-folder proves, is done again, so that a batch that was cut off resumes. A half session of
-anyone else's is never touched. A recording that cannot be read is reported and stops nothing.
+A batch that was interrupted resumes: a finished session is kept, and an unfinished one is done again if the
+marker in its folder shows that a batch began it. An unfinished session from any other command is never
+touched. A recording that cannot be read is reported and does not stop the others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stream.records.session_files import ABOUT, EVENTS
 from stream.settings import Settings
 
 Report = Callable[[float], None]
-"""Told how much of a recording is done, 0–1."""
+"""Called with the share of a recording that is done, 0–1."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,15 @@ class Outcome:
 
 
 def plan(files: Sequence[Path], out: Path, settings: Settings, save_faces: bool = False) -> list[Job]:
-    """A job a recording, each with a folder of its own (``session_names``). AtmeError for one named twice."""
+    """One job for each recording, each with its own folder (``session_names``). AtmeError for one named
+    twice."""
     names = session_names(files)
     whole = [Path(os.path.abspath(path)) for path in files]
     return [Job(path, out / name, settings, save_faces) for path, name in zip(whole, names, strict=True)]
 
 
 def run_job(job: Job, report: Report) -> Outcome:
-    """Replays one recording into its folder, as fast as it goes; an AtmeError becomes its outcome."""
+    """Replays one recording into its folder at full speed; an AtmeError becomes its outcome."""
     from stream.session import Session
 
     try:
@@ -119,8 +120,8 @@ def _finished(job: Job, ours: bool) -> RecordedSession | None:
         if ours and begun:
             return None
         raise AtmeError(
-            f"{job.folder}: not empty: a session that is not finished, and that no batch of this recording "
-            "began; name another --out, or move it"
+            f"{job.folder}: not empty: an unfinished session that no batch of this recording began; "
+            "name another --out, or move it"
         )
     if end != "finished":
         raise AtmeError(f"{job.folder}: a session that ended early ({end}); name another --out, or delete it")

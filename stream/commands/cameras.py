@@ -33,19 +33,19 @@ Ask = Callable[[int, bytes], bytes]
 
 @dataclass(frozen=True)
 class Mode:
-    """A way in which a camera can film."""
+    """A mode of a camera."""
 
     fourcc: str
-    """Pixel format, for example MJPG; empty where it is not told."""
+    """Pixel format, for example MJPG; empty where it is unknown."""
     width: int
     height: int
     rates: tuple[float, ...]
-    """Frames a second, fastest first; of a range its ends; empty where they are not told."""
+    """Frames a second, fastest first; of a range its ends; empty where they are unknown."""
 
 
 @dataclass(frozen=True)
 class FoundCamera:
-    """A camera and what it offers; ``problem`` says why that could not be found out."""
+    """A camera and its modes; ``problem`` says why they are unknown."""
 
     number: int
     name: str
@@ -91,7 +91,7 @@ def lines(cameras: list[FoundCamera]) -> Iterator[str]:
     for camera in cameras:
         yield f"{camera.number}  {camera.name}"
         if camera.problem:
-            yield f"   what it offers is not known: {camera.problem}"
+            yield f"   modes unknown: {camera.problem}"
         for mode in camera.modes:
             rates = ", ".join(f"{rate:.4g}" for rate in mode.rates)
             fast = "  *" if mode.rates and mode.rates[0] >= MICRO_FPS - 0.1 else ""

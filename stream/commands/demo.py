@@ -1,4 +1,4 @@
-"""``atme demo``: a rendered face with known micro-expressions, and how many of them were seen."""
+"""``atme demo``: a rendered face with known micro-expressions, and how many of them are found."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Truth:
 
 
 def demo_clip() -> Path:
-    """The demo clip of this user's cache; rendered there first where it is missing or damaged.
+    """The demo clip of this user's cache; rendered first if it is missing or damaged.
 
     Rendering belongs to the offline package, which live code does not import: it runs as a command.
     """
@@ -47,7 +47,7 @@ def demo_clip() -> Path:
 
 
 def _digest(clip: Path) -> bytes:
-    """Of a clip and its truth; empty where one of them is missing."""
+    """Of a clip and its ground truth; empty where one of them is missing."""
     try:
         return sha256(clip.read_bytes() + clip.with_suffix(".truth.jsonl").read_bytes()).hexdigest().encode()
     except OSError:
@@ -58,7 +58,9 @@ def read_truth(clip: Path) -> list[Truth]:
     """The labelled movements in ``clip.truth.jsonl`` beside ``clip.mp4``; AtmeError without it."""
     path = clip.with_suffix(".truth.jsonl")
     if not path.is_file():
-        raise AtmeError(f"{path}: no truth beside the clip; render one with atme-train synthesize-clip")
+        raise AtmeError(
+            f"{path}: no ground truth next to the clip; render one with atme-train synthesize-clip"
+        )
     rows = read_records(path, _truth)
     return [row for row in rows if row is not None]
 
@@ -79,7 +81,8 @@ def match(truth: Sequence[Truth], found: Sequence[MicroExpression]) -> list[Micr
 
 
 def compare(truth: Sequence[Truth], found: Sequence[MicroExpression]) -> bool:
-    """Print what was there beside what was found; True when all is found, rightly labelled, and no more."""
+    """Print the ground truth next to what was found; True when all is found, with the right labels, and
+    nothing else."""
     table = Table("there was", "apex s", "found", "apex s", "apex error", box=box.SIMPLE_HEAD)
     matches = match(truth, found)
     for real, event in zip(truth, matches, strict=True):

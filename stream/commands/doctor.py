@@ -1,4 +1,4 @@
-"""``atme doctor``: what this machine has, and what to do about what it lacks."""
+"""``atme doctor``: what this machine has, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Looks at everything, one finding at a time; nothing here raises."""
+    """Checks everything, one finding at a time; never raises."""
     good = sys.version_info >= (3, 10)
     yield Finding("Python", good, platform.python_version() + ("" if good else ": use 3.10 or later"))
     yield _packages()
@@ -61,7 +61,7 @@ def _guarded(name: str, look: Callable[[], Finding], needed: bool = True) -> Fin
         return look()
     except AtmeError as error:
         return Finding(name, False, str(error), needed)
-    except Exception as error:  # the doctor reports what others would die of
+    except Exception as error:  # the doctor reports what would end other commands
         return Finding(name, False, f"{type(error).__name__}: {error}", needed)
 
 

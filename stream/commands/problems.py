@@ -1,4 +1,4 @@
-"""What goes wrong around a running session, said once and at once; and what is not on the disk at its end."""
+"""Problems around a running session, reported once and at once; and what is not on disk at its end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stream.session import Session
 
 
 class Problems:
-    """Gathers the warnings of a session and of all that keeps it."""
+    """Collects the warnings of a session and of its records."""
 
     def __init__(self, session: Session, records: Records, log: EventLog | None, *, at_once: bool) -> None:
-        """``at_once``: on stderr the moment they come up; otherwise ``say`` tells them at the end."""
+        """``at_once``: on stderr as soon as they arise; otherwise ``say`` prints them at the end."""
         self._session = session
         self._records = records
         self._log = log
@@ -23,12 +23,12 @@ class Problems:
         self._said: set[str] = set()
 
     def known(self) -> tuple[str, ...]:
-        """One line each, in the order of who says them."""
+        """One line each, by origin."""
         log = self._log.problems if self._log else ()
         return (*self._session.warnings, *self._records.warnings, *log)
 
     def look(self, more: Sequence[str] = ()) -> tuple[str, ...]:
-        """``known``; what is new in it is said where that is to be done at once, with ``more``."""
+        """``known`` and ``more``; what is new is printed where that is to be done at once."""
         known = self.known()
         if self._at_once:
             self.say((*known, *more))
@@ -42,11 +42,11 @@ class Problems:
                 say(f"atme: {self._session.source.name}: {warning}")
 
     def unwritten(self) -> tuple[str, ...]:
-        """What is not on the disk at this moment, counted."""
+        """What is not on disk at this moment, counted."""
         return (*(self._log.unwritten if self._log else ()), *self._records.unwritten)
 
     def check(self, printed: Sequence[str] = ()) -> None:
-        """After all is closed. AtmeError where something is not on the disk, or was not ``printed``."""
+        """After everything is closed. AtmeError where something is not on disk, or was not ``printed``."""
         if lost := (*self.unwritten(), *printed):
             raise AtmeError(
                 f"{self._session.source.name}: not written: {'; '.join(lost)}; "

@@ -1,4 +1,4 @@
-"""``atme export`` and ``atme report``: what becomes of a recorded session."""
+"""``atme export`` and ``atme report``: a recorded session for other programs, and as a page."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def register(app: typer.Typer) -> None:
 def export(
     session: SessionArgument,
     format: Annotated[str, typer.Option(help="csv, elan, praat, vtt, srt, boris or megc.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; default: beside the events.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: next to the events.")] = None,
     reviewed: Annotated[
         str | None,
-        typer.Option(help="A coder, or consensus: what was decided, in place of what the program thought."),
+        typer.Option(help="A coder, or consensus: export these decisions instead of the program's."),
     ] = None,
 ) -> None:
-    """Write the events of a session for another program."""
+    """Export the events of a session for another program."""
     from stream.records.export.formats import export as write
 
     recorded = _read(session)
@@ -45,13 +45,15 @@ def export(
 
 def report(
     session: SessionArgument,
-    out: Annotated[Path | None, typer.Option(help="The .html file; default: report.html beside it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The .html file; default: report.html in the session folder.")
+    ] = None,
     video: Annotated[
-        Path | None, typer.Option(help="The recording that was replayed, where it has moved since.")
+        Path | None, typer.Option(help="The recording that was replayed, if it has moved since.")
     ] = None,
     pictures: Annotated[bool, typer.Option(help="Show faces, saved or from the recording.")] = True,
 ) -> None:
-    """Show a session on one page that opens anywhere, without a network."""
+    """Write a session as one page that opens anywhere, offline."""
     from recognizer.console.native_log import native_log
     from stream.records.report.gather import write_report
 

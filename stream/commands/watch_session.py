@@ -1,4 +1,4 @@
-"""One session on the command line: overlay or lines, event log, recordings, and what is said at the end."""
+"""One session on the command line: overlay or lines, event log, records, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def watch_session(
 ) -> bool:
     """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first.
 
-    ``recording`` is the file or folder that is replayed. Whatever is written to is opened before the session,
-    so that a path that cannot be written to costs nobody a recording. ``also`` is told of micro-expressions.
+    ``recording`` is the file or folder that is replayed. All output files are opened before the session, so
+    that an unwritable path never costs a recording. ``also`` is called with each micro-expression.
     ``show_rejected``, ``show_macros``: also show what was rejected, and macro-expressions. ``sound``: a tone
     for each micro-expression. ``ascii_only``: an overlay for terminals and fonts without other characters.
-    Returns True where the user ended it.
+    Returns True if the user ended it.
     """
     console = Console()
     on_screen = console.is_terminal and not console.is_dumb_terminal and sys.stdout.isatty() and not json

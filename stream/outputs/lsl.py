@@ -6,11 +6,11 @@ three markers, ``negative onset``, ``negative apex`` and ``negative offset`` (or
 
 Macro-expressions have no label and are not sent.
 
-Each marker carries the time of what it names, not that of its sending, which comes 0.1 to 0.5 s later. A
-frame's time t on the source's clock is ``origin + t`` on the machine's monotonic clock; how long ago that
-was is taken off ``pylsl.local_clock()``. A frame of a network stream is timed by the stream's own clock, tied
-to arrival, and one of a camera by its driver, or by the moment at which that handed it over: what camera and
-wire took before cannot be known here.
+Each marker carries the time of the event, not of its sending, which is 0.1 to 0.5 s later. A frame's time t
+on the source's clock is ``origin + t`` on the machine's monotonic clock; how long ago that was is subtracted
+from ``pylsl.local_clock()``. A frame of a network stream is timed by the stream's own clock, tied to arrival,
+and one of a camera by its driver, or by the moment at which that handed it over: what camera and wire took
+before cannot be known here.
 
 Kothe et al., The Lab Streaming Layer for synchronized multimodal recording, doi 10.1101/2024.02.13.580071.
 """
@@ -34,7 +34,7 @@ NAME = "atme-live"
 
 
 class Markers(Observer):
-    """An observer that sends markers: ``begin`` before the first frame. Nobody need listen."""
+    """An observer that sends markers; call ``begin`` before the first frame."""
 
     def __init__(self) -> None:
         """AtmeError without pylsl or its native library."""
@@ -55,9 +55,7 @@ class Markers(Observer):
         """Announces the stream, so that recorders find it before the first event. Live sources only."""
         self._source = source = session.source
         if not source.live:
-            raise AtmeError(
-                "--lsl needs a live source: a recording's time is past, no other clock runs with it"
-            )
+            raise AtmeError("--lsl needs a live source: no other device shares the clock of a recording")
         lsl = self._pylsl
         # The same identity after a restart: recorders then take the stream up again.
         identity = f"{NAME} {platform.node()} {source.name}"

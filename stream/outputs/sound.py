@@ -1,4 +1,5 @@
-"""A short tone for each recognised movement, told apart by its melody; where there is no sound, silence.
+"""A short tone for each recognised movement, each label with its own melody; silence where there is no sound
+device.
 
 Everything that touches the sound device happens in a thread of its own: a device that is slow, busy or gone
 never holds up the session.

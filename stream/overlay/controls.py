@@ -16,9 +16,9 @@ from stream.overlay.onlooker import Onlooker
 from stream.status import Status
 
 NOTICE_S = 4.0
-"""For so long the answer to a key stands in the state line."""
+"""Seconds that the answer to a key stays in the state line."""
 LATELY_S = 3.0
-"""For so long dropped frames are an alarm."""
+"""Seconds that dropped frames are shown as an alarm."""
 MARKS = 100
 
 
@@ -34,9 +34,9 @@ class Reach:
     folder: Path = Path()
     """For snapshots."""
     warnings: Callable[[], Sequence[str]] = tuple
-    """What the user should know by now, one line each; a new one is shown when it comes."""
+    """Warnings so far, one line each; a new one is shown as it comes."""
     unwritten: Callable[[], Sequence[str]] = tuple
-    """What is not on the disk at this moment, counted; shown as long as that is so."""
+    """What is not on disk at this moment, counted; shown while that lasts."""
 
 
 class Controls:

@@ -14,7 +14,7 @@ from stream.overlay.drawing.big_text import Letters, big_text
 from stream.wording import bar
 
 FRESH_S = 3.0
-"""For so long after it was decided an event is shown on a filled ground, to catch the eye."""
+"""Seconds after its decision that an event is shown on a filled background, to catch the eye."""
 FRAME = 4
 """Columns that the panel's border and padding take."""
 ROOMY = 70
@@ -56,7 +56,7 @@ def panel_height(letters: Letters) -> int:
 
 
 def _empty_panel(width: int, letters: Letters) -> Panel:
-    lines = ["", "", "No micro-expression yet.", "The latest one will stand here.", ""]
+    lines = ["", "", "No micro-expression yet.", "The latest one will appear here.", ""]
     lines[:0] = [""] * ((panel_height(letters) - 7) // 2)
     return Panel(
         Text("\n".join(lines), justify="center", no_wrap=True, overflow="ellipsis", style=QUIET),
@@ -113,7 +113,7 @@ def _when(event: MicroExpression, inner: int) -> Text:
 
 
 def _units(event: MicroExpression) -> Text:
-    """What moved and what speaks for the label, in words."""
+    """What moved and what supports the label, in words."""
     why = f" · for {event.recognition.nearest}: {event.recognition.why}" if event.recognition.why else ""
     return Text(f"{event.facs}{why}" if event.facs else "", no_wrap=True, overflow="ellipsis")
 

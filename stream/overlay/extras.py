@@ -26,7 +26,7 @@ class Extras:
     pictures: bool = False
     """Whether there is a place for images."""
     unwritten: str = ""
-    """What is not on the disk, though it should be."""
+    """What should be on disk and is not."""
     dropped_lately: int = 0
     """Frames dropped in the last seconds."""
     notice: str = ""

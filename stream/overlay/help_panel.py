@@ -11,8 +11,8 @@ from stream.overlay.extras import Extras
 
 KEYS = (
     # key, word in the footer, what it does
-    ("q", "quit", "quit; what is under way is still recognised and kept"),
-    ("p", "pause", "pause and resume; nothing is seen in between"),
+    ("q", "quit", "quit; movements in progress are still recognised"),
+    ("p", "pause", "pause and resume; frames in between are ignored"),
     ("m", "mark", "mark this moment; kept in the session folder (--out)"),
     ("r", "rejected", "list macro-expressions, and what was rejected and why"),
     ("s", "sound", "a tone for each event: falls, rises, both, flat"),
@@ -57,7 +57,7 @@ def help_lines(width: int, height: int, sound: bool) -> list[Text]:
         labels.append(f" {look.symbol} {name} ", f"bold {look.colour}")
     lines.append(labels)
     lines.append(Text.assemble("  ├─▼─┤ onset, apex, offset   ", ("╌╌╌ rejected", QUIET), "   ┃ your mark"))
-    lines.append(Text.assemble("  ", (THRESHOLD * 3, WARNING), " threshold: what stays below it is noise"))
+    lines.append(Text.assemble("  ", (THRESHOLD * 3, WARNING), " threshold: motion below it is noise"))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return [*lines, *(Text("") for _ in range(height - len(lines)))][:height]

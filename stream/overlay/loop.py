@@ -26,7 +26,7 @@ from stream.status import Status
 
 REFRESH_S = 0.1
 REMEMBERED = 100
-"""Recent events kept for the list and the curve's markers; ``on_event`` sees all of them."""
+"""Recent events kept for the list and the curve's markers; ``on_event`` gets all of them."""
 
 
 def run_overlay(

@@ -21,7 +21,7 @@ from stream.frame import Frame, Image
 from stream.observer import Observer
 
 LOOK_S = 0.25
-"""Between two looks at the face. In between a frame costs nothing."""
+"""Seconds between two crops of the face; frames in between cost nothing."""
 SIDE = 96
 """The aligned face is a square of so many pixels ..."""
 FACE_SHARE, EYES_DOWN = 0.8, 0.38
@@ -53,7 +53,7 @@ class Onlooker(Observer):
 
     @property
     def picture(self) -> Frame | None:
-        """The whole frame that was looked at last."""
+        """The whole frame that was cropped last."""
         return self._picture
 
     @property
@@ -72,10 +72,10 @@ class Onlooker(Observer):
         with self._lock:
             return tuple(self._rejections)
 
-    # ---- told by the session
+    # ---- called by the session
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
-        """Looked at a few times a second."""
+        """Crops the face a few times a second."""
         now = time.monotonic()
         if now - self._looked >= LOOK_S:
             self._looked = now

@@ -179,7 +179,7 @@ def _hump(label: str) -> str:
 
 
 def _recent(events: Sequence[Expression], width: int, rows: int, extras: Extras) -> list[Text]:
-    """The newest first: events, the user's marks, and what was rejected where that is asked for."""
+    """The newest first: events, the user's marks, and and rejected movements if requested."""
     if rows < 1:
         return []
     heading = f" {'events':<13}{'onset':>10}{'apex':>10}{'offset':>10}{'ms':>6}{'conf.':>7}"
@@ -238,12 +238,12 @@ def _counters(status: Status, width: int) -> list[Text]:
 
 
 def _state(status: Status, width: int, extras: Extras) -> Text:
-    """The state in words; what needs attention stands on a filled line that cannot be overlooked."""
+    """The state in words; what needs attention is on a filled line that cannot be missed."""
     words, style = printable(status.state), ALARM
     if extras.unwritten:
-        line = f" ! not on the disk: {printable(extras.unwritten)}"
+        line = f" ! not on disk: {printable(extras.unwritten)}"
     elif status.paused:
-        line, style = " ‖ paused: nothing is seen until you resume", "bold reverse"
+        line, style = " ‖ paused: frames are ignored until you resume", "bold reverse"
     elif not words.startswith(CALM_STATES):
         line = f" ! {words}"
     elif extras.dropped_lately:
@@ -252,5 +252,5 @@ def _state(status: Status, width: int, extras: Extras) -> Text:
     else:
         line, style = f" ● {words}", f"bold {CALM}"
     state, notice = Text(line), Text(printable(extras.notice))
-    notice.truncate(max(width - state.cell_len - 2, 0), overflow="ellipsis")  # the state matters more
+    notice.truncate(max(width - state.cell_len - 2, 0), overflow="ellipsis")  # the state is more important
     return ends(state, notice.append(" ") if extras.notice else notice, width, style)

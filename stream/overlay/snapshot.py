@@ -35,7 +35,7 @@ def save_snapshot(
 def screen_svg(drawn: RenderableType, width: int, height: int, title: str) -> str:
     """An image of the screen, of ``width`` × ``height`` characters.
 
-    Without rich's web font: the image asks nobody for anything, and any monospace font will do.
+    Without rich's web font, so that the file loads nothing from the network; any monospace font will do.
     """
     console = Console(
         record=True,

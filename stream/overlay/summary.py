@@ -21,7 +21,7 @@ from stream.wording import clock, counted, milliseconds, rejections
 def summarise(status: Status, events: Sequence[Expression], show_macros: bool = False) -> RenderableType:
     """A table of the events (seconds) and the counts of frames, drops and rejections.
 
-    Macro-expressions are counted; in the table they stand with ``show_macros``.
+    Macro-expressions are counted; the table lists them with ``show_macros``.
     """
     micros = [event for event in events if isinstance(event, MicroExpression)]
     found = Counter(event.label for event in micros)

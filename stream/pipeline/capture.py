@@ -36,7 +36,7 @@ class Capture:
 
     @property
     def skipped_paused(self) -> int:
-        """Frames of a live source that came during a pause and were let go."""
+        """Frames of a live source that came during a pause and were discarded."""
         return self._skipped
 
     def start(self) -> None:
@@ -63,11 +63,12 @@ class Capture:
         return not self._thread.is_alive()
 
     def pause(self) -> None:
-        """Live: frames are read and let go, so that ``resume`` goes on at now. Recording: reading waits."""
+        """Live: frames are read and discarded, so that ``resume`` continues with the current one. Recording:
+        reading waits."""
         self._set(paused=True)
 
     def resume(self) -> None:
-        """Go on after ``pause``; a paced recording goes on from where it stood."""
+        """Continue after ``pause``; a paced recording continues where it was."""
         self._set(paused=False)
 
     def _set(self, *, stopped: bool | None = None, paused: bool | None = None) -> None:
@@ -101,7 +102,7 @@ class Capture:
             while not self._stopped:
                 now = time.monotonic()
                 if self._paused:
-                    self._origin = None  # the clock starts anew at the first frame after the pause
+                    self._origin = None  # the clock restarts at the first frame after the pause
                     self._changed.wait()
                     continue
                 if self._origin is None:

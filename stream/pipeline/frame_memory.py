@@ -14,7 +14,7 @@ from stream.sources import FrameSource, ImageFolder
 _SHARE = 0.5
 """Part of the available memory that frames may take."""
 _BELIEVED_FPS = 500.0
-"""A file that states more frames a second has no rate and states its clock instead (often 1000 or 90000)."""
+"""A file that states a higher frame rate has none and states its clock instead (often 1000 or 90000)."""
 _FALLBACK_BYTES = 2 * 2**30
 """Where the system does not say how much is available."""
 

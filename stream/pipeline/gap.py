@@ -1,4 +1,4 @@
-"""Stretches of time in which nothing was seen: what lies across them must not be taken for one movement."""
+"""Stretches of time without frames: motion across them must not be mistaken for one movement."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from stream.frame import Frame
 
 LEAST_S = 0.5
-"""Seconds without a frame that make a gap: a whole micro-expression can come and go unseen in them."""
+"""Seconds without a frame that count as a gap: long enough to hide a whole micro-expression."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Nothing was seen between these two frames; seconds on the source's clock."""
+    """No frames between these two; seconds on the source's clock."""
 
     start: float
     """Time of the last frame before."""

@@ -36,7 +36,7 @@ class RingBuffer:
 
     Memory: as many images as that takes, but no more than ``max_bytes`` (and always a handful). Where that
     is not enough, a live ring lets the oldest of the history go first, then the oldest unread; a lossless one
-    loses nothing, so that ``push`` raises an AtmeError.
+    loses nothing, so ``push`` raises an AtmeError.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""What could be seen in a run: without it, not seeing would look like nothing having happened."""
+"""How well the face could be observed in a run; otherwise a face not observed would look like a face at
+rest."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from stream.pipeline.gap import LEAST_S
 DARK = 40.0
 """Mean grey level of the face below which noise drowns sub-pixel motion."""
 BRIGHT = 245.0
-"""Mean grey level of the face above which the skin is burnt out and shows nothing to follow."""
+"""Mean grey level of the face above which the skin is overexposed and has no texture to track."""
 SMALL_FACE = 80.0
 """Width of the face in image pixels below which a 1-px motion of a 256-px face is 0.3 px."""
 ENOUGH = 0.8
@@ -42,7 +43,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run could see; all it needs to be judged by is in its frames."""
+    """How well the face could be observed; computed from the frames alone."""
 
     seconds: float = 0.0
     """Watched: time between frames, gaps left out."""
@@ -50,11 +51,11 @@ class Seen:
     usable: float = 0.0
     """Share of the frames with a face that can be used, 0–1."""
     troubles: dict[str, float] = field(default_factory=dict)
-    """Why it cannot (no face, too far, too dark, too bright) → share of the frames."""
+    """Why the face cannot be used (no face, too far, too dark, too bright) → share of the frames."""
     fps: float | None = None
     """Frames a second by the source's own clock; None with fewer than two frames."""
     min_fps: float = 0.0
-    """What is needed."""
+    """The lowest rate that suffices."""
     clock: str = ""
     """Where the times come from."""
     clock_assumed: bool = False
@@ -62,7 +63,7 @@ class Seen:
     """Reason → movements rejected."""
 
     def remarks(self) -> tuple[Remark, ...]:
-        """How long it watched, with how much of a face, how fast, and what it rejected most."""
+        """How long, with how much usable face, at which rate, and the most frequent rejection."""
         if not self.frames:
             return (Remark("not a single frame was seen", bad=True),)
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
@@ -106,7 +107,7 @@ class Seen:
 
     @classmethod
     def read(cls, about: Mapping[str, Any] | None) -> Seen | None:
-        """What a ``session.json`` says; None where it says nothing that makes sense."""
+        """As ``session.json`` has it; None where that is missing or invalid."""
         told = (about or {}).get("seen")
         try:
             if not isinstance(told, dict):

@@ -56,7 +56,7 @@ class Watch:
             self._rejected[reason] += 1
 
     def gap(self) -> None:
-        """Time passed unseen; the face is learnt anew. What came before says nothing of the rate now."""
+        """Time passed without frames; the face is measured again, and the frame rate as well."""
         with self._lock:
             self._gaps += 1
             self._sample = None

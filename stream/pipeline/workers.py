@@ -33,13 +33,13 @@ class _Pair:
     candidate: Candidate
     onset: Frame | None
     apex: Frame | None
-    """None where the frames are gone, which only a macro-expression survives."""
+    """None where the frames are no longer kept; then only a macro-expression is reported."""
     captured: float
     """Monotonic time at which the deciding frame was captured."""
 
 
 class Workers:
-    """Frames out of the ring, events into ``results``, where an error or None is the last thing to come.
+    """Frames come out of the ring, events go into ``results``; the last item there is an error or None.
 
     Set ``observer`` before ``start``. ``stopping`` and ``start_afresh`` may be set from any thread.
     """
@@ -55,17 +55,17 @@ class Workers:
         *,
         live: bool,
     ) -> None:
-        """``live``: what the recognizer has no time for is rejected; otherwise spotting waits for it."""
+        """``live``: a candidate that the recognizer is too busy for is rejected; otherwise spotting waits."""
         self.observer: Observer | None = None
         self.results: queue.SimpleQueue[Expression | BaseException | None] = queue.SimpleQueue()
         self.stopping = threading.Event()
-        """Frames that still come are left; what was found before them is recognised."""
+        """Set: further frames are ignored; candidates found before are still recognised."""
         self.start_afresh = threading.Event()
-        """Time has passed unobserved: the next frame is the first of a new stretch."""
+        """Set: time has passed without frames, so the next frame begins a new stretch."""
         self.progress = 0.0
         """Monotonic time at which a worker last finished something."""
         self.ending_since: float | None = None
-        """Monotonic time from which the capture was to end."""
+        """Monotonic time at which the capture was asked to end; None before."""
         self._ring, self._capture, self._live = ring, capture, live
         self._meter, self._spotter, self._recognizer, self._watch = meter, spotter, recognizer, watch
         self._gaps = GapFinder()
@@ -148,7 +148,8 @@ class Workers:
         self.progress = time.monotonic()
 
     def _start_over(self, gap: Gap) -> None:
-        """Time has passed unseen: what was under way is cut off, and the face is learnt anew."""
+        """Time has passed without frames: a movement in progress is cut off, and the face is measured
+        again."""
         self._hand_over(self._spotter.flush(), None)
         self._count_rejections()
         self._meter.reset()

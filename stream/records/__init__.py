@@ -1,1 +1,1 @@
-"""What is kept of a session, only where it is asked for, and what becomes of it: exports, report, video."""
+"""What is kept of a session, only on request, and what is made of it: exports, report, video."""

@@ -1,4 +1,5 @@
-"""``session.json``: where a session's records come from, so that they can be judged and repeated later."""
+"""``session.json``: where a session's records come from, so that they can be assessed and reproduced
+later."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ PACKAGES = (
 
 
 class Observed(Protocol):
-    """What the records need to know of a session; ``stream.session.Session`` is the real one."""
+    """What the records need to know about a session; ``stream.session.Session`` is the real one."""
 
     settings: Settings
 
@@ -59,7 +60,8 @@ class Observed(Protocol):
 
 
 def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dict[str, Any]:
-    """What is known before the first frame. ``recording``: the file or folder that is replayed, if one is."""
+    """The content known before the first frame. ``recording``: the file or folder that is replayed, if one
+    is."""
     source = session.source
     weights = Path(session.settings.recognizer.weights or DEFAULT_WEIGHTS)
     return {
@@ -93,7 +95,7 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
 def at_end(
     session: Observed, latencies_ms: Sequence[float], macros: int, error: BaseException | None
 ) -> dict[str, Any]:
-    """What is known after the last frame; ``error`` is what ended the session, if anything did.
+    """The content known after the last frame; ``error`` is what ended the session, if anything.
 
     ``latencies_ms``: one a micro-expression; ``macros``: how many macro-expressions there were.
     """

@@ -1,4 +1,4 @@
-"""A line of a session's files as the event, rejection, mark or gap that it was; nothing else is let in."""
+"""Reads a line of a session's files as an event, rejection, mark or gap; anything else is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream.pipeline.gap import Gap
 LARGEST = 64 * MIB
 """Bytes: a day with an event each second."""
 FARTHEST = 1e8
-"""Seconds, three years; times beyond it are none."""
+"""Seconds, three years; larger times are invalid."""
 _TEXT, _REMARK = 1000, 100_000
 """Letters: of a name, and of what somebody wrote at a mark."""
 
@@ -42,15 +42,15 @@ class Lines(Generic[_Record]):
     note: str = ""
     """Which lines were left out, as damaged or cut off."""
     wrong: str = ""
-    """The first line that is whole but no record, and why."""
+    """The first line that is complete but not a record, and why."""
 
 
 def read_lines(
     path: Path, build: Callable[[Line], _Record], *, linked: bool = False, strict: bool = True
 ) -> Lines[_Record]:
-    """All records of a file, none where it is missing. What a crash leaves behind is left out and noted.
+    """All records of a file, none where it is missing. Lines cut off by a crash are left out and noted.
 
-    AtmeError for a line that is whole but no record (unless not ``strict``), and as ``open_received``.
+    AtmeError for a line that is complete but not a record (only if ``strict``), and as ``open_received``.
     """
     records: list[_Record] = []
     bad: list[int] = []
@@ -80,11 +80,11 @@ def read_lines(
 
 
 class Wrong(Exception):
-    """A value that no session writes."""
+    """A value that no session would write."""
 
 
 def event_from(line: Line) -> Expression:
-    """One line of ``events.jsonl``. KeyError, TypeError, AttributeError or Wrong where it is none."""
+    """One line of ``events.jsonl``. KeyError, TypeError, AttributeError or Wrong where it is not one."""
     candidate = _candidate(line)
     latency = _number_or_nan(line, "latency_ms")
     if candidate.offset < candidate.onset:

@@ -1,4 +1,4 @@
-"""Tells one recording from another that bears its name."""
+"""Distinguishes recordings that have the same name."""
 
 from __future__ import annotations
 

@@ -45,14 +45,14 @@ from stream.records.session_files import ABOUT, BATCH, EVENTS, FACES, GAPS, MARK
 class SessionFolder(Observer):
     """An observer that writes a session folder. Use it as a context manager *around* the session.
 
-    A disk that fails while the session runs never ends the session: it is said in ``warnings`` at once, what
-    it refuses is kept in memory and tried again with the next frame or event, and ``unwritten`` counts it.
+    A disk that fails while the session runs never ends the session: ``warnings`` says so at once, what cannot
+    be written is kept in memory and tried again with the next frame or event, and ``unwritten`` counts it.
     """
 
     def __init__(self, path: Path, *, save_faces: bool = False, batch: bool = False) -> None:
         """Creates the folder and its files. AtmeError where it is not empty or cannot be written to.
 
-        ``batch``: the folder is there and holds the batch's own marker.
+        ``batch``: the folder exists and holds the batch's own marker.
         """
         self.path = Path(path)
         self.warnings: list[str] = []
@@ -87,7 +87,7 @@ class SessionFolder(Observer):
             ) from error
 
     def begin(self, session: Observed, recording: Path | None = None, who: Who = NOBODY) -> None:
-        """Notes what will be observed, before the session starts. ``recording``: what is replayed, if any;
+        """Records what will be observed, before the session starts. ``recording``: what is replayed, if any;
         ``who``: whom the session shows."""
         self._session = session
         self._about = at_start(session, recording, self._save_faces)
@@ -103,7 +103,7 @@ class SessionFolder(Observer):
 
     @property
     def unwritten(self) -> tuple[str, ...]:
-        """What is not on the disk, counted: ``2 of 5 events (s/events.jsonl)``; empty where all is."""
+        """What is not on disk, counted: ``2 of 5 events (s/events.jsonl)``; empty where everything is."""
         found = [*self._events.unwritten]
         with self._lock:
             files = list(self._lines.items())
@@ -132,7 +132,7 @@ class SessionFolder(Observer):
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
-        """A line of ``events.jsonl``, on the disk before the event is shown; images where asked for."""
+        """A line of ``events.jsonl``, on disk before the event is shown; images if requested."""
         self._count += 1
         if isinstance(event, MicroExpression):
             self._latencies.append(event.latency_ms)
@@ -158,7 +158,7 @@ class SessionFolder(Observer):
     def mark(self, time: float, text: str = "") -> bool:
         """Keeps a moment that the user marked, in seconds on the source's clock; from any thread.
 
-        False where it is not on the disk.
+        False where it is not on disk.
         """
         return self._append(MARKS, json.dumps({"time": round(time, 6), "text": text}, ensure_ascii=False))
 
@@ -211,7 +211,7 @@ class SessionFolder(Observer):
             self._warn(ABOUT, error)
 
     def _withdraw(self) -> None:
-        """The session never began: leaves no folder that the next attempt would find in use."""
+        """The session never began: removes the folder, so that the next attempt can use it."""
         with suppress(OSError):
             if (self.path / EVENTS).stat().st_size:
                 return
@@ -251,6 +251,6 @@ class SessionFolder(Observer):
 
 
 def check_new(path: Path) -> None:
-    """AtmeError where a session folder cannot be made, for something is there."""
+    """AtmeError where something is in the way of a new session folder."""
     if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
         raise AtmeError(f"{path}: not empty, and recordings are never mixed; name a new folder")

@@ -1,8 +1,8 @@
 """``atme import``: annotations that a person has corrected in another program become a review.
 
-Each annotation is matched with the session's movement that it overlaps best, by half of what either covers at
-least; without one it is a movement that the program missed. A micro-expression of the session that has no
-annotation any more was taken out: it is decided to be none.
+Each annotation is matched with the movement of the session that it overlaps best, by at least half of each;
+without a match it is a movement that the program missed. A micro-expression of the session without an
+annotation was removed by the coder: the decision on it is no.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Annotation:
     onset: float
     offset: float
     text: str
-    """The class, where it is one."""
+    """The class, if any."""
     apex: float | None = None
     units: tuple[CodedUnit, ...] = ()
     note: str = ""
@@ -43,21 +43,22 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Imported:
-    """What becomes of a file."""
+    """What a file contains."""
 
     decisions: tuple[Decision, ...]
     kept: int
-    """Micro-expressions of the session that are still there, perhaps corrected."""
+    """Micro-expressions of the session that were kept, perhaps corrected."""
     removed: int
-    """... that were taken out."""
+    """... that were removed."""
     promoted: int
     """Rejected movements that are micro-expressions now."""
     added: int
-    """Movements that the program had not seen."""
+    """Movements that the program had missed."""
 
 
 def read_annotations(session: RecordedSession, path: Path, kind: str) -> list[Annotation]:
-    """``kind``: elan, boris or csv. AtmeError where the file is none, or not as ``atme export`` makes it."""
+    """``kind``: elan, boris or csv. AtmeError where the file is not in that format, or not as ``atme export``
+    writes it."""
     try:
         with open_received(path, LARGEST, linked=True) as file:
             data = file.read(LARGEST)
@@ -69,7 +70,7 @@ def read_annotations(session: RecordedSession, path: Path, kind: str) -> list[An
         found = _READERS[kind](data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise AtmeError(
-            f"{path}: not read as {kind} ({error}); give what atme export made, corrected"
+            f"{path}: not read as {kind} ({error}); give a corrected file that atme export has written"
         ) from None
     if kind != "csv":  # the others are read beside the video, and have a player's times
         found = [_slowed(one, pace) for one in found]

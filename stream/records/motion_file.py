@@ -47,7 +47,7 @@ class Motion:
         return len(self.frame)
 
     def nearest(self, time: float) -> int:
-        """The place of the frame nearest to a time; there must be one."""
+        """The row of the frame nearest to a time; there must be at least one frame."""
         return nearest(self.time, time)
 
 
@@ -88,7 +88,7 @@ class MotionFile:
         )
 
     def close(self) -> None:
-        """Tries once more what was refused, and closes."""
+        """Tries again to write what failed before, and closes."""
         self.file.close()
 
     def _put(self, cells: Iterable[object]) -> None:

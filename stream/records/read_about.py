@@ -1,4 +1,4 @@
-"""Reads ``session.json``: the known keys, each with a value as a session writes it, and nothing else."""
+"""Reads ``session.json``: only known keys, each with a value as a session writes it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _KNOWN: dict[str, Check | dict[str, Check]] = {
     "warnings": _list_of(_text),
     "unwritten": _list_of(_text),
 }
-"""What a reader may use; each may be missing or null. A key that is not here is as good as not there."""
+"""What a reader may use; each may be missing or null. Keys that are not listed here are ignored."""
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -116,4 +116,4 @@ def _checked(found: dict[str, Any], known: Any, path: Path, within: str = "") ->
 
 
 def _wrong(path: Path, what: str) -> AtmeError:
-    return AtmeError(f"{path}: {what} is not as a session writes it; take the file away to go on without it")
+    return AtmeError(f"{path}: {what} is not as a session writes it; remove the file to continue without it")

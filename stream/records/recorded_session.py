@@ -20,7 +20,7 @@ from stream.records.session_files import ABOUT, EVENTS, FACES, GAPS, MARKS, MOTI
 
 @dataclass(frozen=True)
 class RecordedSession:
-    """What was kept of a session. Only the events are always there."""
+    """What was kept of a session. Only the events are always present."""
 
     path: Path
     """The folder or file that was read."""
@@ -79,7 +79,7 @@ class RecordedSession:
 
 
 def read_session(path: Path) -> RecordedSession:
-    """Reads what a session has left, also after a crash: what is damaged is left out and noted.
+    """Reads a session, also after a crash: damaged parts are left out and noted.
 
     ``path`` is a session folder or an ``.jsonl`` event log. AtmeError where it is neither.
     """
@@ -133,7 +133,7 @@ def _faces(folder: Path) -> Path | None:
     if not os.path.lexists(folder):
         return None
     if not stat.S_ISDIR(folder.lstat().st_mode):
-        raise AtmeError(f"{folder}: a link, or no folder; take it away")
+        raise AtmeError(f"{folder}: a link, or not a folder; remove it")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Everything that a session is asked to keep or send, as one observer: folder, videos, LSL markers."""
+"""Everything that a session was asked to keep or send, as one observer: folder, videos, LSL markers."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ class RecordOptions:
 
 
 class Records(Observers):
-    """Open it before the session, so that a path that cannot be written to costs nobody a recording; give it
-    to the session as its observer; leave it after the session has closed."""
+    """Open it before the session, so that an unwritable path never costs a recording; set it as the session's
+    observer; leave it after the session has closed."""
 
     def __init__(self, options: RecordOptions) -> None:
         """AtmeError where something cannot be written, or options contradict each other."""
         if options.save_faces and options.out is None:
-            raise AtmeError("--save-faces without --out; name the folder that shall hold the images")
+            raise AtmeError("--save-faces without --out; name a folder for the images")
         if options.save_clips and options.out is None:
-            raise AtmeError("--save-clips without --out; name the folder that shall hold the clips")
+            raise AtmeError("--save-clips without --out; name a folder for the clips")
         if options.who != NOBODY:
             _check_who(options.who, options.out)
         for video in (options.record, options.render):
@@ -88,7 +88,7 @@ class Records(Observers):
 
     @property
     def unwritten(self) -> tuple[str, ...]:
-        """What is not on the disk, counted; complete once the records are closed."""
+        """What is not on disk, counted; complete once the records are closed."""
         parts = (self.folder, self._recorder, self._clips)
         return tuple(what for part in parts if part is not None for what in part.unwritten)
 
@@ -158,11 +158,10 @@ class Records(Observers):
 
 
 def _check_who(who: Who, out: Path | None) -> None:
-    """AtmeError where nothing would keep it, or the study in whose folder ``out`` is knows no such name."""
+    """AtmeError where nothing would store it, or the study that ``out`` belongs to does not list that
+    name."""
     if out is None:
-        raise AtmeError(
-            "--participant and --condition without --out; name the folder that shall hold the session"
-        )
+        raise AtmeError("--participant and --condition without --out; name a folder for the session")
     for what, name in (("--participant", who.participant), ("--condition", who.condition)):
         if name:
             checked_name(what, name)

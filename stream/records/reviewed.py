@@ -1,4 +1,4 @@
-"""A session as its coders see it: the movements that they call micro-expressions are its events."""
+"""A session as coded: the movements that coders call micro-expressions are its events."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CodedExpression(MicroExpression):
 
 @dataclass(frozen=True)
 class Named:
-    """A movement of the session, and what the program made of it."""
+    """A movement of the session, and the program's decision on it."""
 
     id: str
     movement: Candidate
@@ -73,7 +73,7 @@ def decisions_of(session: RecordedSession, coder: str) -> dict[str, Decision]:
 
 
 def as_reviewed(session: RecordedSession, decisions: Mapping[str, Decision]) -> RecordedSession:
-    """The session with what was decided in place of what the program thought.
+    """The session with the coders' decisions in place of the program's.
 
     Its micro-expressions are those that were decided so, with the coder's times and class; macro-expressions
     stay unless they were decided to be micro-expressions; all else is rejected, for the coder's reason.
@@ -114,7 +114,7 @@ def _timed(session: RecordedSession, movement: Candidate, decision: Decision) ->
 
 
 def _added(session: RecordedSession, decision: Decision) -> Candidate:
-    """A movement that the program did not see has no figures of its own."""
+    """A movement that the program missed has no measurements."""
     return Candidate(
         **_when(session, decision),
         score=float("nan"),

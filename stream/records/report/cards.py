@@ -35,8 +35,8 @@ def events(session: RecordedSession, pictures: Sequence[dict[str, str] | None]) 
         "<i class='dot' style='background:#009e73'></i> to its right; the stronger the colour, the further."
         " Attention: the network's own, dark blue least, yellow most.</p>"
         if shown
-        else "<p class='hint'>No images: left out, or faces were not saved (--save-faces) and the "
-        "recording is not at hand (--video).</p>"
+        else "<p class='hint'>No images: they were left out, or faces were not saved (--save-faces) and the "
+        "recording was not found (--video).</p>"
     )
     cards = "".join(
         _card(number, event, images, session.motion)
@@ -93,7 +93,7 @@ def _shares(event: Expression) -> str:
 
 
 def _units(event: Expression) -> str:
-    """A row an action unit at work: how sure, how far, and whether it speaks for the label."""
+    """A row an action unit at work: its probability, how far it moved, and whether it supports the label."""
     if not isinstance(event, MicroExpression) or not event.recognition.at_work:
         return ""
     found = event.recognition

@@ -100,16 +100,14 @@ def _summary(session: RecordedSession) -> str:
     if macros:
         lasted += f" Longer, and so without a label: {counted(macros, MACRO)}."
     return f"""<section aria-label="Summary">
-<p class="lead"><b>{words}</b> in {clock(session.duration)}{pace}.{lasted} {_turned_away(session)}</p>
-<div class="tiles">{tiles}</div>
-{_seen(session)}
-<p class="caution">A label names how the movement looks to the program. It is no measure of what a person
-feels: check each event against the video before you build on it.</p>
-</section>"""
+<p class="lead"><b>{words}</b> in {clock(session.duration)}{pace}.{lasted} {_turned_away(session)}</p> <div
+class="tiles">{tiles}</div> {_seen(session)} <p class="caution">A label names how the movement looks to the
+program. It does not measure what a person feels: check each event against the video before you build on
+it.</p> </section>"""
 
 
 def _seen(session: RecordedSession) -> str:
-    """What could be seen; where that is bad, as a note that cannot be overlooked."""
+    """How well the face could be observed; as a prominent note where that is bad."""
     seen = Seen.read(session.about)
     if seen is None:
         return ""
@@ -131,7 +129,7 @@ def _turned_away(session: RecordedSession) -> str:
 
 def _timeline(session: RecordedSession) -> str:
     if session.motion is None or not len(session.motion):
-        hint = "<p class='hint'>Without a motion curve: events.jsonl alone does not hold it.</p>"
+        hint = "<p class='hint'>No motion curve: an event log alone does not contain it.</p>"
     else:
         hint = ""
     keys = "".join(
@@ -155,7 +153,7 @@ def _timeline(session: RecordedSession) -> str:
 <p class="keys"><span class="key"><i class="line"></i> motion of the face</span>
 <span class="key"><i class="line dashed"></i> threshold</span>{keys}
 <span class="key"><i class="box"></i> rejected</span>
-<span class="key"><i class="box hatched"></i> no face, or nothing seen</span></p>
+<span class="key"><i class="box hatched"></i> no face, or no frames</span></p>
 <p class="hint screen">Drag to move, Ctrl + wheel or pinch to zoom, click the time of an event below to find
 it here. Motion in pixels of a face 256 px wide.</p>
 <noscript><p class="note">The timeline needs JavaScript; the events below do not.</p></noscript>

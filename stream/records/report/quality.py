@@ -61,10 +61,8 @@ def _moment_rows(session: RecordedSession) -> list[tuple[str, str]]:
     marks = [f"{clock(mark.time)} {mark.text}".strip() for mark in session.marks]
     return [
         (
-            "nothing seen",
-            f"{_times(len(gaps))}, {away:.1f} s in all: {_some(gaps)}"
-            if gaps
-            else "never for longer than 0.5 s",
+            "gaps",
+            f"{_times(len(gaps))}, {away:.1f} s in all: {_some(gaps)}" if gaps else "none longer than 0.5 s",
         ),
         ("marks", f"{len(marks)}: {_some(marks)}" if marks else "none"),
     ]
