@@ -39,30 +39,33 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file; default ./config.toml.")]
 WeightsOption = Annotated[Path | None, typer.Option("--weights", help="Model made by atme-train (.onnx).")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Keep the session in this new folder.")]
-FacesOption = Annotated[bool, typer.Option("--save-faces", help="With --out: pictures of the faces.")]
+FacesOption = Annotated[bool, typer.Option("--save-faces", help="With --out: also save images of the faces.")]
 ClipsOption = Annotated[
-    bool, typer.Option("--save-clips", help="With --out: a short video of the face around each movement.")
+    bool, typer.Option("--save-clips", help="With --out: also save a short video around each movement.")
 ]
-RecordOption = Annotated[Path | None, typer.Option("--record", help="Write the clean video; never sound.")]
-UnitsOption = Annotated[bool, typer.Option("--no-units", help="Tell no action units, only labels.")]
+RecordOption = Annotated[Path | None, typer.Option("--record", help="Record the video, without sound.")]
+UnitsOption = Annotated[bool, typer.Option("--no-units", help="Report labels only, no action units.")]
 LslOption = Annotated[bool, typer.Option("--lsl", help="Send events as Lab Streaming Layer markers.")]
 RejectedOption = Annotated[
-    bool, typer.Option("--show-rejected", help="Lines: also what was rejected, and why.")
+    bool, typer.Option("--show-rejected", help="Lines: also print rejected movements, and why.")
 ]
 MacroOption = Annotated[
-    bool, typer.Option("--show-macro", help="Lines, overlay and --render: macro-expressions too.")
+    bool, typer.Option("--show-macro", help="Lines, overlay and --render: also show macro-expressions.")
 ]
 SoundOption = Annotated[bool, typer.Option("--sound", help="A short tone for each event; key s.")]
-AsciiOption = Annotated[bool, typer.Option("--ascii", help="Overlay without any character beyond ASCII.")]
+AsciiOption = Annotated[bool, typer.Option("--ascii", help="Overlay in ASCII characters only.")]
 FpsOption = Annotated[
-    float | None, typer.Option("--fps", help="Frames a second, where a recording's own times are wrong.")
+    float | None, typer.Option("--fps", help="Frame rate of a recording whose own times are wrong.")
 ]
 SlowMotionOption = Annotated[
-    float | None, typer.Option("--slow-motion", help="It plays this many times slower than life.")
+    float | None,
+    typer.Option("--slow-motion", help="The recording plays this many times slower than real time."),
 ]
-ParticipantOption = Annotated[str, typer.Option("--participant", help="With --out: whom the session shows.")]
-ConditionOption = Annotated[str, typer.Option("--condition", help="With --out: under which condition.")]
-RenderOption = Annotated[Path | None, typer.Option("--render", help="Write a video with the events in it.")]
+ParticipantOption = Annotated[str, typer.Option("--participant", help="With --out: the participant's code.")]
+ConditionOption = Annotated[str, typer.Option("--condition", help="With --out: the experimental condition.")]
+RenderOption = Annotated[
+    Path | None, typer.Option("--render", help="Write a video with the events drawn into it.")
+]
 
 
 class SensitivityName(str, Enum):
@@ -107,7 +110,9 @@ def common(
 @app.command()
 def live(
     camera: Annotated[str | None, typer.Argument(help="Camera number or name; default: settings.")] = None,
-    source: Annotated[str | None, typer.Option(help="A stream instead: http, https, rtsp, udp, tcp.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Address of a stream instead: http, https, rtsp, udp, tcp.")
+    ] = None,
     events: EventsOption = None,
     out: OutOption = None,
     save_faces: FacesOption = False,
@@ -150,9 +155,10 @@ def live(
 @app.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Video files, or folders of images.")],
-    speed: Annotated[Speed, typer.Option(help="As recorded, or as fast as it goes.")] = Speed.realtime,
+    speed: Annotated[Speed, typer.Option(help="At recorded speed, or as fast as possible.")] = Speed.realtime,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Batch: this many at a time, a session folder each in --out.")
+        int | None,
+        typer.Option(min=1, help="Batch: recordings at a time; each gets a session folder in --out."),
     ] = None,
     executor: Annotated[Executor, typer.Option(help="Batch: on this machine, or on Ray.")] = Executor.local,
     fps: FpsOption = None,
@@ -174,7 +180,8 @@ def replay(
     weights: WeightsOption = None,
     no_units: UnitsOption = False,
 ) -> None:
-    """Run recordings through the same pipeline; nothing is dropped, the result repeats exactly."""
+    """Replay recordings through the live pipeline; no frame is dropped, and results are exactly
+    reproducible."""
     from spotting.reviews.study import Who
     from stream.batch.session_names import session_names
     from stream.commands.watch_session import watch_session
@@ -212,15 +219,17 @@ def replay(
 
 @app.command()
 def recognize(
-    onset: Annotated[Path, typer.Argument(help="Picture at the start of the movement.")],
-    apex: Annotated[Path, typer.Argument(help="Picture at its peak.")],
+    onset: Annotated[Path, typer.Argument(help="Image at the start of the movement.")],
+    apex: Annotated[Path, typer.Argument(help="Image at its peak.")],
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
-    explain: Annotated[Path | None, typer.Option(help="Write what the network saw to this .png.")] = None,
+    explain: Annotated[
+        Path | None, typer.Option(help="Write the network's inputs as an image to this .png.")
+    ] = None,
     config: ConfigOption = None,
     weights: WeightsOption = None,
     no_units: UnitsOption = False,
 ) -> None:
-    """Label one onset-apex pair of pictures."""
+    """Label one onset-apex pair of images."""
     from recognizer.console.native_log import native_log
     from recognizer.files.image import read_image
     from recognizer.network.backend import DEFAULT_WEIGHTS
@@ -230,7 +239,7 @@ def recognize(
     settings = _settings(config, weights, no_units=no_units)
     for path in (onset, apex):
         if not path.is_file():
-            raise AtmeError(f"{path}: no such picture; give two image files, onset and apex")
+            raise AtmeError(f"{path}: no such image; give two image files, onset and apex")
     pictures = (read_image(onset), read_image(apex))
     wanted = settings.recognizer
     with native_log(), Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units) as recognizer:
@@ -243,7 +252,7 @@ def recognize(
         from recognizer.explain import explain as draw
 
         if explain.resolve() in (onset.resolve(), apex.resolve()):
-            raise AtmeError(f"{explain}: one of the pictures that were given; name another file")
+            raise AtmeError(f"{explain}: this is one of the input images; name another file")
         _write_picture(explain, draw(features, result))
     if json:
         print(json_format.dumps({**asdict(result), "provider": provider}))
@@ -253,14 +262,16 @@ def recognize(
     for name, share in result.probabilities.items():
         print(f"  {name:<9} {share:.3f}  {'█' * round(30 * share)}")
     for unit in result.at_work:
-        counts = f", speaks for {result.nearest}" if unit in result.speaking else ""
+        counts = f", supports {result.nearest}" if unit in result.speaking else ""
         print(f"  {unit.unit:<5} {unit.in_words}: {unit.p:.2f}, {unit.px:.1f} px{counts}")
     print("  " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in result.stage_ms.items()))
 
 
 @app.command()
 def demo(
-    clip: Annotated[Path | None, typer.Option(help="A rendered clip with its truth beside it.")] = None,
+    clip: Annotated[
+        Path | None, typer.Option(help="A rendered clip with its ground truth next to it.")
+    ] = None,
     speed: Annotated[Speed, typer.Option(help="As recorded, or as fast as it goes.")] = Speed.realtime,
     sound: SoundOption = False,
     ascii_only: AsciiOption = False,
@@ -343,11 +354,13 @@ def _batch(
 
 @app.command()
 def bench(
-    only: Annotated[list[str] | None, typer.Option(help="This suite; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this suite; may be given several times.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repetitions.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the tables and plots.")] = Path("bench"),
 ) -> None:
-    """Measure this machine: every figure as a ratio to a peer or a floor of the same run."""
+    """Measure the speed on this machine, each figure relative to a reference measured in the same run."""
     import subprocess
 
     from recognizer.machine.own_module import own_module
@@ -378,7 +391,7 @@ def _settings(
 
 
 def _with_clock(settings: Settings, fps: float | None, slow_motion: float | None) -> Settings:
-    """The settings with what the command line says of a recording's times."""
+    """The settings with the recording's clock as given on the command line."""
     given = {"fps": fps, "slow_motion": slow_motion}
     for name, value in given.items():
         if value is not None and not 0 < value < math.inf:
@@ -395,7 +408,7 @@ def _write_picture(path: Path, picture: Image) -> None:
     try:
         write_file(path, cv2.imencode(path.suffix, picture)[1].tobytes(), private=True)
     except cv2.error:
-        raise AtmeError(f"{path}: not a name for this picture; let it end in .png") from None
+        raise AtmeError(f"{path}: not a name for an image; let it end in .png") from None
     except OSError as error:
         raise AtmeError(
             f"{path}: cannot be written ({error.strerror}); name a .png file in a folder you may write to"

@@ -189,7 +189,7 @@ def test_table_3_is_the_papers():
         ),
         (("compare", "ALONE", "--out", "o"), "holds one subject only"),
         (("au-stats", "casme", "--root", ".", "--out", "o"), "did you mean casme"),
-        (("export", "w.onnx", "--out", "x.onnx"), "exported already"),
+        (("export", "w.onnx", "--out", "x.onnx"), "already exported"),
         (("export", "none.safetensors", "--out", "x.onnx"), "none.safetensors: no such file"),
         (("export", "w.safetensors", "--out", "x.pt"), "ends in .onnx"),
     ],

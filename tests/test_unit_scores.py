@@ -100,7 +100,7 @@ def test_weights_without_units_say_so(untrained: Path, tmp_path: Path) -> None:
     save(tiny_archive(3), tmp_path / "f.npz")
     (tmp_path / "codes.csv").write_text("sample,action_units\na,4\n")
     words = ["evaluate", "--features", str(tmp_path / "f.npz"), "--weights", str(untrained)]
-    with pytest.raises(AtmeError, match="tell no action units"):
+    with pytest.raises(AtmeError, match="have no action units"):
         app([*words, "--units", str(tmp_path / "codes.csv")], standalone_mode=False)
 
 

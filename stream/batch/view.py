@@ -55,7 +55,7 @@ def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcom
                 progress.update(bars[index], completed=message)
         except KeyboardInterrupt:
             left = len(jobs) - len(outcomes)
-            print(f"atme: stopped, {left} left; the same command goes on from here", file=sys.stderr)
+            print(f"atme: stopped, {left} left; the same command resumes", file=sys.stderr)
             raise
     return [outcomes[index] for index in range(len(jobs))]
 

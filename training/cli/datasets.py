@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def datasets() -> None:
-    """List the datasets that can be prepared, and whom to ask for them."""
+    """List the datasets that can be prepared, and where to apply for them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -34,13 +34,13 @@ def datasets() -> None:
 def prepare(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset; `atme-train datasets` lists them.")],
     root: Annotated[Path, typer.Option(help="The folder into which you unpacked it.")],
-    out: Annotated[Path, typer.Option(help="Where the feature archive goes (.npz).")],
+    out: Annotated[Path, typer.Option(help="The feature archive to write (.npz).")],
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; default: one a CPU core.")
+        int | None, typer.Option(min=1, help="Worker processes; default: one for each CPU core.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an archive that exists.")] = False,
 ) -> None:
-    """Turn a dataset into features, by the live preprocessing; resumes interrupted."""
+    """Turn a dataset into features with the live preprocessing; an interrupted run resumes."""
     from rich.console import Console
 
     from training.datasets.registry import find

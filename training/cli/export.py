@@ -18,13 +18,15 @@ def register(app: typer.Typer) -> None:
 
 def export(
     weights: Annotated[Path, typer.Argument(help="State of a Dual-ATME (.safetensors).")],
-    out: Annotated[Path, typer.Option(help="Where the model goes (.onnx).")],
-    trained_on: Annotated[str | None, typer.Option(help="In words, which data; carried in the file.")] = None,
+    out: Annotated[Path, typer.Option(help="The model to write (.onnx).")],
+    trained_on: Annotated[
+        str | None, typer.Option(help="The training data, in words; stored in the file.")
+    ] = None,
     calibrate: Annotated[
-        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets the temperature.")
+        Path | None, typer.Option(help="Run folder of `atme-train loso` to calibrate the temperature with.")
     ] = None,
 ) -> None:
-    """Write weights as the live program reads them: ONNX with metadata, checked against torch."""
+    """Export weights for the live program: ONNX with metadata, checked against torch."""
     from recognizer.network.model_info import ModelInfo
     from training.learning.correction import CorrectedAtme, network_of
     from training.learning.evidence import Refusing
@@ -35,9 +37,9 @@ def export(
     from training.loso.fit import calibrated, evidence_of
 
     if weights.suffix == ".onnx":
-        raise AtmeError(f"{weights}: is exported already; `atme live --weights` takes it as it is")
+        raise AtmeError(f"{weights}: is already exported; `atme live --weights` takes it as it is")
     if out.suffix != ".onnx":
-        raise AtmeError(f"{out}: the name of an exported model ends in .onnx")
+        raise AtmeError(f"{out}: an exported model must have a name that ends in .onnx")
     network = network_of(load_state(weights))
     if isinstance(network, CorrectedAtme):  # learnt from samples and their mirror images together
         network = FlipAveraged(network)

@@ -27,41 +27,42 @@ def register(app: typer.Typer) -> None:
 
 def loso(
     features: Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels and subjects.")],
-    out: Annotated[Path, typer.Option(help="Run folder; a run that was interrupted goes on from it.")],
+    out: Annotated[Path, typer.Option(help="Run folder; an interrupted run resumes there.")],
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="How often everything is repeated; default: 5, or one an --init."),
+        typer.Option(min=1, help="Repetitions with different seeds; default: 5, or one for each --init."),
     ] = None,
     init: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Start from these weights (.onnx, .safetensors); several: one a seed. Default: from random."
+            help="Start from these weights (.onnx, .safetensors); several: one a seed. Default: random."
         ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="With --init: fine-tune all weights, so many batches a fold.")
+        int | None, typer.Option(min=1, help="With --init: fine-tune all weights for so many batches a fold.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    executor: Annotated[str, typer.Option(help="local, or ray to use a cluster.")] = "local",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; default: one a CPU core.")
+        int | None, typer.Option(min=1, help="Worker processes; default: one for each CPU core.")
     ] = None,
     show_leak: Annotated[
-        bool, typer.Option("--show-leak", help="Also show what peeking at the test subjects would claim.")
+        bool,
+        typer.Option("--show-leak", help="Also show the score that peeking at the test subjects would give."),
     ] = False,
     model: Annotated[
         str, typer.Option(help="dual-atme, a part of it, or a baseline; an unknown name lists them.")
     ] = "dual-atme",
     grad_cam: Annotated[
-        bool, typer.Option("--grad-cam", help="Also plot where the network looks, by class.")
+        bool, typer.Option("--grad-cam", help="Also plot the network's attention, by class.")
     ] = False,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Also log scores to this folder as folds finish.")
     ] = None,
 ) -> None:
-    """Train and test leave-one-subject-out, strictly: the last weights, each subject predicted once."""
+    """Train and test strictly leave-one-subject-out: the last weights predict each subject once."""
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -102,25 +103,27 @@ def loso(
 
 def fit(
     features: Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels.")],
-    out: Annotated[Path, typer.Option(help="Where they go: .onnx for use, .safetensors for `export`.")],
+    out: Annotated[
+        Path, typer.Option(help="The weights to write: .onnx for use, .safetensors for `export`.")
+    ],
     init: Annotated[
         Path | None,
-        typer.Option(help="Start from these weights (.onnx, .safetensors); default: from random."),
+        typer.Option(help="Start from these weights (.onnx, .safetensors); default: random weights."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="With --init: fine-tune all weights, so many batches.")
+        int | None, typer.Option(min=1, help="With --init: fine-tune all weights for so many batches.")
     ] = None,
     calibrate: Annotated[
-        Path | None, typer.Option(help="Run folder of `atme-train loso`: sets the temperature.")
+        Path | None, typer.Option(help="Run folder of `atme-train loso` to calibrate the temperature with.")
     ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Also log loss and accuracy to this folder after every epoch.")
     ] = None,
 ) -> None:
-    """Train on all samples, for use: `atme live --weights` takes the result."""
+    """Train on all samples, for use with `atme live --weights`."""
 
     from training.loso.board import board, log_fit
     from training.loso.fit import fit as run
@@ -132,7 +135,7 @@ def fit(
     if not out.parent.is_dir():
         raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
     recipe = recipe_for(init is not None, epochs, steps)
-    rounds = None if recipe.steps or recipe.correction else recipe.epochs  # only their end is told of
+    rounds = None if recipe.steps or recipe.correction else recipe.epochs  # only their end is reported
     with board(tensorboard) as writer, progress_bar("epochs", rounds) as bar:
 
         def watch(epoch: int, archive: FeatureArchive, network: Predict) -> None:

@@ -36,14 +36,14 @@ def common(
 
 @app.command()
 def pretrain(
-    out: Annotated[Path, typer.Option(help="Where the weights go (.onnx).")],
+    out: Annotated[Path, typer.Option(help="The weights to write (.onnx).")],
     seed: Annotated[int, typer.Option(help="Seed of the synthesis and of the network.")] = 0,
     steps: Annotated[
-        int | None, typer.Option(help="Batches to train on; default: the shipped run's.")
+        int | None, typer.Option(help="Batches to train on; default: as for the shipped weights.")
     ] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Also log the loss to this folder.")] = None,
 ) -> None:
-    """Train weights on synthetic flow alone: no dataset needed."""
+    """Train weights on synthetic flow only; needs no dataset."""
     from training.learning.pretrain import PretrainConfig, make_weights
     from training.loso.board import board
 
@@ -76,7 +76,7 @@ def _command(out: Path, seed: int, steps: int | None) -> str:
 @app.command()
 def evaluate(
     features: Annotated[Path, typer.Option(help="Feature archive (.npz) with labels.")],
-    weights: Annotated[Path | None, typer.Option(help="Model (.onnx); default: the delivered one.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Model (.onnx); default: the shipped one.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Also write PNG plots into this folder.")] = None,
     units: Annotated[
@@ -104,7 +104,7 @@ def evaluate(
         print(f"atme-train: {note}", file=sys.stderr)
     codings = None if units is None else read_codings(units)
     if codings is not None and not backend.info.units:
-        raise AtmeError(f"{weights}: these weights tell no action units; make them again with atme-train")
+        raise AtmeError(f"{weights}: these weights have no action units; train them again with atme-train")
     prediction = backend.predict(archive.entire, archive.puzzled)
     probabilities, evidence = (
         part.astype(np.float64) for part in (prediction.probabilities, prediction.evidence)
@@ -142,7 +142,7 @@ def evaluate(
 
 @app.command()
 def synthesize(
-    out: Annotated[Path, typer.Option(help="Where the feature archive goes (.npz).")],
+    out: Annotated[Path, typer.Option(help="The feature archive to write (.npz).")],
     samples: Annotated[int, typer.Option(help="How many.")] = 300,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
     published: Annotated[
@@ -163,13 +163,15 @@ def synthesize(
 
 @app.command(name="synthesize-clip")
 def synthesize_clip(
-    out: Annotated[Path, typer.Argument(help="The video (.mp4, .mkv, .mov); its truth goes beside it.")],
+    out: Annotated[
+        Path, typer.Argument(help="The video to write (.mp4, .mkv, .mov); its ground truth goes next to it.")
+    ],
     portrait: Annotated[
         Path | None, typer.Option(help="An image with a face; default: a public-domain portrait.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same clip.")] = 0,
 ) -> None:
-    """Render a face with three micro-expressions, one of each class, and write down when they happen."""
+    """Render a face with three micro-expressions, one of each class, and its ground truth."""
     from recognizer.console.native_log import native_log
     from training.rendering.clip import render_demo
 

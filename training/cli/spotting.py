@@ -26,16 +26,18 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Worker processes.")]
 
 
 def spot_benchmark(
-    out: Annotated[Path, typer.Option(help="The folder for the clips; an interrupted run goes on there.")],
-    minutes: Annotated[float, typer.Option(min=0.5, help="Length of all clips together.")] = 60.0,
+    out: Annotated[Path, typer.Option(help="The folder for the clips; an interrupted run resumes there.")],
+    minutes: Annotated[float, typer.Option(min=0.5, help="Total length of the clips in minutes.")] = 60.0,
     seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
     face: Annotated[
         list[Path] | None,
-        typer.Option(help="Image or video of a face, once for each; default, and by name: built-in."),
+        typer.Option(help="Image or video of a face, may be repeated; default: the built-in portrait."),
     ] = None,
     fps: Annotated[
         list[float] | None,
-        typer.Option(min=5, max=1000, help="Frame rate, once for each; default: mostly 30, some 25 to 200."),
+        typer.Option(
+            min=5, max=1000, help="Frame rate, may be repeated; default: mostly 30, some 25 to 200."
+        ),
     ] = None,
     story: Annotated[
         str,
@@ -50,7 +52,8 @@ def spot_benchmark(
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:
-    """Make clips with known micro-expressions among blinks, speech, head motion to measure a spotter on."""
+    """Make clips with known micro-expressions among blinks, speech and head motion, to measure a spotter
+    on."""
     from recognizer.console.native_log import native_log
     from training.spotting.rendered.benchmark import write_benchmark
 
@@ -92,12 +95,12 @@ def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers
 
 
 def spot_fit(
-    roots: Annotated[list[Path], typer.Argument(help="Benchmarks' folders; never one that is measured on.")],
+    roots: Annotated[list[Path], typer.Argument(help="Folders of benchmarks; never one to measure on.")],
     out: Annotated[Path, typer.Option(help="The classifier's weights to write (.onnx).")],
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
     workers: WorkersOption = 1,
 ) -> None:
-    """Train the spotter's classifier, which tells micro-expressions from all else that moves, on clips."""
+    """Train the spotter's classifier, which tells micro-expressions from other movements, on clips."""
     from recognizer.console.native_log import native_log
     from training.spotting.classifier.fit import MIXTURES, FitConfig, export, fit
     from training.spotting.classifier.snapshots import Snapshot, looked_at, stack, views
@@ -109,7 +112,9 @@ def spot_fit(
         raise AtmeError(f"{out}: name a file (.onnx) in a folder that exists")
     for root in roots:
         if any(is_filmed(row) for row in read_index(root)):
-            raise AtmeError(f"{root} holds recordings of people, which only measure; train on rendered clips")
+            raise AtmeError(
+                f"{root} holds recordings of people, which serve for measuring only; train on rendered clips"
+            )
     benchmarks = {root: read_benchmark(root) for root in roots}
     seen: list[Snapshot] = []
     with native_log():
@@ -138,7 +143,7 @@ def spot_fit(
 
 
 def spot_evaluate(
-    root: Annotated[Path, typer.Argument(help="A benchmark's folder, or a dataset's with --dataset.")],
+    root: Annotated[Path, typer.Argument(help="The folder of a benchmark or, with --dataset, of a dataset.")],
     dataset: Annotated[
         str | None, typer.Option(help="casme-sq or samm-lv; default: a synthesised benchmark.")
     ] = None,
@@ -146,13 +151,16 @@ def spot_evaluate(
     plots: Annotated[Path | None, typer.Option(help="Also write PNG plots into this folder.")] = None,
     submission: Annotated[Path | None, typer.Option(help="Also write the MEGC submission (.csv).")] = None,
     label: Annotated[int, typer.Option(min=0, help="Label this many hits, for STRS; 0: none.")] = 0,
-    signals: Annotated[Path | None, typer.Option(help="Keep curves here; default ROOT/.signals.")] = None,
+    signals: Annotated[
+        Path | None, typer.Option(help="Folder for cached motion curves; default: ROOT/.signals.")
+    ] = None,
     classifier: Annotated[
-        Path | None, typer.Option(help="The classifier's weights (spot-fit); default: those delivered.")
+        Path | None, typer.Option(help="The classifier's weights (from spot-fit); default: the shipped ones.")
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:
-    """Measure the spotter: recall at false alarms a minute, F1, times, STRS, beside published methods."""
+    """Measure the spotter: recall against false alarms a minute, F1, timing errors and STRS, next to
+    published methods."""
     from rich.console import Console
 
     from recognizer.console.native_log import native_log

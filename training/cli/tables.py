@@ -15,11 +15,11 @@ from recognizer.errors import AtmeError
 from training.cli.loso import cores, recipe_for
 
 Features = Annotated[Path, typer.Argument(help="Feature archive (.npz) with labels and subjects.")]
-Out = Annotated[Path, typer.Option(help="Folder; what was interrupted goes on from it.")]
-Seeds = Annotated[int, typer.Option(min=1, help="How often everything is repeated.")]
+Out = Annotated[Path, typer.Option(help="Output folder; an interrupted run resumes there.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Repetitions with different seeds.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Default: the paper's.")]
-Executor = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: one a CPU core.")]
+Executor = Annotated[str, typer.Option(help="local, or ray to use a cluster.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: one for each CPU core.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,8 @@ def compare(
     out: Out,
     seeds: Seeds = 1,
     models: Annotated[
-        str | None, typer.Option(help="Only these, with commas between; default: the paper's Table 3.")
+        str | None,
+        typer.Option(help="Only these methods, separated by commas; default: the paper's Table 3."),
     ] = None,
     epochs: Epochs = None,
     executor: Executor = "local",
@@ -46,7 +47,7 @@ def compare(
         Path | None, typer.Option(help="For LBP-TOP: the folder into which you unpacked it.")
     ] = None,
 ) -> None:
-    """Fill the paper's Table 3: every method on these features, strictly leave-one-subject-out."""
+    """Reproduce the paper's Table 3: every method on these features, strictly leave-one-subject-out."""
     from training.paper.comparison import METHODS
     from training.paper.comparison import compare as run
     from training.paper.lbp_top_clips import Clips

@@ -34,7 +34,7 @@ class FoldResult:
 
 
 class RunFolder:
-    """``config.toml`` and ``parts/``: a run that was killed goes on from here."""
+    """``config.toml`` and ``parts/``: an interrupted run resumes from here."""
 
     def __init__(self, path: Path, settings: dict[str, Setting]) -> None:
         """Makes or opens the folder. AtmeError where it holds another run or cannot be written."""

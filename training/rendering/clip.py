@@ -1,7 +1,7 @@
-"""Renders clips of a still portrait whose face moves by script: test films with an exact ground truth.
+"""Renders clips of a portrait whose face moves by a script: test videos with exact ground truth.
 
-Portrait → action units of the script, lids, head → light and noise → film, and beside it one JSON line for
-every movement that it shows. The motion is that of `synthesis.motion_model`.
+Portrait → action units of the script, lids, head → light and noise → video, and next to it one JSON line for
+every movement in it. The motion is that of `synthesis.motion_model`.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _grain(script: ClipScript, shape: tuple[int, int]) -> Image:
     rng = np.random.default_rng((script.seed, 99))
     sheet = rng.standard_normal((shape[0] + _GRAIN_MARGIN, shape[1] + _GRAIN_MARGIN), np.float32)
     sheet = np.clip(np.rint(_GRAIN_MIDDLE + _GRAIN_SD * sheet), 0, 255)
-    # Equal in the three channels: 4:2:0 film keeps little of colour noise anyway.
+    # Equal in the three channels: 4:2:0 video keeps little colour noise anyway.
     return np.asarray(cv2.cvtColor(np.asarray(sheet, np.uint8), cv2.COLOR_GRAY2BGR), np.uint8)
 
 
@@ -152,8 +152,8 @@ def steepness(field: Field) -> float:
 def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     """What the clip shows, in the order of onsets: one JSON-ready record for each action, blink and glance.
 
-    kind (micro, macro, speech, blink, gesture, gaze), label (null: to be rejected), onset, apex and offset
-    in seconds, units (FACS numbers), peak_px: the skin's greatest displacement in pixels of a 256-px face.
+    kind (micro, macro, speech, blink, gesture, gaze), label (null: to be rejected), onset, apex and offset in
+    seconds, units (FACS numbers), peak_px: the greatest displacement of the skin in pixels of a 256-px face.
     """
     per_pixel = 256 / face_width(portrait.landmarks)
     records = [
@@ -183,7 +183,8 @@ def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
 
 
 def render_clip(out: Path, portrait: Portrait, script: ClipScript, progress: bool = True) -> Path:
-    """Render a script into ``out`` and its truth beside it, with a progress bar on the terminal if wanted."""
+    """Render a script into ``out`` with its ground truth next to it, with a progress bar on the terminal if
+    wanted."""
     frames, records = render(portrait, script), truth(portrait, script)
     if not progress:
         return write_clip(out, frames, script.fps, records)

@@ -25,7 +25,8 @@ def write_clip(
     records: Sequence[dict[str, Any]] = (),
     crf: int | None = 12,
 ) -> Path:
-    """Write the video (H.264 4:2:0; at ``crf`` 0 lossless; Motion JPEG where it is None) and its truth.
+    """Write the video (H.264 4:2:0; at ``crf`` 0 lossless; Motion JPEG where it is None) and its ground
+    truth.
 
     Both appear only when they are complete.
 

@@ -1,7 +1,7 @@
-"""Renders the spotting benchmark: a folder of clips with scripted movements, and their exact truth.
+"""Renders the spotting benchmark: a folder of clips with scripted movements, and their exact ground truth.
 
-``DIR/030fps-000.mp4`` with ``030fps-000.truth.jsonl`` beside it, and ``DIR/clips.jsonl``: one line a clip
-with its conditions. A run that was broken off resumes.
+``DIR/030fps-000.mp4`` with ``030fps-000.truth.jsonl`` next to it, and ``DIR/clips.jsonl``: one line a clip
+with its conditions. An interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def digest(folder: Path) -> str:
 
 
 def render_plan(out: Path, clip: Plan) -> None:
-    """One clip and its truth."""
+    """One clip and its ground truth."""
     writer = STORIES[clip.story]
     person = writer.person(clip, portrait(clip.face))
     story = writer.script(clip, person)
