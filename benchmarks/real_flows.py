@@ -34,7 +34,7 @@ class Row:
     moved: dict[str, float]
     """UF1 with face and puzzle moved by one cell (of 28) down, up, right and left."""
     refused: float
-    """Share of the samples refused at the delivered threshold."""
+    """Share of the samples refused at the shipped threshold."""
     units: UnitReport | None
 
 

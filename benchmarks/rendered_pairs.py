@@ -208,7 +208,7 @@ def load_pairs(path: Path) -> list[Pair]:
         with np.load(path) as archive:
             columns = {field.name: archive[field.name] for field in fields(Pair)}
     except (OSError, KeyError, ValueError) as error:
-        raise AtmeError(f"{path}: no pairs of this version ({error}); render them anew") from None
+        raise AtmeError(f"{path}: no pairs of this version ({error}); render them again") from None
     return [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Finds the 68 face landmarks in a picture: MediaPipe's face mesh, mapped to dlib's order.
+"""Finds the 68 face landmarks in an image: MediaPipe's face mesh, mapped to dlib's order.
 
 Another detector replaces it here and nowhere else. MediaPipe itself does not run: its two networks do, in
 ONNX Runtime and on the calling thread (`recognizer/face_networks/`), the mesh on a crop of the face.
@@ -40,19 +40,19 @@ _OUTER_EYES = (33, 263)
 _MARGIN = 1.5
 """Side of the crop over the longer side of the face's box, as MediaPipe trained it."""
 _LOOK = 1280
-"""The face detector sees 128 px; a larger picture than this is shrunk before it is handed over."""
+"""The face detector sees 128 px; a larger image than this is shrunk before it is handed over."""
 _SURELY_UPRIGHT = 0.9
 """A face that the detector finds with this score is not looked for upside down."""
 _UPSIDE_DOWN = 0.05
-"""In a picture upside down the detector takes mouth and brows for eyes and mouth, but with a score that is
-lower by .1 to .3 than what the turned picture gives. A difference of this size decides."""
+"""In an image upside down the detector takes mouth and brows for eyes and mouth, but with a score that is
+lower by .1 to .3 than what the turned image gives. A difference of this size decides."""
 _NEARER = 1.3
 """How many times wider another face must be for ``look_around`` to turn to it."""
 
 
 @dataclass(frozen=True)
 class _Region:
-    """A square of the picture that holds a face, turned with it; pixels, radians."""
+    """A square of the image that holds a face, turned with it; pixels, radians."""
 
     x: float
     y: float
@@ -60,13 +60,13 @@ class _Region:
     angle: float
 
     def matrix(self) -> npt.NDArray[np.float64]:
-        """(2, 3) crop → picture."""
+        """(2, 3) crop → image."""
         cos, sin = np.cos(self.angle) * self.side / SIDE, np.sin(self.angle) * self.side / SIDE
         turn = np.array(((cos, -sin), (sin, cos)))
         return np.column_stack((turn, (self.x, self.y) - turn @ (SIDE / 2, SIDE / 2)))
 
     def turned_about(self, width: int, height: int) -> _Region:
-        """The same square in the picture turned by 180 degrees."""
+        """The same square in the image turned by 180 degrees."""
         return _Region(width - self.x, height - self.y, self.side, self.angle + np.pi)
 
 
@@ -74,7 +74,7 @@ class Landmarker:
     """Finds one face's landmarks; where there are several, the nearest (widest) face's.
 
     ``tracking=True`` follows the face from call to call (about 2 ms a frame); ``False`` looks at each
-    picture afresh, so that the result depends on that picture alone. Not safe to share between threads.
+    image afresh, so that the result depends on that image alone. Not safe to share between threads.
     """
 
     def __init__(self, tracking: bool = False, min_confidence: float = 0.5) -> None:
@@ -83,13 +83,13 @@ class Landmarker:
         self._region: _Region | None = None
         self._networks: tuple[FaceDetector, FaceMesh] | None = FaceDetector(), FaceMesh()
         self.faces = 0
-        """How many faces there were when the whole picture was last looked at."""
+        """How many faces there were when the whole image was last looked at."""
 
     def detect(self, image: Image) -> Landmarks | None:
-        """(68, 2) landmarks of the nearest face in a BGR uint8 picture; None where there is none."""
+        """(68, 2) landmarks of the nearest face in a BGR uint8 image; None where there is none."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise AtmeError(
-                f"a picture must be BGR, uint8, height × width × 3; this one is {image.dtype} {image.shape}"
+                f"an image must be BGR, uint8, height × width × 3; this one is {image.dtype} {image.shape}"
             )
         if self._tracking and self._region is not None:
             # A face that is lost is not searched for at once: the one found might be another.
@@ -98,7 +98,7 @@ class Landmarker:
         return self._mesh(image, regions[0]) if regions else None
 
     def look_around(self, image: Image) -> bool:
-        """Counts the faces in a picture, and turns to one that is much nearer than the one followed.
+        """Counts the faces in an image, and turns to one that is much nearer than the one followed.
 
         Returns True when it has turned: the next ``detect`` tells of another face.
         """
@@ -127,7 +127,7 @@ class Landmarker:
         return self._networks
 
     def _find(self, image: Image) -> list[_Region]:
-        """Where the mesh may look, the widest face first; also in a picture that is upside down."""
+        """Where the mesh may look, the widest face first; also in an image that is upside down."""
         height, width = image.shape[:2]
         shrink = max(height, width) / _LOOK
         if shrink > 1:
@@ -142,7 +142,7 @@ class Landmarker:
         return sorted(found, key=lambda region: -region.side)
 
     def _detected(self, image: Image, scale: float) -> tuple[float, list[_Region]]:
-        """The best score (0 without a face), and the faces in pixels of a picture so many times as large."""
+        """The best score (0 without a face), and the faces in pixels of an image so many times as large."""
         detector, _ = self._open()
         faces = detector.find(image, self._confidence)
         return max((face.score for face in faces), default=0.0), [_region(face, scale) for face in faces]
@@ -172,7 +172,7 @@ class Landmarker:
 
 
 def _region(face: FoundFace, scale: float) -> _Region:
-    """From a detection's box and eyes; ``scale``: pixels of the picture over those that the detector saw."""
+    """From a detection's box and eyes; ``scale``: pixels of the image over those that the detector saw."""
     left, top, right, bottom = (scale * place for place in face.box)
     (ax, ay), (bx, by) = face.eyes
     return _Region(

@@ -1,4 +1,4 @@
-"""Pictures of a public-domain portrait that any machine makes alike, for what was measured elsewhere."""
+"""Images of a public-domain portrait that any machine makes alike, for what was measured elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def small() -> Image:
 
 
 def tilted() -> Image:
-    """The head turned to its shoulder, in a picture twice as wide as high."""
+    """The head turned to its shoulder, in an image twice as wide as high."""
     turn = cv2.getRotationMatrix2D((224, 110), 25, 1.5)
     turn[:, 2] += (160, 60)
     return np.asarray(cv2.warpAffine(portrait(), turn, (800, 400)), np.uint8)

@@ -23,7 +23,7 @@ from recognizer.landmarks import Landmarker
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = json.loads((ROOT / "tests" / "mediapipe_landmarks.json").read_text(encoding="utf-8"))
-"""By MediaPipe 0.10.21's own graphs, in the pictures of ``faces_in_pictures``."""
+"""By MediaPipe 0.10.21's own graphs, in the images of ``faces_in_pictures``."""
 NEAR = 0.05
 """Pixels."""
 

@@ -192,7 +192,7 @@ def test_a_folder_removed_while_it_is_written(short_clip, weights, tmp_path):
     assert len([json.loads(line) for line in shown.splitlines()]) == 1
     last = ours(rest)[-1]
     assert f"not written: 1 of 1 events ({Path('s') / 'events.jsonl'}); 145 of 145 lines" in last
-    assert not (tmp_path / "s").exists(), "nobody makes anew what somebody has removed"
+    assert not (tmp_path / "s").exists(), "nobody makes again what somebody has removed"
     assert (tmp_path / "film.mp4").stat().st_size > 0
 
 

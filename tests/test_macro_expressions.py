@@ -59,7 +59,7 @@ def clip(portrait, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def replay(clip, weights):
-    """Opens the clip anew."""
+    """Opens the clip again."""
     return partial(Session.replay, clip, Settings(recognizer=RecognizerConfig(weights=str(weights))))
 
 

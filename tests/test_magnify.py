@@ -228,7 +228,7 @@ def test_without_a_face_it_says_so(finder):
 
 @pytest.mark.parametrize("size", [(1920, 1440), (640, 480)])
 def test_only_the_part_around_the_face_is_held(portrait, finder, size):
-    """A large picture becomes as small as the loop shows it, and the loop shows the same."""
+    """A large image becomes as small as the loop shows it, and the loop shows the same."""
     frames = [
         replace(frame, image=cv2.resize(frame.image, size, interpolation=cv2.INTER_CUBIC))
         for frame in clip(portrait, noise=0.0)[:6]

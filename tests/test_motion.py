@@ -134,7 +134,7 @@ def test_the_signal_does_not_depend_on_the_frame_rate(meter, portrait, moved, fp
 
 
 def test_places_go_on_where_the_neutral_face_is_replaced(meter, portrait, moved):
-    """A smile that is held becomes the neutral face: the signal begins anew, the places do not."""
+    """A smile that is held becomes the neutral face: the signal begins again, the places do not."""
     smile = moved((12, 2 / 256, 2 / 256))
     samples = watch(meter, noisy([portrait.image] * 60 + [smile] * 60 + [portrait.image] * 20))
     assert any(sample.rebased for sample in samples[60:120])

@@ -61,5 +61,5 @@ def test_pairs_are_kept_and_those_of_another_version_refused(tmp_path: Path) -> 
     assert [(p.label, p.peak, p.lids, p.kind) for p in again] == [(0, 0.5, 1.0, ""), (-1, 0.0, 1.0, "")]
     np.testing.assert_array_equal(again[0].entire, BLANK)
     np.savez(tmp_path / "old.npz", entire=BLANK[None])
-    with pytest.raises(AtmeError, match="render them anew"):
+    with pytest.raises(AtmeError, match="render them again"):
         load_pairs(tmp_path / "old.npz")

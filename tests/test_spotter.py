@@ -197,7 +197,7 @@ def test_nothing_is_reported_while_the_face_is_learnt():
         ready.append((sample.time, spotter.ready))
     assert min(time for time, is_ready in ready if is_ready) == pytest.approx(0.5, abs=0.02)
     assert spotter.rejections == []
-    # The face comes back: everything is learnt anew.
+    # The face comes back: everything is learnt again.
     spotter.push(blind(samples([1.0])[0]))
     assert not spotter.ready
     again = Bump(1.1, 1.2, 1.35)

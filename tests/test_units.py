@@ -161,7 +161,7 @@ def test_units_can_be_left_out(portrait, moved, tmp_path, capsys) -> None:
 
 @pytest.mark.parametrize(("image_side", "person"), [("left", "right"), ("right", "left")])
 def test_a_one_sided_smile_is_seen_on_the_persons_side(portrait, moved, image_side: str, person: str) -> None:
-    """Through the whole preprocessing, with the delivered weights."""
+    """Through the whole preprocessing, with the shipped weights."""
     sides = (0.009, 0.0005) if image_side == "left" else (0.0005, 0.009)
     with Recognizer(DEFAULT_WEIGHTS) as recognizer:
         found = recognizer.recognize(portrait.image, moved((12, *sides)))
@@ -172,7 +172,7 @@ def test_a_one_sided_smile_is_seen_on_the_persons_side(portrait, moved, image_si
 
 
 def test_the_midline_has_no_sides() -> None:
-    """Of the delivered weights: the two outputs of a unit on the midline say the same, or nearly."""
+    """Of the shipped weights: the two outputs of a unit on the midline say the same, or nearly."""
     from training.synthesis.flow import synthetic_archive
     from training.synthesis.random_motion import SynthesisConfig
 
@@ -185,7 +185,7 @@ def test_the_midline_has_no_sides() -> None:
 
 
 def test_the_units_say_the_label_that_the_network_says() -> None:
-    """The units' weights are a summary of the delivered network: on samples that nobody has fitted them to,
+    """The units' weights are a summary of the shipped network: on samples that nobody has fitted them to,
     the class that they make likeliest is nearly always the network's, and what speaks for it is at work."""
     from training.synthesis.flow import synthetic_archive
     from training.synthesis.random_motion import SynthesisConfig

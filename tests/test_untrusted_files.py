@@ -111,7 +111,7 @@ def test_what_is_written_is_read_back(tmp_path):
 
 
 def test_a_pickle_in_a_finished_part_is_not_run(tmp_path):
-    """A part of another's half-finished preparation: made anew, not loaded."""
+    """A part of another's half-finished preparation: made again, not loaded."""
     trap = npz(tmp_path / "part.npz", entire=header((1,), "|O") + pickle.dumps([print]))
     assert read_part(trap) is None
 

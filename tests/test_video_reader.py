@@ -28,7 +28,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory) -> dict[str, Path]:
-    """The same pictures, each with its number as its grey level and a square that wanders."""
+    """The same images, each with its number as its grey level and a square that wanders."""
     folder = tmp_path_factory.mktemp("videos")
     pictures = folder / "pictures"
     pictures.mkdir()

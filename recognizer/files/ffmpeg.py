@@ -47,7 +47,7 @@ def frames_of(packet: Any) -> list[Any]:
     """The frames that a packet completes; FFmpegError where it is damaged.
 
     An empty packet ends a video: the decoder refuses all that follows. Damage makes empty packets up, and the
-    end may come twice, so after one the decoder begins anew.
+    end may come twice, so after one the decoder begins again.
     """
     try:
         return list(packet.decode())

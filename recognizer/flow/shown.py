@@ -30,7 +30,7 @@ def shown_flow(first: Gray, second: Gray) -> Field:
     """(H, W, 2): how far each place of ``first`` has moved, in pixels; on one core. AtmeError as ``flows``.
 
     TV-L1 finds the motion; its bias towards small motion is then taken off by least squares in small windows
-    (Lucas and Kanade), from the picture warped by it.
+    (Lucas and Kanade), from the image warped by it.
     """
     from recognizer.flow.tvl1_cpu import tvl1
 
@@ -48,7 +48,7 @@ def shown_flow(first: Gray, second: Gray) -> Field:
 
 
 def _left(still: _Plane, back: _Plane, window: float) -> Field:
-    """(H, W, 2): the motion that is left between a picture and one that was warped back to it."""
+    """(H, W, 2): the motion that is left between an image and one that was warped back to it."""
     both = (still + back) / 2
     gx = cv2.Scharr(both, cv2.CV_32F, 1, 0, scale=1 / 32)
     gy = cv2.Scharr(both, cv2.CV_32F, 0, 1, scale=1 / 32)

@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def kept_on_disk(function: Function) -> Function:
     """A function that numba compiles, once and for all where there is a place to keep it.
 
-    What is damaged there is compiled anew; a place that cannot be written to costs the time, nothing else.
+    What is damaged there is compiled again; a place that cannot be written to costs the time, nothing else.
     """
     try:
         function._cache = _Kept(function.py_func)  # type: ignore[attr-defined]  # as enable_caching does

@@ -43,7 +43,8 @@ class Prediction:
 
 
 class BoundSession:
-    """A session whose inputs and outputs stay where it runs: one copy in, one out, nothing allocated anew."""
+    """A session whose inputs and outputs stay where it runs: one copy in, one out, nothing allocated
+    again."""
 
     def __init__(
         self,
@@ -183,7 +184,7 @@ def _tensorrt_options(weights: bytes) -> dict[str, str]:
     folder = Path(user_cache_dir("atme-live")) / "tensorrt" / f"{onnxruntime.__version__}-{digest}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # nothing can be kept here: built anew each time
+    except OSError:  # nothing can be kept here: built again each time
         return {"trt_fp16_enable": "1"}
     return {
         "trt_fp16_enable": "1",

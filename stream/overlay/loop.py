@@ -128,6 +128,6 @@ def _snapshot(
 
 
 def _terminal_size() -> ConsoleDimensions:
-    """Asked anew for each image; rich would believe COLUMNS and LINES, which do not follow a resize."""
+    """Asked again for each image; rich would believe COLUMNS and LINES, which do not follow a resize."""
     width, height = os.get_terminal_size()
     return ConsoleDimensions(width or 80, height or 24)  # some pseudo-terminals say 0 × 0

@@ -152,7 +152,7 @@ class Opened:
         with self._lock:
             return self.writer.undo()
 
-    # ---- pictures; ``plain`` on one thread, ``magnified`` on another
+    # ---- images; ``plain`` on one thread, ``magnified`` on another
 
     def span(self, name: str) -> tuple[float, float, float]:
         """Start, end and onset of the loop of a movement. AtmeError where there is none of that name."""
@@ -166,7 +166,7 @@ class Opened:
         return onset - AROUND_S, min(offset, onset + LONGEST_S) + AROUND_S, onset
 
     def plain(self, start: float, end: float, onset: float) -> bytes:
-        """The pictures of a stretch, packed. AtmeError where the recording is not at hand or damaged."""
+        """The images of a stretch, packed. AtmeError where the recording is not available or damaged."""
         return plain(self._loop(start, end, onset, "plain"), seeks=self.reader().seeks)
 
     def magnified(

@@ -1,4 +1,4 @@
-"""The frames of every micro-expression that coders have decided on, as picture files: what training reads.
+"""The frames of every micro-expression that coders have decided on, as image files: what training reads.
 
 Training imports nothing of the live program; it starts this module as a process of its own:
 ``SESSION OUT`` with ``--no-pictures`` where it wants the decisions and the recording's place only.
@@ -36,7 +36,7 @@ _FORMAT = 2
 
 def write_pictures(path: Path, out: Path, *, pictures: bool = True) -> Path:
     """``out``/ID/NUMBER.png for each, and ``INDEX``, which is returned; nothing is done where it is there and
-    the reviews are still the same. AtmeError where the recording is not at hand or ``out`` is not ours."""
+    the reviews are still the same. AtmeError where the recording is not available or ``out`` is not ours."""
     session = read_session(path)
     decisions = decisions_of(session, CONSENSUS)
     key = {
@@ -108,13 +108,13 @@ def _read(index: Path) -> dict[str, Any]:
 
 
 def _clear(out: Path) -> None:
-    """Makes the folder anew; only one that this module has made is removed."""
+    """Makes the folder again; only one that this module has made is removed."""
     if os.path.lexists(out):
         ours = out.is_dir() and not out.is_symlink()
         if ours and any(out.iterdir()) and not (out / ".atme").is_file():
             ours = False
         if not ours:
-            raise AtmeError(f"{out}: not a folder of this program's pictures; move it away")
+            raise AtmeError(f"{out}: not a folder of this program's images; move it away")
         shutil.rmtree(out)
     out.mkdir(mode=0o700, parents=True)
     (out / ".atme").touch()

@@ -16,7 +16,7 @@ LATE_RATE = 0.001
 """Frames that arrive late are mostly held up; only by this part of the time that passes are they taken for a
 sender whose clock runs slower than ours."""
 FARTHEST_AHEAD_S, FARTHEST_BEHIND_S = 1.0, 10.0
-"""Where stamps lie further from the arrivals than this, the stream's clock was set anew."""
+"""Where stamps lie further from the arrivals than this, the stream's clock was set again."""
 
 
 class ArrivalClock:
@@ -25,7 +25,7 @@ class ArrivalClock:
     def __init__(self, offset: float | None = None) -> None:
         """``offset``: our clock less the stream's, where it is known; None: the first frame is on time."""
         self._offset = offset
-        self._before: float | None = None  # the offset before the stream's clock was set anew
+        self._before: float | None = None  # the offset before the stream's clock was set again
         self._last: float | None = None
         """Timestamp of the frame before, on the stream's clock."""
 

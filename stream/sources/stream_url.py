@@ -166,7 +166,7 @@ def open_url(
     name = without_secrets(url)
     container = _connect(url, name, (open_timeout, stall_timeout), _LOW_LATENCY)
     if container.duration:
-        container.close()  # opened anew, as the low-latency options cost a recording its beginning
+        container.close()  # opened again, as the low-latency options cost a recording its beginning
         return VideoFile(_connect(url, name, (open_timeout, stall_timeout), {}), name)
     return StreamUrl(container, name, stall_timeout)
 

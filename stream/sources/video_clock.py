@@ -31,7 +31,7 @@ class VideoClock:
 
     A timestamp that lies far ahead, or behind, and is not confirmed by those after it is wrong: its frame is
     put between its neighbours. A leap that is confirmed is a gap in the recording and stays one. A clock that
-    goes back for good has been started anew: its frames follow the one before at their own distances.
+    goes back for good has been started again: its frames follow the one before at their own distances.
     """
 
     def __init__(self, config: ClockConfig, warn: Callable[[str], None]) -> None:

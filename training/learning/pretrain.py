@@ -199,7 +199,7 @@ def _schedule(done: float) -> float:
 def _batches(
     config: PretrainConfig, shape: ModelConfig, dtype: torch.dtype
 ) -> Iterator[tuple[Batch, Tensor, Tensor]]:
-    """Endless batches from a pool that is synthesised anew after each sample was seen ``reuse`` times."""
+    """Endless batches from a pool that is synthesised again after each sample was seen ``reuse`` times."""
     generator = torch.Generator().manual_seed(config.seed)
     chunks, keep = 8, 1 - shape.dropout
     while True:

@@ -1,6 +1,6 @@
 """One portrait, many people: mirrored, narrower or longer, in other light.
 
-Few free portraits are at hand. What a spotter measures depends on where a face has texture and how it is
+Few free portraits are available. What a spotter measures depends on where a face has texture and how it is
 proportioned, and these change both; the landmarks follow exactly.
 """
 

@@ -182,7 +182,7 @@ def _pictures(
 
 
 def _attention(session: RecordedSession) -> Attention | None:
-    """Of the very weights that the session ran with; None where they are not at hand."""
+    """Of the very weights that the session ran with; None where they are not available."""
     about = session.about or {}
     named = ((about.get("settings") or {}).get("recognizer") or {}).get("weights")
     weights = Path(named or DEFAULT_WEIGHTS)

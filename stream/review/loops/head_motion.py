@@ -12,7 +12,7 @@ _APART = 3
 """Cells of the field between the places that are looked at."""
 _ROUNDS = 8
 _FLOOR_PX = 0.06
-"""Residuals, pixels of the picture, that are noise."""
+"""Residuals, pixels of the image, that are noise."""
 _CUT = 2.5
 """Standard deviations beyond which a place has its own motion (Tukey's biweight)."""
 _MOBILE = 0.1

@@ -1,4 +1,4 @@
-"""The loop of one movement: the face, cut from each frame at one place, as pictures that a browser plays."""
+"""The loop of one movement: the face, cut from each frame at one place, as images that a browser plays."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from stream.frame import Frame, Image
 from stream.review.video.recording import nearest_frame
 
 SIDE = 384
-"""Width and height of the pictures, pixels."""
+"""Width and height of the images, pixels."""
 _WIDER = 0.84
-"""Of a canonical pixel's share of the picture: room for hair and chin."""
+"""Of a canonical pixel's share of the image: room for hair and chin."""
 MOST_FRAMES = 300
 """Of a longer stretch only every second or third frame is shown."""
 _QUALITY = 88
 _ROOM = 2.0
 """Width and height of what is held of a frame, of the picture's: the head may move."""
 _COARSE, _FINE = 0.6, 0.8
-"""A face that the picture shows at less than ``_COARSE`` of its size is made smaller, to 1 / ``_FINE`` of its
-size in the picture, by area and against aliasing."""
+"""A face that the image shows at less than ``_COARSE`` of its size is made smaller, to 1 / ``_FINE`` of its
+size in the image, by area and against aliasing."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Loop:
     """Frames around one movement, and where the face is in the one at its onset."""
 
     frames: tuple[Frame, ...]
-    """The part of each frame around the face, at about the size of the loop's pictures."""
+    """The part of each frame around the face, at about the size of the loop's images."""
     reference: int
     """Place of the frame at the onset."""
     landmarks: Landmarks | None
@@ -140,7 +140,7 @@ def _part(image: Image, landmarks: Landmarks | None) -> _Part:
 
 
 def to_picture(pose: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(2, 3) frame → canonical picture becomes frame → the loop's picture."""
+    """(2, 3) frame → canonical image becomes frame → the loop's image."""
     scale = _WIDER * SIDE / SIZE
     larger = scale * pose
     larger[:, 2] += SIDE / 2 - scale * SIZE / 2, SIDE / 2 - scale * SIZE / 2 + 0.03 * SIDE
@@ -155,14 +155,14 @@ def cut(image: Image, matrix: npt.NDArray[np.float64]) -> Image:
 
 
 def whole(image: Image) -> npt.NDArray[np.float64]:
-    """(2, 3) frame → picture that shows all of it, for a frame without a face."""
+    """(2, 3) frame → image that shows all of it, for a frame without a face."""
     height, width = image.shape[:2]
     scale = SIDE / max(height, width)
     return np.array(((scale, 0, (SIDE - scale * width) / 2), (0, scale, (SIDE - scale * height) / 2)))
 
 
 def reference_view(loop: Loop) -> npt.NDArray[np.float64]:
-    """(2, 3) frame → picture, from the frame at the onset: the same for every frame of the plain loop."""
+    """(2, 3) frame → image, from the frame at the onset: the same for every frame of the plain loop."""
     if loop.landmarks is None:
         return whole(loop.frames[loop.reference].image)
     return to_picture(alignment(loop.landmarks))
@@ -176,7 +176,7 @@ def plain(loop: Loop, *, seeks: bool = True) -> bytes:
 
 
 def pack(loop: Loop, pictures: Sequence[Image], about: dict[str, Any]) -> bytes:
-    """Length of the head (uint32, little endian), the head as JSON, and the JPEG pictures one after another.
+    """Length of the head (uint32, little endian), the head as JSON, and the JPEG images one after another.
 
     The head holds the frames' numbers and times, the pictures' lengths in bytes, and ``about``.
     """

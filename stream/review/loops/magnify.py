@@ -1,6 +1,6 @@
 """The loop with the skin's motion made several times as large, so that half a pixel can be seen.
 
-Each place of the steadied face is put where it would be, had it moved so many times as far: the picture is
+Each place of the steadied face is put where it would be, had it moved so many times as far: the image is
 warped by the measured motion itself, so that nothing is seen that was not measured.
 """
 
@@ -20,7 +20,7 @@ from stream.review.loops.loop import SIDE, Loop, pack
 from stream.review.loops.motion_field import ENLARGED, GRID, FaceMotion, Numbers, on_grid, sampled
 
 FURTHEST = 60.0
-"""Pixels of the picture that a place is moved at most."""
+"""Pixels of the image that a place is moved at most."""
 _SQUEEZED = 0.8
 """So much of its length skin may lose: beyond 1 it would lie over itself, and the face be torn."""
 _COARSE = GRID // 2
@@ -30,14 +30,14 @@ _SPREAD = 5
 """Cells, of ``_COARSE``, around a place that are magnified as little as it."""
 _STEPS = 12
 _ARROWS_APART = 24
-"""Pixels of the picture."""
+"""Pixels of the image."""
 
 Plane = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Magnified:
-    """Pictures, and how many times the motion really is magnified."""
+    """Images, and how many times the motion really is magnified."""
 
     pictures: tuple[Image, ...]
     factors: Plane
@@ -60,7 +60,7 @@ def magnify(
 def factors_for(fields: npt.NDArray[np.float32], times: float) -> Plane:
     """(GRID, GRID): ``times`` where the face bears it, down to 1 where it would be torn.
 
-    A talking mouth moves as far as the picture allows, while the brows above it are magnified as they were
+    A talking mouth moves as far as the image allows, while the brows above it are magnified as they were
     to be. ``fields``: as ``FaceMotion``.
     """
     small = np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in fields])
@@ -89,8 +89,8 @@ def _squeezed(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def warped(image: Image, pose: Numbers, stands: Field, shown: Field) -> Image:
     """(SIDE, SIDE, 3): the face of a frame, each place where it is to be shown.
 
-    ``pose`` (2, 3): frame → picture. ``stands``, ``shown`` (GRID, GRID, 2): how far each place of the face at
-    the onset stands from where it was, and how far from there it is shown, in pixels of the picture.
+    ``pose`` (2, 3): frame → image. ``stands``, ``shown`` (GRID, GRID, 2): how far each place of the face at
+    the onset stands from where it was, and how far from there it is shown, in pixels of the image.
     """
     back = _came_from(shown)  # for each place of the result: how far what is to be there has come
     origin = _grid(GRID) - back / ENLARGED
@@ -126,7 +126,7 @@ def packed(
 
 
 def _came_from(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(GRID, GRID, 2): y − x for the x with x + far(x) = y, at each y; pixels of the picture."""
+    """(GRID, GRID, 2): y − x for the x with x + far(x) = y, at each y; pixels of the image."""
     back, grid = np.zeros_like(far), _grid(GRID)
     for step in range(_STEPS):
         found = cv2.remap(

@@ -43,14 +43,14 @@ class FaceMotion:
     """What moves in a loop, the head's motion taken off."""
 
     poses: tuple[Numbers, ...]
-    """(2, 3) a frame: frame → picture, with the head where it is in the frame at the onset."""
+    """(2, 3) a frame: frame → image, with the head where it is in the frame at the onset."""
     moved: Numbers
     """(frames, sides, 2): what each of ``SIDES`` has moved, pixels of a 256-px face; NaN without a face."""
     mask: npt.NDArray[np.float32]
     """(GRID, GRID): 1 on the face, fading to 0 at its rim."""
     fields: npt.NDArray[np.float32]
     """(measured frames, GRID, GRID, 2): how far each place of the face at the onset has moved by itself,
-    pixels of the loop's picture (``SIDE``)."""
+    pixels of the loop's image (``SIDE``)."""
     heads: Numbers
     """(measured frames, 4, 2): what the head has turned beside the pose, parts of ``basis``."""
     basis: npt.NDArray[np.float32]
@@ -127,7 +127,7 @@ def measure(loop: Loop, pause: Callable[[], None] = lambda: None) -> FaceMotion 
 
 
 def on_grid(places: Numbers) -> Numbers:
-    """Pixels of the loop's picture → cells of a field."""
+    """Pixels of the loop's image → cells of a field."""
     return np.asarray((places + 0.5) / ENLARGED - 0.5)
 
 
@@ -195,7 +195,7 @@ def _plain(values: Sequence[float] | Numbers) -> list[float | None]:
 
 
 def sampled(field: Field, places: Numbers) -> Numbers:
-    """(n, 2): a field's values at places of the loop's picture."""
+    """(n, 2): a field's values at places of the loop's image."""
     at = on_grid(places).astype(np.float32).reshape(-1, 1, 2)
     found = cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.reshape(-1, 2), np.float64)

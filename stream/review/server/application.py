@@ -83,7 +83,7 @@ class _Views:
         return JSONResponse(opened.curve(start, end))
 
     async def loop(self, request: Request) -> Response:
-        """The pictures around a movement."""
+        """The images around a movement."""
         opened, name = await self._opened(request), request.path_params["name"]
         start, end, onset = opened.span(name)
         return await self._pictures(request, opened, start, end, onset)
@@ -105,7 +105,7 @@ class _Views:
         )
 
     async def stretch(self, request: Request) -> Response:
-        """The pictures of any short stretch."""
+        """The images of any short stretch."""
         opened, (start, end) = await self._opened(request), _range(request)
         return await self._pictures(request, opened, start, end, start)
 

@@ -1,4 +1,4 @@
-"""Pictures of a live session from the clips that ``--save-clips`` has kept around its movements."""
+"""Images of a live session from the clips that ``--save-clips`` has kept around its movements."""
 
 from __future__ import annotations
 

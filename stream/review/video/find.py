@@ -64,7 +64,7 @@ def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlac
 
 
 def open_reader(place: VideoPlace, session: RecordedSession) -> VideoReader | ClipReader:
-    """What the session was made of. AtmeError where it is not at hand, or cannot be opened."""
+    """What the session was made of. AtmeError where it is not available, or cannot be opened."""
     if place.path is None:
         raise AtmeError(place.problem)
     if place.clips:

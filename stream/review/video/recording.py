@@ -25,7 +25,7 @@ _ON_S = 2.0
 _NEAR = 0.3
 """Of a frame's duration: how far a frame's time may be from the one that the session gave it."""
 _HELD_BYTES = 256 * 2**20
-"""Of decoded frames; of a longer stretch, or a larger picture, only every second or third frame is held."""
+"""Of decoded frames; of a longer stretch, or a larger image, only every second or third frame is held."""
 
 
 @dataclass
@@ -186,7 +186,7 @@ class VideoReader:
         return [one for one in place.held if one[0] <= end + slack]
 
     def _every(self, start: float, end: float) -> int:
-        """Of how many frames one is held, so that their pictures fit into ``_HELD_BYTES``."""
+        """Of how many frames one is held, so that their images fit into ``_HELD_BYTES``."""
         assert self._motion is not None
         first, last = np.searchsorted(self._motion.time, (start, end))
         size = 3 * (self._stream.width or 0) * (self._stream.height or 0) // 2

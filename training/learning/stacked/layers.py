@@ -252,7 +252,7 @@ def _unpool(g: Tensor, falls: list[Tensor]) -> tuple[Tensor, Tensor]:
 class LargeWeight:
     """A large matrix (M, outputs, inputs) to be trained, with room of its own for what each step makes of it.
 
-    A step that asks the system for the memory of its copy and gradient anew, and gives it back, spends twice
+    A step that asks the system for the memory of its copy and gradient again, and gives it back, spends twice
     as long on that as on the products.
     """
 

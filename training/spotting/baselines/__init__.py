@@ -1,1 +1,1 @@
-"""What the causal spotter is compared with: published methods, written anew from their papers."""
+"""What the causal spotter is compared with: published methods, written again from their papers."""
