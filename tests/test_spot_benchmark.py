@@ -175,7 +175,7 @@ def test_a_benchmark_says_what_it_shows(benchmark: Path):
     (row,) = read_index(benchmark)
     assert (row["clip"], row["face"], row["fps"], row["seed"]) == ("030fps-000.mp4", "built-in", 30.0, 2)
     (video,) = read_benchmark(benchmark)
-    with av.open(str(video.film)) as container:
+    with av.open(str(video.file)) as container:
         assert container.streams.video[0].frames == 270
         assert (container.streams.video[0].width, container.streams.video[0].height) == SIZE
     kinds = {"micro", "macro", "speech", "blink", "gesture", "gaze"}
@@ -215,7 +215,7 @@ def test_a_broken_or_stale_signal_is_measured_again(signal, benchmark: Path):
     path = part_path(video, benchmark / ".signals")
     path.write_bytes(path.read_bytes()[:1000])
     assert signal_of(video, benchmark / ".signals").samples == kept.samples
-    other = LongVideo(video.name, video.movements, 60.0, video.film)
+    other = LongVideo(video.name, video.movements, 60.0, video.file)
     assert part_path(other, benchmark) != part_path(video, benchmark)
 
 

@@ -155,6 +155,6 @@ def test_the_submission_is_the_challenges_csv():
 
 def test_a_submission_numbers_the_frames_of_a_video_from_1_and_pictures_as_their_names_do():
     pictures = outcome([], [event(1.0, 1.5)])
-    video = replace(pictures, video=replace(pictures.video, film=Path("clip.mp4")))
+    video = replace(pictures, video=replace(pictures.video, file=Path("clip.mp4")))
     assert submission([pictures]).splitlines()[1] == "clip,100,150,me"
     assert submission([video]).splitlines()[1] == "clip,101,151,me"

@@ -86,7 +86,7 @@ def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers
         clips = plan_filmed(videos, signals, found, minutes, seed)
         _advance("writing clips", write_filmed(out, clips, seed, workers))
     movements = sum(len(clip.events) for clip in clips)
-    used = {clip.video.film for clip in clips}
+    used = {clip.video.file for clip in clips}
     print(
         f"{out}: {movements} movements in {len(clips)} clips, {len(found)} expressions of "
         f"{len({donor.recording for donor in found})} recordings laid on {len(used)} of {count}"

@@ -44,7 +44,7 @@ class LongVideo:
     """Unique in its set; the video's name in a submission to the MEGC."""
     movements: tuple[Movement, ...]
     fps: float
-    film: Path | None = None
+    file: Path | None = None
     """A video file, or None where ``frames`` are images."""
     frames: tuple[tuple[int, Path], ...] = ()
     """(number, image), numbers increasing; the time of an image is number / fps."""
@@ -59,11 +59,11 @@ class LongVideo:
     @property
     def first_frame(self) -> int:
         """What a submission adds to a frame's number: images keep theirs, those of a video begin with 1."""
-        return 0 if self.film is None else 1
+        return 0 if self.file is None else 1
 
     def pictures(self) -> Iterator[tuple[int, float, Image]]:
         """(frame number, seconds, BGR uint8), in order. AtmeError where an image cannot be read."""
-        return _read_film(self.film) if self.film else self._read_frames()
+        return _read_video(self.file) if self.file else self._read_frames()
 
     def _read_frames(self) -> Iterator[tuple[int, float, Image]]:
         from recognizer.files.image import read_image
@@ -82,7 +82,7 @@ class LoadedVideos:
     notes: tuple[str, ...] = ()
 
 
-def _read_film(path: Path) -> Iterator[tuple[int, float, Image]]:
+def _read_video(path: Path) -> Iterator[tuple[int, float, Image]]:
     import av
 
     from recognizer.files.ffmpeg import open_video

@@ -36,8 +36,8 @@ def write_clip(
     """
     if path.suffix.lower() not in (".mp4", ".mkv", ".mov"):
         raise AtmeError(f"cannot write a clip to {path}: give it a name that ends in .mp4, .mkv or .mov")
-    with _complete(path) as film, _complete(truth_path(path)) as notes:
-        _encode(film, frames, fps, crf)
+    with _complete(path) as video, _complete(truth_path(path)) as notes:
+        _encode(video, frames, fps, crf)
         notes.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return path
 

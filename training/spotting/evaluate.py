@@ -52,18 +52,18 @@ def read_benchmark(folder: Path) -> list[LongVideo]:
 
 
 def _clip(folder: Path, row: dict[str, Any]) -> LongVideo:
-    film = folder / Path(row["clip"]).name
+    video = folder / Path(row["clip"]).name
     try:
-        movements = read_records(film.with_suffix(".truth.jsonl"), movement)
+        movements = read_records(video.with_suffix(".truth.jsonl"), movement)
     except OSError:
-        raise AtmeError(f"{film} is not rendered; run atme-train spot-benchmark again to go on") from None
+        raise AtmeError(f"{video} is not rendered; run atme-train spot-benchmark again to resume") from None
     if is_filmed(row):
         conditions = {name: row[name] for name in ("fps", "peak", "timeline", "story")}
         conditions["recording"] = "with motion" if row["events"] else "as it is"
     else:
         conditions = {name: row[name] for name in ("face", "fps", "peak", "drift", "timeline", "story")}
         conditions["crf"] = quality(row["seed"], row["timeline"], row["story"])
-    return LongVideo(row["name"], tuple(movements), float(row["fps"]), film, conditions=conditions)
+    return LongVideo(row["name"], tuple(movements), float(row["fps"]), video, conditions=conditions)
 
 
 def movement(row: dict[str, Any]) -> Movement:

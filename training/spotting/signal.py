@@ -93,7 +93,7 @@ def measure(video: LongVideo) -> Signal:
 
 def part_path(video: LongVideo, folder: Path) -> Path:
     """Where the signal of a recording is kept."""
-    paths = [video.film] if video.film else [path for _, path in video.frames]
+    paths = [video.file] if video.file else [path for _, path in video.frames]
     digest = hashlib.sha256(_meter_version())
     for path in paths:
         status = path.stat()

@@ -82,7 +82,7 @@ class VideoRecorder(Observer):
 
     @property
     def unwritten(self) -> tuple[str, ...]:
-        """``31 of 144 frames (film.mp4)``; empty where the disk took all."""
+        """``31 of 144 frames (clip.mp4)``; empty where the disk took all."""
         if not self._failed.is_set():
             return ()
         lost = max(self.dropped - self._skipped, 1)  # the last frames may have failed with the file's end

@@ -267,7 +267,7 @@ function opinion(found) {
   for (const words of found.more) line(words);
   const facts = [`moved most: ${found.region}`, found.peak === null ? "" : `${found.peak.toFixed(2)} px`, found.score === null ? "" : `${found.score.toFixed(1)} × threshold`];
   line(facts.filter(Boolean).join(" · "));
-  if (found.probability !== null) line(`judge: ${Math.round(100 * found.probability)} % a micro-expression`);
+  if (found.probability !== null) line(`classifier: ${Math.round(100 * found.probability)} % a micro-expression`);
 }
 
 function count() {

@@ -30,7 +30,7 @@ from training.rendering.clip_file import write_clip
 from training.spotting.filmed.motion import Donor, donors
 from training.spotting.filmed.scene import box_around, meanwhile, steady
 from training.spotting.filmed.warp import with_motion
-from training.spotting.rendered.benchmark import FILMED, FILMS, render_missing
+from training.spotting.rendered.benchmark import FILMED, VIDEO_SUFFIXES, render_missing
 from training.spotting.signal import Signal, signal_of
 
 SECONDS = 15.0
@@ -102,7 +102,7 @@ class FilmedClip:
             "name": self.name,
             "clip": f"{self.name}.mp4",
             "story": FILMED,
-            "recording": self.video.film.name if self.video.film else self.video.name,
+            "recording": self.video.file.name if self.video.file else self.video.name,
             "frames": [self.first, self.last],
             "fps": round(self.video.fps, 2),
             "peak": peak,
@@ -116,9 +116,11 @@ def recordings(folder: Path) -> list[LongVideo]:
     """The recordings of a folder by name; AtmeError where there are none, or one cannot be read."""
     if not folder.is_dir():
         raise AtmeError(f"{folder} is not a folder; give one with recordings of people")
-    paths = sorted(path.resolve() for path in folder.iterdir() if path.suffix.lower() in FILMS)
+    paths = sorted(path.resolve() for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
     if not paths:
-        raise AtmeError(f"{folder} holds no recordings ({', '.join(FILMS)}); give a folder with some")
+        raise AtmeError(
+            f"{folder} holds no recordings ({', '.join(VIDEO_SUFFIXES)}); give a folder with some"
+        )
     return [LongVideo(path.stem, (), _rate(path), path) for path in paths]
 
 
@@ -157,7 +159,7 @@ def plan_filmed(
     while seconds < 60 * minutes:
         for k in rng.permutation(len(parts)):
             video, times = parts[int(k)]
-            others = [donor for donor in donated if donor.recording != video.film]
+            others = [donor for donor in donated if donor.recording != video.file]
             peak = PEAKS[len(clips) % len(PEAKS)]
             length = times[-1][1] - times[0][1]
             events = tuple(_events(others, peak, length, rng)) if peak and others else ()

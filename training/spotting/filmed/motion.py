@@ -156,7 +156,7 @@ def _is_expression(during: Sequence[MotionSample], usual: float) -> bool:
 def donors(video: LongVideo, signal: Signal) -> Iterator[Donor]:
     """The expressions of a recording whose motion can be measured, in the order of time."""
     found = rises(signal.samples)
-    if not found or video.film is None:
+    if not found or video.file is None:
         return
     wanted = {frame for rise in found for frame in (rise.rest, rise.peak)}
     images = {number: image for number, _, image in video.pictures() if number in wanted}
@@ -172,7 +172,7 @@ def donors(video: LongVideo, signal: Signal) -> Iterator[Donor]:
                 landmarks, field = measured[0], measured[1][::STEP, ::STEP]
                 strength = float(np.linalg.norm(field, axis=2).max())
                 if strength >= MEASURED:
-                    yield Donor(video.film, rise, landmarks, field / strength, strength)
+                    yield Donor(video.file, rise, landmarks, field / strength, strength)
     finally:
         landmarker.close()
 

@@ -31,7 +31,7 @@ from training.spotting.rendered.timeline import SIZE, Plan, plan
 CLIPS = "clips.jsonl"
 STORIES = {"lifelike": spot_lifelike, "first": spot_timeline}
 """Who writes what happens in the clips. The first, in which nothing overlaps, stays as a regression."""
-FILMS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg")
 
 FILMED = "filmed"
 """The story of clips that are recordings of people (``spotting.filmed.clips``)."""
@@ -139,7 +139,7 @@ def quality(seed: int, timeline: int, story: str) -> int | None:
 @cache
 def portrait(face: Path | None) -> Portrait:
     """The face of an image, or of the first image of a video, at the benchmark's size."""
-    if face is None or face.suffix.lower() not in FILMS:
+    if face is None or face.suffix.lower() not in VIDEO_SUFFIXES:
         return load_portrait(face, SIZE)
     try:
         with open_video(face) as container:
