@@ -15,9 +15,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
@@ -35,6 +37,8 @@ from training.loso.run import LosoConfig, run_loso
 from training.synthesis.flow import synthetic_archive
 from training.synthesis.random_motion import SynthesisConfig
 
+Rows = npt.NDArray[np.intp]
+"""Which samples of the archive."""
 SAMPLES, SUBJECTS, EPOCHS = 442, 68, 60
 SHORT, LONG = 2, 7
 """Epochs of two runs: their difference is what an epoch costs, the rest is the preparation of a fold."""
@@ -50,7 +54,7 @@ def like_megc2019() -> FeatureArchive:
     return replace(archive, subject=np.array([f"{k:02d}" for k in who]))
 
 
-def plain_fold(archive: FeatureArchive, rows: np.ndarray, epochs: int) -> float:
+def plain_fold(archive: FeatureArchive, rows: Rows, epochs: int) -> float:
     """Seconds of one fold in the plain way."""
     torch.manual_seed(0)
     started = time.perf_counter()
@@ -62,16 +66,16 @@ def plain_fold(archive: FeatureArchive, rows: np.ndarray, epochs: int) -> float:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.5, 0.999))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     for _ in range(epochs):
-        for index in torch.randperm(len(label)).split(128):
+        for index in torch.split(torch.randperm(len(label)), 128):
             flip = (torch.rand(len(index)) < 0.5)[:, None, None, None]
             x = torch.where(flip, mirror(entire[index]), entire[index])
             z = torch.where(flip, mirror(puzzled[index]), puzzled[index])
             maps = model.embed(x, z)
             target = F.one_hot(label[index], 3).float()
-            alike = F.cosine_similarity(*(part.flatten(1) for part in maps)).mean()
+            alike = F.cosine_similarity(maps[0].flatten(1), maps[1].flatten(1)).mean()
             loss = focal_loss(model.classify(*maps), target, 2) + 0.01 * (1 - alike)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
         schedule.step()
     return time.perf_counter() - started
@@ -87,7 +91,7 @@ def ours(archive_file: Path, out: Path, epochs: int) -> None:
     print(f"{len(run.folds)} folds, {epochs} epochs: {seconds / 60:.1f} min, UF1 {uf1:.3f}")
 
 
-def processor_seconds(archive: FeatureArchive, rows: np.ndarray, rounds: int) -> tuple[float, float]:
+def processor_seconds(archive: FeatureArchive, rows: Rows, rounds: int) -> tuple[float, float]:
     """Processor seconds of a fold of ``EPOCHS`` on one thread, (plain, ours): the least of some rounds.
 
     In wall time everything else on the machine would count.
@@ -101,8 +105,8 @@ def processor_seconds(archive: FeatureArchive, rows: np.ndarray, rounds: int) ->
         one_thread()
         # The first round warms up and is not counted: what it compiles and loads would outweigh some epochs.
         lengths = (SHORT, LONG) if round_ else (1,)
-        plain.append([_seconds(lambda n=n: plain_fold(archive, rows, n)) for n in lengths])
-        mine.append([_seconds(lambda n=n: train([data], Recipe(epochs=n), half=half)) for n in lengths])
+        plain.append([_seconds(partial(plain_fold, archive, rows, n)) for n in lengths])
+        mine.append([_seconds(partial(train, [data], Recipe(epochs=n), half=half)) for n in lengths])
     return whole_fold(plain[1:]), whole_fold(mine[1:])
 
 

@@ -15,7 +15,7 @@ import torch
 from benchmarks.row import Row
 from benchmarks.tvl1 import Work, milliseconds, threads
 from recognizer.feature import FeatureExtractor, normalise
-from recognizer.landmarks import Landmarker
+from recognizer.landmarks import Image, Landmarker
 from recognizer.network.backend import Backend
 from recognizer.network.model import DualAtme, ModelConfig
 from recognizer.recognizer import Recognizer
@@ -44,7 +44,7 @@ def _network(repeats: int) -> list[Row]:
         with torch.inference_mode():
             net(torch.from_numpy(normalise(entire)), torch.from_numpy(normalise(puzzled)))
 
-    works = {"ours": partial(backend.logits, entire, puzzled), "eager torch": eager}
+    works: dict[str, Work] = {"ours": partial(backend.logits, entire, puzzled), "eager torch": eager}
     taken = milliseconds({name: _hundred(work) for name, work in works.items()}, repeats, time.process_time)
     ours, theirs = (taken[name] / 100 for name in works)
     return [Row(f"network, {backend.provider}", ours, "ms", f"eager torch, {theirs:.2f} ms", theirs / ours)]
@@ -60,7 +60,7 @@ def _hundred(work: Work) -> Work:
 
 def _whole(repeats: int) -> list[Row]:
     portrait = load_portrait().image
-    apex = cv2.warpAffine(portrait, np.float32([[1.004, 0, 0], [0, 1, 0.5]]), portrait.shape[1::-1])
+    apex = cv2.warpAffine(portrait, np.array([[1.004, 0, 0], [0, 1, 0.5]], np.float32), portrait.shape[1::-1])
     landmarker = Landmarker(tracking=False)
     with Recognizer() as recognizer:
         works: dict[str, Work] = {
@@ -76,7 +76,7 @@ def _whole(repeats: int) -> list[Row]:
     return [first, *(Row(f"of these: {name}", ms, "ms") for name, ms in stages.items())]
 
 
-def _stages(extractor: FeatureExtractor, onset: np.ndarray, apex: np.ndarray) -> dict[str, float]:
+def _stages(extractor: FeatureExtractor, onset: Image, apex: Image) -> dict[str, float]:
     """The least wall time of each of five."""
     seen = [extractor.extract(onset, apex).stage_ms for _ in range(5)]
     return {name: min(stage[name] for stage in seen) for name in seen[0]}

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.looped import Looped, load_frames
 from benchmarks.row import Row
-from recognizer.landmarks import Landmarker
+from recognizer.landmarks import Image, Landmarker
 from stream import Session
 from stream.sources import FrameSource, open_recording
 
@@ -74,7 +74,7 @@ def pipeline(source: FrameSource) -> Pass:
         return Pass(session.status().frames - before, time.perf_counter() - clock, time.process_time() - cpu)
 
 
-def _frames(source: FrameSource) -> Iterable[object]:
+def _frames(source: FrameSource) -> Iterable[Image]:
     with source:
         while (frame := source.read()) is not None:
             yield frame.image

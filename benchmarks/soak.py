@@ -84,8 +84,8 @@ def soak(clip: Path, minutes: float, out: Path) -> dict[str, Any]:
     with ExitStack() as stack:
         words = stack.enter_context(open(out / "stderr.txt", "w"))
         lines = stack.enter_context(open(out / "stdout.jsonl", "w"))
-        quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        sender = stack.enter_context(subprocess.Popen(send, **quiet))
+        none = subprocess.DEVNULL
+        sender = stack.enter_context(subprocess.Popen(send, stdin=none, stderr=none))
         stack.callback(sender.kill)
         _wait_for_listener(int(url.rpartition(":")[2]))
         process = stack.enter_context(subprocess.Popen(live, stdout=lines, stderr=words))

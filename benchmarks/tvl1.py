@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,8 @@ def face_pair(size: int, pixels: float, seed: int) -> tuple[Image, Image, Field]
 
 def opencv(first: Image, second: Image) -> Field:
     """A new object each time: it overwrites its number of scales when an image is small."""
-    flow = cv2.optflow.DualTVL1OpticalFlow_create().calc(first, second, None)
+    optflow: Any = cv2.optflow  # of opencv-contrib, which OpenCV's own types do not know
+    flow = optflow.DualTVL1OpticalFlow_create().calc(first, second, None)
     return np.asarray(flow, np.float32)
 
 

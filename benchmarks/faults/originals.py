@@ -138,7 +138,7 @@ def _casme2(folder: Path) -> None:
 def _megc2019(folder: Path) -> None:
     _casme2(folder / "CASME2")
     coded = [["006", "006_1_2", 1, 3, 5, "AU4", "Anger"]]
-    _sheet(folder / "SAMM" / samm.SET.sheet, [samm.SET.columns, *coded], samm.SET.page)
+    _sheet(folder / "SAMM" / samm.SET.sheet, [samm.SET.columns, *coded], samm.SET.page or "Sheet1")
     _frames(folder / "SAMM" / "006" / "006_1_2")
     smic = folder / "SMIC" / "HS" / "s01" / "micro" / "negative" / "s01_ne_01"
     _frames(smic)
