@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-from recognizer.face_networks.files import NETWORKS, networks_folder, open_face_network, original
+from recognizer.face_networks import files
+from recognizer.face_networks.files import NETWORKS, networks_folder, open_face_network
 
 WHEEL = "mediapipe-0.10.21-cp312-cp312-manylinux_2_28_x86_64.whl"
 _WHERE = "import sys, platformdirs; sys.stdout.write(platformdirs.user_cache_dir('atme-live'))"
@@ -40,7 +41,7 @@ def build_wheel(folder: Path, spoilt: bool = False) -> Path:
         )
         wheel.writestr(f"{about}/RECORD", "")
         for network in NETWORKS:
-            data = bytearray(original(network) or b"")
+            data = bytearray(files.original(network) or b"")
             assert data, "run atme setup before the tests"
             data[-1] ^= spoilt
             wheel.writestr(network.path, bytes(data))
