@@ -1,4 +1,4 @@
-"""A session folder's name for each of several recordings: no two alike, on any file system."""
+"""Names of session folders for several recordings, all different on any file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A batch on the command line: a bar a recording while it runs, a line when it is done, a table at last."""
+"""A batch on the command line: a progress bar for each recording, a line when it is done, a table at the
+end."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ LABELS = (*CLASSES, UNCERTAIN)
 def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcome]:
     """Shows the messages until the last; the outcomes in the order of the jobs.
 
-    A failure is a line on stderr the moment it happens. Ctrl-C passes through after a word on how to go on.
+    A failure is a line on stderr the moment it happens. Ctrl-C passes through after a line on how to resume.
     """
     outcomes: dict[int, Outcome] = {}
     bars: dict[int, TaskID] = {}
@@ -61,7 +62,7 @@ def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcom
 
 
 def summary(outcomes: Sequence[Outcome]) -> Table:
-    """A row a recording, and their sum."""
+    """One row a recording, and the totals."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
     labels: Counter[str] = sum((one.labels for one in outcomes), Counter())
     failed = sum(one.state == "failed" for one in outcomes)

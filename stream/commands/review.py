@@ -1,4 +1,4 @@
-"""``atme review``, ``atme agreement``, ``atme import``: what a person decides about a session."""
+"""``atme review``, ``atme agreement``, ``atme import``: what coders decide about a session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recognizer.console.plain_text import printable
 from recognizer.errors import AtmeError
 
 CoderOption = Annotated[
-    str | None, typer.Option(help="Who decides: names the file review-CODER.jsonl; default: your login.")
+    str | None, typer.Option(help="Your name as coder, for the file review-CODER.jsonl; default: your login.")
 ]
 
 
@@ -24,22 +24,24 @@ def register(app: typer.Typer) -> None:
 
 
 def review(
-    what: Annotated[Path, typer.Argument(help="A session folder (--out), a folder of such, or a recording.")],
+    what: Annotated[
+        Path, typer.Argument(help="A session folder (--out), a folder of sessions, or a recording.")
+    ],
     coder: CoderOption = None,
     blind: Annotated[
-        bool, typer.Option("--blind", help="Hide what the program thought until you have decided.")
+        bool, typer.Option("--blind", help="Hide the program's decisions until you have decided.")
     ] = False,
     video: Annotated[
-        Path | None, typer.Option(help="The recording that was replayed, where it has moved since.")
+        Path | None, typer.Option(help="The recording that was replayed, if it has moved since.")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Of a recording: the folder of its session; default: named after it, here."),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Default: any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Default: any free port.")] = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the link; open no browser.")] = False,
 ) -> None:
-    """Decide about each movement of a session on a page that only this machine can see."""
+    """Review each movement of a session in the browser, on a page served to this machine only."""
     from recognizer.console.native_log import native_log
     from stream.review.coder import coder_name
     from stream.review.server.serve import serve
@@ -54,10 +56,10 @@ def review(
 
 
 def agreement(
-    sessions: Annotated[list[Path], typer.Argument(help="Session folders, or folders of such.")],
+    sessions: Annotated[list[Path], typer.Argument(help="Session folders, or folders of sessions.")],
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
 ) -> None:
-    """How far coders agree with one another, and the program with them."""
+    """How far coders agree with one another, and with the program."""
     from stream.review.agreement import agreement as compare
     from stream.review.agreement import read_reviewed
     from stream.review.agreement_view import show
@@ -76,7 +78,7 @@ def import_annotations(
     csv: Annotated[Path | None, typer.Option(help="A corrected table (.csv).")] = None,
     coder: CoderOption = None,
 ) -> None:
-    """Take annotations that were corrected in another program as a coder's decisions."""
+    """Import annotations that were corrected in another program as a coder's decisions."""
     from contextlib import closing
 
     from stream.records.imports import as_decisions, read_annotations
@@ -88,7 +90,7 @@ def import_annotations(
     if len(given) != 1:
         raise AtmeError("give one file: --elan, --boris or --csv")
     if not session.is_dir():
-        raise AtmeError(f"{session}: no session folder; give the one that was exported")
+        raise AtmeError(f"{session}: not a session folder; give the one that was exported")
     ((kind, path),) = given.items()
     recorded = read_session(session)
     made = as_decisions(recorded, read_annotations(recorded, path, kind))

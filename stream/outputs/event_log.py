@@ -1,4 +1,5 @@
-"""The truth on disk: every event as one JSON line, safe the moment it happens."""
+"""The event log: every event as one JSON line, on disk the moment it happens. All other formats derive from
+it."""
 
 from __future__ import annotations
 
@@ -24,14 +25,14 @@ DIGITS_OF_SECONDS = 6
 DIGITS_OF_MILLISECONDS = 3
 DIGITS_OF_NUMBERS = 4
 _LONGEST = 64 * 1024
-"""Bytes of a line that is still taken for an event."""
+"""Bytes; a longer line is not an event."""
 
 
 def event_line(event: Expression) -> str:
     """One event as one line of JSON, without the line break.
 
     Seconds have 6 digits after the point, milliseconds 3, probabilities and scores 4. A number that is
-    not finite becomes ``null``: JSON has no other word for it.
+    not finite becomes ``null``: JSON has no other value for it.
     """
     return json.dumps(
         {name: plain(name, value) for name, value in event.to_dict().items()},
@@ -73,13 +74,13 @@ def plain(name: str, value: Any) -> Any:
 class EventLog:
     """``--events FILE.jsonl``: appends each event, flushed and synced to the disk before ``write`` returns.
 
-    Open it before the session starts, so that a path that cannot be written to costs nobody a recording.
-    An existing log is continued, never overwritten; anything else that exists is refused. What a full disk
-    refuses is kept in memory and tried again with the next event.
+    Open it before the session starts, so that an unwritable path never costs a recording. An existing log is
+    continued, never overwritten; anything else that exists is refused. What a full disk does not take is kept
+    in memory and tried again with the next event.
 
     Raises:
         AtmeError: the file cannot be opened for writing or is no event log, or (from ``write``) the disk
-            refuses the event.
+            does not take the event.
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
@@ -103,16 +104,16 @@ class EventLog:
 
     @property
     def missing(self) -> int:
-        """Events that are not on the disk."""
+        """Number of events that are not on disk."""
         return self._file.missing
 
     @property
     def unwritten(self) -> tuple[str, ...]:
-        """``2 of 5 events (log.jsonl)``; empty where all is on the disk."""
+        """``2 of 5 events (log.jsonl)``; empty where all are on disk."""
         return (f"{self.missing} of {self._file.lines} events ({self.path})",) if self.missing else ()
 
     def write(self, event: Expression) -> None:
-        """Append one event; when this returns, the line is on the disk."""
+        """Append one event; when this returns, the line is on disk."""
         try:
             self._file.write(event_line(event).encode("utf-8", "backslashreplace") + b"\n")
         except OSError as error:
@@ -121,7 +122,7 @@ class EventLog:
             raise AtmeError(problem) from error
 
     def close(self) -> None:
-        """Tries once more what the disk has refused; ``missing`` tells what it still refuses."""
+        """Tries again to write what failed before; ``missing`` tells what still fails."""
         with suppress(OSError):  # ``write`` has said so already
             self._file.close()
 
@@ -135,7 +136,7 @@ class EventLog:
 
 
 def _check_log(path: Path) -> bool:
-    """Whether its last line is half a line. AtmeError where it is a file, and no event log."""
+    """Whether its last line is incomplete. AtmeError where it is a file other than an event log."""
     if not path.is_file():
         return False  # new, or a pipe or device that takes lines
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Lines that go to a file one by one; what the disk refuses is kept in memory and tried again."""
+"""Lines that go to a file one by one; what cannot be written is kept in memory and tried again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from io import RawIOBase
 from threading import Lock
 
 KEPT_BYTES = 64 * 2**20
-"""Of refused lines; beyond that they are counted only. A day of events, or half an hour of 200 fps."""
+"""Bytes of waiting lines; beyond that, lines are only counted. A day of events, or half an hour of 200
+fps."""
 
 
 class LineFile:
     """Writes to a raw file that it owns; from any thread."""
 
     def __init__(self, file: RawIOBase, *, sync: bool = False) -> None:
-        """``sync``: each line is on the disk itself before ``write`` returns, not only out of the process."""
+        """``sync``: each line is on disk before ``write`` returns, not only handed to the system."""
         self.lines = 0
         """In all, written or not."""
         self._file = file
@@ -49,16 +50,17 @@ class LineFile:
             self._put()
 
     def repair(self, data: bytes) -> None:
-        """Writes what is no line of its own, at the start."""
+        """Writes text that is not a line, at the start."""
         self._file.write(data)
 
     def retry(self) -> None:
-        """Tries what still waits once more. OSError where it could not be written."""
+        """Tries again to write what is waiting. OSError where it could not be written."""
         with self._lock:
             self._put()
 
     def close(self) -> None:
-        """Tries what still waits once more, and closes the file. OSError where it could not be written."""
+        """Tries again to write what is waiting, and closes the file. OSError where it could not be
+        written."""
         if self._file.closed:
             return
         try:

@@ -33,9 +33,9 @@ def run_lines(
 
     ``rejected``: movements that are rejected while it runs; they are printed as well. JSON is what the event
     log holds, macro-expressions included; for people they are printed with ``show_macros`` only. ``look`` is
-    called a few times a second, with what cannot be printed. Returns what was not written, counted.
+    called a few times a second, with what could not be printed. Returns what was not written, counted.
 
-    ``on_event`` is called first, so that an event is logged even when nobody reads the pipe any more.
+    ``on_event`` is called first, so that an event is logged even when nothing reads the pipe any more.
     A closed pipe (``atme live | head -1``), Ctrl-C and SIGTERM end the session quietly; a full disk or
     device does not end it.
     """
@@ -66,7 +66,7 @@ class LineOutput:
 
     def __init__(self) -> None:
         self.closed = False
-        """Nobody reads it any more."""
+        """Nothing reads it any more."""
         self.problems: tuple[str, ...] = ()
         """Why a line could not be written, if that is so."""
         self._encoding = "utf-8"
@@ -119,7 +119,7 @@ def human_line(event: Expression) -> str:
 
 
 def _units(event: Expression) -> str:
-    """What moved, as coders write it, and in brackets what speaks for the label."""
+    """What moved, as coders write it, and in brackets what supports the label."""
     if not isinstance(event, MicroExpression) or not event.facs:
         return ""
     why = event.recognition.why
@@ -143,7 +143,7 @@ def human_rejection(rejection: Rejection) -> str:
 
 
 def _drain(rejected: SimpleQueue[Rejection] | None) -> Iterator[Rejection]:
-    """What has been rejected since the last time."""
+    """Movements rejected since the last call."""
     try:
         while rejected is not None:
             yield rejected.get_nowait()

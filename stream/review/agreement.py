@@ -25,7 +25,7 @@ from stream.records.reviewed import named_movements
 _RESAMPLES = 2000
 _SEED = 0
 Share = tuple[float, float, float]
-"""A figure with its 95 % interval: value, low, high; NaN where nothing can be said."""
+"""A figure with its 95 % interval: value, low, high; NaN where it is undefined."""
 NOTHING: Share = (float("nan"), float("nan"), float("nan"))
 TIMES = ("onset", "apex", "offset")
 
@@ -64,9 +64,9 @@ class Against:
     found: int
     """Micro-expressions of the coder that the program reported."""
     missed: int
-    """... that it rejected or did not see."""
+    """... that it rejected or missed."""
     false: int
-    """Reported by the program, and none for the coder."""
+    """Reported by the program, not a micro-expression for the coder."""
     confusion: dict[str, dict[str, int]]
     """The coder's class → the program's label → how often, where both saw a micro-expression."""
 
@@ -81,7 +81,7 @@ class Agreement:
     program: tuple[Against, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; what cannot be said is null."""
+        """JSON-ready; undefined figures are null."""
         return {
             "sessions": self.sessions,
             "coders": list(self.coders),
@@ -134,7 +134,7 @@ def wilson(hits: int, total: int) -> Share:
 
 
 def _kappas(tables: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """(n, k, k) → (n,); NaN where all items fall into one cell, for chance then explains everything."""
+    """(n, k, k) → (n,); NaN where all items fall into one cell, because chance then explains everything."""
     total = tables.sum(axis=(1, 2)).astype(np.float64)
     seen = np.trace(tables, axis1=1, axis2=2) / total
     chance = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1) / total**2

@@ -27,7 +27,7 @@ def show(found: Agreement, console: Console | None = None) -> None:
 
 
 def share(value: Share) -> str:
-    """``.71 (.52–.88)``; a dash where nothing can be said."""
+    """``.71 (.52–.88)``; a dash where it is undefined."""
     middle, low, high = value
     if not math.isfinite(middle):
         return "–"

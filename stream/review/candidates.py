@@ -1,4 +1,4 @@
-"""The movements of a session that a person is asked about, and what the program thought of each."""
+"""The movements of a session that a coder decides about, and the program's decision on each."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Movement:
     reason: str | None
     """Why it was rejected; None of an event."""
     label: str | None
-    """What the program called it; None where it gave no label."""
+    """The program's label; None where it gave none."""
     opinion: dict[str, Any]
-    """What the program thought and why, for the page."""
+    """The program's decision and its reasons, for the page."""
 
     @property
     def likely(self) -> float:
-        """How likely the program took it for a micro-expression, 0–1, for the order."""
+        """The program's probability of a micro-expression, 0–1, to order by."""
         if self.movement.probability is not None:
             return self.movement.probability
         return 1.0 if self.reason is None and self.movement.kind == "micro" else 0.0

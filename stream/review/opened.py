@@ -52,7 +52,7 @@ class Opened:
         self._made: dict[str, int] = {}
         """Movement → the newest decision of this page about it."""
         self._revealed: set[str] = set()
-        """Movements of which the coder has been told what the program thought."""
+        """Movements whose decision by the program the coder has been shown."""
         self.tab = 0
         """The newest page that shows this session; older ones may not decide."""
         # Plain and magnified loops are made on threads of their own, each with a reader of its own.
@@ -64,12 +64,12 @@ class Opened:
         self.place: VideoPlace = find_video(self.session, video)
 
     def close(self) -> None:
-        """Lets go of the file; once the workshop has ended."""
+        """Closes the file; call it once the workshop has ended."""
         self.writer.close()
         for held in (*self._readers.values(), *self._landmarkers.values()):
             held.close()
 
-    # ---- what the page is told
+    # ---- what the page reads
 
     def about(self) -> dict[str, Any]:
         """The session for a page that begins: movements, decisions, curve."""
@@ -90,7 +90,7 @@ class Opened:
         }
 
     def opinion(self, name: str, *, deciding: bool = False) -> dict[str, Any] | None:
-        """What the program thought; None while that is hidden, and of a movement that it did not see.
+        """The program's decision; None while that is hidden, and for a movement that it missed.
 
         ``deciding``: the coder is still at it, and a blind one may yet name class and units.
         """
@@ -148,7 +148,7 @@ class Opened:
         return kept
 
     def undo(self) -> str | None:
-        """Takes the newest decision back; the movement it was about, or None where there is none left."""
+        """Undoes the newest decision; returns the movement it was about, or None where there is none left."""
         with self._lock:
             return self.writer.undo()
 

@@ -1,4 +1,4 @@
-"""Appends a coder's decisions to ``review-CODER.jsonl``: on the disk before the page hears of it."""
+"""Appends a coder's decisions to ``review-CODER.jsonl``: on disk before the page is told."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ except ImportError:  # Windows: nothing is locked there
 
 
 class ReviewWriter:
-    """One coder's file in one session folder, held against other processes. From any thread."""
+    """One coder's file in one session folder, locked against other processes. From any thread."""
 
     def __init__(self, session: Path, coder: str) -> None:
         """AtmeError where it cannot be read or written, or another process holds it."""
@@ -55,16 +55,16 @@ class ReviewWriter:
 
     @property
     def added(self) -> int:
-        """How many movements the coder has added so far, those taken back too."""
+        """How many movements the coder has added so far, including undone ones."""
         with self._lock:
             return len({d.movement for line in self._lines if (d := line.decision) and d.added})
 
     def decide(self, decision: Decision) -> ReviewLine:
-        """Appends it; when this returns, it is on the disk. AtmeError where the disk refuses it."""
+        """Appends it; when this returns, it is on disk. AtmeError where it cannot be written."""
         return self._append(lambda number: ReviewLine(number, utc_now(), decision))
 
     def undo(self) -> str | None:
-        """Takes the newest decision back; the movement it was about, or None where there is none left."""
+        """Undoes the newest decision; returns the movement it was about, or None where there is none left."""
         with self._lock:
             gone = {line.undoes for line in self._lines if line.decision is None}
             left = [line for line in self._lines if line.decision is not None and line.number not in gone]
@@ -76,7 +76,7 @@ class ReviewWriter:
         return newest.decision.movement
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         with suppress(OSError):
             self._file.close()
 
@@ -98,7 +98,7 @@ class ReviewWriter:
             return line
 
     def _cut(self, session: Path) -> None:
-        """Takes off half a last line, which a power cut has left; whole lines are never touched."""
+        """Removes an incomplete last line, as a power cut leaves it; complete lines are never touched."""
         data = self.path.read_bytes()
         os.truncate(self.path, data.rstrip(b"\n").rfind(b"\n") + 1)
 

@@ -1,4 +1,4 @@
-"""What the review server answers: the page, sessions, loops, decisions. ``Gate`` stands before it."""
+"""The review server's routes: the page, sessions, loops, decisions. ``Gate`` protects them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Views:
         self._shelf = shelf
 
     async def sessions(self, request: Request) -> Response:
-        """What can be reviewed, and how far each is."""
+        """What can be reviewed, with the progress of each."""
         return JSONResponse(await run_in_threadpool(self._shelf.listed))
 
     async def session(self, request: Request) -> Response:
@@ -131,7 +131,7 @@ class _Views:
         return Response(status_code=503)
 
     async def decide(self, request: Request) -> Response:
-        """Keeps a decision; it is on the disk when the answer comes."""
+        """Keeps a decision; it is on disk before the response."""
         opened, found = await self._opened(request), await _body(request)
         _check_tab(opened, found)
         try:
@@ -145,7 +145,7 @@ class _Views:
         return JSONResponse({"decision": told(kept), "opinion": opened.opinion(kept.movement, deciding=True)})
 
     async def undo(self, request: Request) -> Response:
-        """Takes the newest decision back."""
+        """Undoes the newest decision."""
         opened = await self._opened(request)
         _check_tab(opened, await _body(request))
         name = await run_in_threadpool(opened.undo)
@@ -153,7 +153,7 @@ class _Views:
         return JSONResponse({"movement": name, "decision": told(decision) if decision else None})
 
     async def recording(self, request: Request) -> Response:
-        """The recording lies elsewhere now."""
+        """Sets the recording's new place."""
         opened, found = await self._opened(request), await _body(request)
         path = found.get("path")
         if not isinstance(path, str) or not path.strip() or "\0" in path:
@@ -182,7 +182,9 @@ async def _gone(request: Request) -> None:
 
 def _check_tab(opened: Opened, found: dict[str, Any]) -> None:
     if found.get("tab") != opened.tab:
-        raise AtmeError("this review was opened in another tab since; go on there, or reload this page")
+        raise AtmeError(
+            "this review has since been opened in another tab; continue there, or reload this page"
+        )
 
 
 def _file(name: str) -> Answer:

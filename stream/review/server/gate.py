@@ -1,4 +1,4 @@
-"""Who may talk to the review server: this machine's browser that was given the link, and nobody else."""
+"""Access to the review server: only for the browser on this machine that was given the link."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOCAL = ("127.0.0.1", "localhost")
 class Gate:
     """Wraps the application: Host, Origin and cookie are checked before anything else looks at a request.
 
-    The link's token is good once; it is exchanged for a cookie that only this server is sent.
+    The link's token works once; it is exchanged for a cookie that is sent to this server only.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:

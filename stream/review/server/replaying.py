@@ -11,7 +11,7 @@ from stream.settings import load_settings
 
 
 class Replaying:
-    """Replays at ``keen``, on a thread of its own; from any thread. A half session is made again."""
+    """Replays at ``keen``, on a thread of its own; from any thread. An unfinished session is made again."""
 
     def __init__(self, recording: Path, folder: Path) -> None:
         """AtmeError for settings that cannot be read."""
@@ -27,7 +27,7 @@ class Replaying:
         return None if self._outcome is not None else self._share
 
     def check(self) -> None:
-        """AtmeError while it is not over, and where it has failed."""
+        """AtmeError while it is running, and where it has failed."""
         if self._outcome is None:
             raise AtmeError(f"{self._job.recording.name}: still being looked through; reload the page later")
         if self._outcome.state == "failed":

@@ -1,4 +1,4 @@
-"""The sessions that one ``atme review`` shows: one, or those of a folder; each is opened when looked at."""
+"""The sessions that one ``atme review`` shows: one, or those of a folder; each is opened when first shown."""
 
 from __future__ import annotations
 

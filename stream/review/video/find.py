@@ -1,4 +1,4 @@
-"""Where the recording of a session is: where it was, beside the session, or where the user says."""
+"""Finds the recording of a session: at its old place, next to the session, or where the user says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream.review.video.recording import VideoReader
 
 @dataclass(frozen=True)
 class VideoPlace:
-    """The recording, or why there is none to be seen."""
+    """The recording, or why it cannot be shown."""
 
     path: Path | None
     problem: str = ""
