@@ -1,4 +1,4 @@
-"""Where the folds are computed: in this process, in worker processes of this machine, or on a Ray cluster.
+"""Runs work in this process, in worker processes on this machine, or on a Ray cluster.
 
 An executor maps a function over items and yields (item's index, result) as they come. Function, items and
 results travel between processes, so all of them can be pickled.
@@ -43,11 +43,11 @@ def local(
             yield futures[future], future.result()
     except BrokenProcessPool:
         raise AtmeError(
-            "a worker process was killed (out of memory?); run the same command again to go on, "
+            "a worker process was killed (out of memory?); run the same command again to resume, "
             "with fewer --workers if it happens again"
         ) from None
     finally:
-        # Whoever stops listening, by Ctrl-C too, does not wait for folds that nobody will collect.
+        # If the caller stops, by Ctrl-C too, it does not wait for folds that nobody will collect.
         for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -69,7 +69,7 @@ def on_ray(
 
 
 def _begin() -> None:
-    """The start of a worker process."""
+    """Runs first in a worker process."""
     end_with_parent()
     one_thread()
 

@@ -1,4 +1,4 @@
-"""Licensed datasets as their owners hand them out: annotation and frames in, samples and troubles out."""
+"""Licensed datasets as their owners distribute them: annotations and frames in, samples and problems out."""
 
 from training.datasets.sample import Loaded, Problem, Sample
 

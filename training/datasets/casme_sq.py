@@ -21,7 +21,7 @@ def load(root: Path) -> LoadedVideos:
     """The recordings under ``root``: the sheet, and ``rawpic/s15/15_0101…/img001.jpg``.
 
     The first sheet has no header; the second tells a subject's number in the folders, the third a video's.
-    An offset of 0 means that the movement does not come back: the apex stands for it. AtmeError: no root, no
+    An offset of 0 means that the face does not return: the apex is used instead. AtmeError: no root, no
     sheet or one of another form, no frames.
     """
     check_root(root)

@@ -1,4 +1,4 @@
-"""A recording of seconds to minutes with all that is annotated in it: what a spotter is measured on."""
+"""A recording of seconds to minutes with its annotations, on which a spotter is measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Movement:
     label: str | None = None
     """negative, positive, surprise; None where no class is known."""
     peak_px: float = 0.0
-    """The skin's greatest displacement in pixels of a 256-px face; 0 where it is not known."""
+    """The greatest displacement of the skin in pixels of a 256-px face; 0 where unknown."""
 
     @property
     def duration(self) -> float:
@@ -38,7 +38,7 @@ class Movement:
 
 @dataclass(frozen=True)
 class LongVideo:
-    """Where its images are, and what happens in it."""
+    """A recording and its annotations."""
 
     name: str
     """Unique in its set; the video's name in a submission to the MEGC."""
@@ -49,7 +49,7 @@ class LongVideo:
     frames: tuple[tuple[int, Path], ...] = ()
     """(number, image), numbers increasing; the time of an image is number / fps."""
     conditions: dict[str, Any] = field(default_factory=dict)
-    """What the results are broken down by: rate, peak, drift, face."""
+    """Conditions by which results are broken down: rate, peak, drift, face."""
 
     @property
     def micros(self) -> tuple[Movement, ...]:
@@ -101,7 +101,7 @@ def settle_videos(
     problems: Sequence[Problem],
     notes: Sequence[str],
 ) -> LoadedVideos:
-    """Recordings with what is annotated in them, checked against the frames on disk.
+    """Recordings with their annotations, checked against the frames on disk.
 
     ``videos``: name, frame number → image, and (annotation, movement, onset and offset frame) of each.
     A movement outside the frames is left out; recordings without frames are too, those without movements

@@ -20,7 +20,7 @@ class Dataset:
     title: str
     load: Callable[[Path], Loaded]
     download: str
-    """What, and from whom."""
+    """What to obtain, and from where."""
     licence: str
 
 

@@ -1,7 +1,7 @@
-"""One's own recordings, as ``atme review`` has decided them: a study's folder of sessions.
+"""Your own recordings as coded with ``atme review``: a study's folder of sessions.
 
-What coders agree on counts. Subject is the participant that the session or ``study.toml`` names: a session
-of nobody is left out, for one person under two names would leak from training into the test.
+What coders agree on counts. The subject is the participant named by the session or ``study.toml``: a session
+without one is left out, because a person under two names would leak from training into the test.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from training.datasets.sample import Loaded, Problem, Sample, class_of, finished
 
 DATABASE = "reviewed"
 PICTURES = ".reviewed"
-"""Folder in the study that keeps the frames of decided movements; faces, for their owner's eyes only."""
+"""Folder in the study with the frames of coded movements; it shows faces and is readable by its owner
+only."""
 _EMOTIONS = {"other": "others"}
 
 
@@ -103,7 +104,8 @@ def _reviewed(root: Path) -> list[Path]:
 def _one(
     root: Path, session: Path, study: Study | None, problems: list[Problem], *, pictures: bool
 ) -> tuple[Who, dict[str, Any] | None]:
-    """Whom a session shows, and what its coders say; None, with a problem, where it cannot be used."""
+    """The participant of a session and its coders' decisions; None, with a problem, where it cannot be
+    used."""
     name = f"{DATABASE}/{session.name}"
     who = _who(session, study)
     if not who.participant:

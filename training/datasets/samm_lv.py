@@ -20,8 +20,8 @@ def load(root: Path) -> LoadedVideos:
     """The recordings under ``root``: a release's sheet, and ``006_1/006_1_0001.jpg``.
 
     The sheet names no emotions: they are SAMM's, by the file name, where its sheet lies in ``root`` as well.
-    An onset of 0 means that the movement was under way: the first frame stands for it. AtmeError: no root, no
-    sheet or one of other columns, no frames.
+    An onset of 0 means that the movement had already begun: the first frame is used instead. AtmeError: no
+    root, no sheet or one of other columns, no frames.
     """
     check_root(root)
     path, notes = find_sheet(root, r"SAMM_LongVideos_V\d_Release.*\.xlsx", SHEET)

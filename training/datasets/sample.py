@@ -1,4 +1,4 @@
-"""What every loader hands over: the samples, and what was wrong with the others."""
+"""What every loader returns: the samples, and the problems with the others."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sample:
     units: tuple[Unit, ...]
     """Action units as read."""
     apex_origin: Literal["annotated", "estimated", "missing"]
-    """missing: not annotated, or not credibly; ``prepare`` estimates it."""
+    """missing: not annotated, or not plausibly; ``prepare`` estimates it."""
 
     @property
     def id(self) -> str:
@@ -73,7 +73,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A dataset as far as it can be used."""
+    """The usable part of a dataset."""
 
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...]
@@ -122,7 +122,7 @@ def without_duplicates(loaded: Loaded) -> Loaded:
 
 
 def with_subject_notes(loaded: Loaded) -> Loaded:
-    """Adds what leave-one-subject-out will suffer from: subjects with one class, one subject only."""
+    """Adds what limits leave-one-subject-out: subjects with one class, or one subject only."""
     labels: dict[tuple[str, str], set[int]] = defaultdict(set)
     for sample in loaded.samples:
         labels[sample.database, sample.subject].add(sample.label)

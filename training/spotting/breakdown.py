@@ -1,4 +1,4 @@
-"""Scores broken down: by what a recording is like, and by what a true movement is like."""
+"""Scores broken down by properties of the recordings and of the true movements."""
 
 from __future__ import annotations
 

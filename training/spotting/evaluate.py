@@ -86,7 +86,7 @@ def spot(
 def outcomes(
     videos: Sequence[LongVideo], cache_folder: Path, classifier: CandidateClassifier
 ) -> Iterator[dict[str, Outcome]]:
-    """For each recording, what every spotter of ``SPOTTERS`` and ``OTHER_POINTS`` makes of it."""
+    """For each recording, the outcome of every spotter of ``SPOTTERS`` and ``OTHER_POINTS``."""
     k = half_length(videos)
     for video in videos:
         signal = signal_of(video, cache_folder)

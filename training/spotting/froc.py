@@ -1,6 +1,6 @@
-"""Recall against false alarms a minute: the FROC curve, and how sure it is.
+"""Recall against false alarms a minute: the FROC curve and its confidence interval.
 
-The least score varies at which a movement counts. A spotter's movements come from one run in which each
+The lowest score at which a movement counts is varied. A spotter's movements come from one run in which each
 counts whatever its score, so that a movement keeps its times and its score at every point of the curve. For
 the causal spotter the score is the classifier's probability at the decision. Here too it decides early where
 that is high: points above the early probability are those of a spotter that would not have waited longer.

@@ -1,4 +1,4 @@
-"""The second half of spot-then-recognise: what the recognizer says of the movements that were spotted."""
+"""The second half of spot-then-recognise: the recognizer's labels of spotted movements."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Gated:
-    """The figures of the whole program, which names no movement that the recognizer calls uncertain."""
+    """The figures of the whole program, without movements on which the recognizer abstains."""
 
     f1: float
     precision: float

@@ -88,7 +88,7 @@ def plot_conditions(report: SpotReport, folder: Path) -> list[Path]:
 
 
 def plot_timeline(outcome: Outcome, signal: Signal, folder: Path) -> Path:
-    """Signal, threshold, truth (bands) and what was found (bars) and rejected (crosses) in one clip."""
+    """Signal, threshold, ground truth (bands), found (bars) and rejected movements (crosses) in one clip."""
     times = np.array([sample.time for sample in signal.samples])
     spotter, thresholds = Spotter(SpotterConfig()), []
     for sample in signal.samples:

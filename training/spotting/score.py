@@ -27,7 +27,7 @@ Wanted = Callable[[Movement, LongVideo], bool]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one spotter made of one recording."""
+    """The outcome of one spotter on one recording."""
 
     video: LongVideo
     minutes: float
@@ -35,7 +35,7 @@ class Outcome:
     """The micro-expressions that it found."""
     rejections: tuple[Rejection, ...] = ()
     scored: tuple[tuple[float, Candidate], ...] = ()
-    """Everything that counts at some threshold on its score, with the score: what a FROC curve is made of."""
+    """(score, movement) of everything that counts at some threshold; a FROC curve is made from it."""
     macros: tuple[Candidate, ...] = ()
     """The macro-expressions that it found."""
 
@@ -78,12 +78,13 @@ class SpotScore:
     found: int
     hits: tuple[Hit, ...]
     false_alarms: int
-    """Found where no micro-expression is, not even in part: what a viewer calls a false alarm. A movement
-    that was seen but badly delimited costs precision, yet alarms nobody for nothing."""
+    """Found where there is no micro-expression, not even in part. A movement that was found but badly
+    delimited lowers precision, but is not a false alarm."""
     alarms_during: Counter[str] = field(default_factory=Counter)
-    """What went on at the false alarms: speech, macro, blink, gesture, gaze, nothing."""
+    """What happened at the false alarms: speech, macro, blink, gesture, gaze, nothing."""
     missed: Counter[str] = field(default_factory=Counter)
-    """Why true movements were missed: why they were rejected, 'badly delimited', 'macro' or 'not seen'."""
+    """Why true movements were missed: the reason of the rejection, 'badly delimited', 'macro' or 'not
+    seen'."""
     rejected: Counter[str] = field(default_factory=Counter)
     """All rejections by reason."""
 
@@ -115,7 +116,7 @@ class SpotScore:
         return (low / self.minutes, high / self.minutes) if self.minutes else (0.0, math.inf)
 
     def precision_at(self, prevalence: float) -> float | None:
-        """Precision where there are so many micro-expressions a minute; see ``precision_at``."""
+        """Precision at this many micro-expressions a minute; see ``precision_at``."""
         return precision_at(prevalence, self.recall, self.alarms_per_minute)
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,8 +143,8 @@ class SpotScore:
 def precision_at(prevalence: float, recall: float, alarms_per_minute: float) -> float | None:
     """Precision in video of ``prevalence`` micro-expressions a minute; None where nothing would be found.
 
-    A benchmark is crowded with micro-expressions, which flatters its precision; recall and false alarms a
-    minute carry over to long videos, where there is hardly one a minute.
+    A benchmark contains many micro-expressions, which inflates its precision; recall and false alarms a
+    minute carry over to long videos, which have hardly one a minute.
     """
     hits = recall * prevalence
     return hits / (hits + alarms_per_minute) if hits + alarms_per_minute else None

@@ -1,6 +1,6 @@
-"""Measures a recording once and keeps the curve: the decision can then be tried a thousand times a minute.
+"""Measures a recording once and caches the signal, so that spotters can be tried on it quickly.
 
-What is kept depends on the images and on how motion is measured, so both are part of its file name.
+The cache depends on the images and on the code that measures motion, so both are part of its file name.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SMALL = (80, 100)
 
 
 def measured(videos: Sequence[LongVideo], cache_folder: Path, workers: int) -> Iterator[int]:
-    """Measures what is not measured yet, with ``workers`` processes; yields the number of those done."""
+    """Measures what is not cached yet, with ``workers`` processes; yields the number done."""
     from training.executors import in_process, local
 
     todo = [video for video in videos if not part_path(video, cache_folder).is_file()]

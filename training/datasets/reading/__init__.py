@@ -1,1 +1,2 @@
-"""What dataset loaders share: the disk, annotation sheets, codings, and settling what is doubtful."""
+"""Shared by the dataset loaders: finding files, annotation sheets, action unit codes, resolving doubtful
+entries."""

@@ -1,4 +1,4 @@
-"""Sets whose clips one sheet codes, with the frames in a folder a subject and a clip: CASME II and SAMM."""
+"""Datasets with one annotation sheet and a folder of frames for each subject and clip: CASME II and SAMM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.datasets.sample import Loaded, finished
 
 @dataclass(frozen=True)
 class CodedClips:
-    """Where such a set has what."""
+    """Where such a dataset keeps its parts."""
 
     database: str
     sheet: str

@@ -1,4 +1,4 @@
-"""Annotation sheets (.xlsx): finds the header wherever it stands, and says when it is another version's."""
+"""Annotation sheets (.xlsx): finds the header wherever it is, and reports one of another version."""
 
 from __future__ import annotations
 
