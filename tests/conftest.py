@@ -157,3 +157,12 @@ def sample_folder(short_clip: Path, weights: Path, tmp_path_factory: pytest.Temp
     from sample_session import record_sample
 
     return record_sample(short_clip, weights, tmp_path_factory.mktemp("sample") / "session")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium for all tests of a file; each test has a context of its own."""
+    from review_page import launched
+
+    with launched() as found:
+        yield found

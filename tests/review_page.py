@@ -63,25 +63,33 @@ def served(folder: Path, coder: str = "ana", *, blind: bool = False) -> Iterator
 
 
 @contextmanager
-def in_browser(link: str, **context: object):
-    """A page that shows the review, ready; every error of its scripts ends the test."""
+def launched():
+    """Chromium, ready for pages."""
     from playwright.sync_api import sync_playwright
 
-    errors: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(viewport={"width": 1360, "height": 960}, **context).new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: errors.append(f"{error!r} {error.stack}"))
-        page.on(
-            "console",
-            lambda words: errors.append(f"{words.text} {words.location}") if words.type == "error" else None,
-        )
-        page.goto(link)
-        page.wait_for_selector("html[data-begun]")
-        page.errors = errors
-        yield page
-        browser.close()
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@contextmanager
+def in_browser(browser, link: str, **context: object):
+    """A page that shows the review, ready; every error of its scripts ends the test."""
+    errors: list[str] = []
+    own = browser.new_context(viewport={"width": 1360, "height": 960}, **context)
+    page = own.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("pageerror", lambda error: errors.append(f"{error!r} {error.stack}"))
+    page.on(
+        "console",
+        lambda words: errors.append(f"{words.text} {words.location}") if words.type == "error" else None,
+    )
+    page.goto(link)
+    page.wait_for_selector("html[data-begun]")
+    page.errors = errors
+    yield page
+    own.close()
     assert not errors
 
 

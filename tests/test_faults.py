@@ -75,6 +75,8 @@ def test_damaged_archives_weights_and_sheets_end_cleanly_and_never_in_silence(tm
         "0",
         "--disks",
         "0",
+        "--killed-reviews",
+        "0",
         "--out",
         str(tmp_path),
     )

@@ -58,8 +58,8 @@ def ask(link: str, method: str = "GET", path: str = "/", **headers: str) -> http
 
 
 @needs_chromium
-def test_a_session_is_decided_by_keys_alone(session, ids):
-    with served(session) as link, in_browser(link) as page:
+def test_a_session_is_decided_by_keys_alone(browser, session, ids):
+    with served(session) as link, in_browser(browser, link) as page:
         shown(page, ids[0])
         assert page.inner_text("#number") == "1 of 2"
         assert "blink" in page.inner_text("#opinion")
@@ -82,21 +82,21 @@ def test_a_session_is_decided_by_keys_alone(session, ids):
 
 
 @needs_chromium
-def test_a_killed_review_has_lost_nothing_and_goes_on_where_it_stood(session, ids):
-    with reviewing(session, "--coder", "ana") as (process, link), in_browser(link) as page:
+def test_a_killed_review_has_lost_nothing_and_goes_on_where_it_stood(browser, session, ids):
+    with reviewing(session, "--coder", "ana") as (process, link), in_browser(browser, link) as page:
         page.keyboard.press("u")
         kept(page, f"{ids[0]} unsure")
         os.kill(process.pid, signal.SIGKILL)
     assert read_review(session, "ana").standing[ids[0]].verdict == "unsure"
-    with served(session) as link, in_browser(link) as page:
+    with served(session) as link, in_browser(browser, link) as page:
         shown(page, ids[1])
         assert page.inner_text("#count") == "1 of 2 decided"
 
 
 @needs_chromium
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-def test_the_page_looks_right_in_light_and_dark(session, ids, tmp_path, scheme, dark):
-    with served(session) as link, in_browser(link, color_scheme=scheme) as page:
+def test_the_page_looks_right_in_light_and_dark(browser, session, ids, tmp_path, scheme, dark):
+    with served(session) as link, in_browser(browser, link, color_scheme=scheme) as page:
         shown(page, ids[0])
         page.screenshot(path=tmp_path / "page.png")
     picture = cv2.imread(str(tmp_path / "page.png"))

@@ -7,9 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from overlay_session import make_event
 from review_page import in_browser, kept, needs_chromium, served, shown
+from reviewed_session import make_folder
 
+from spotting.candidate import Rejection
 from spotting.reviews.file import read_review
+from stream.outputs.event_log import rejection_line
 from stream.records.recorded_session import read_session
 from stream.records.reviewed import named_movements
 
@@ -44,8 +48,8 @@ def middle(page, selector: str) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def test_drag_an_apex_set_an_onset_add_what_was_missed_and_undo(session, event):
-    with served(session) as link, in_browser(link) as page:
+def test_drag_an_apex_set_an_onset_add_what_was_missed_and_undo(browser, session, event):
+    with served(session) as link, in_browser(browser, link) as page:
         shown(page, event.id)
         page.keyboard.press("y")
         kept(page, f"{event.id} yes")
@@ -85,8 +89,8 @@ def test_drag_an_apex_set_an_onset_add_what_was_missed_and_undo(session, event):
     assert 0.05 < added.offset - added.onset < 1
 
 
-def test_two_coders_one_of_them_blind(session, event):
-    with served(session, "ana", blind=True) as link, in_browser(link) as page:
+def test_two_coders_one_of_them_blind(browser, session, event):
+    with served(session, "ana", blind=True) as link, in_browser(browser, link) as page:
         shown(page, event.id)
         assert page.is_visible("#blind")
         assert page.is_disabled("#order")
@@ -96,7 +100,7 @@ def test_two_coders_one_of_them_blind(session, event):
         assert page.inner_text("#opinion").startswith("Blind")
         page.keyboard.press("Enter")
         page.get_by_text("The program called it").wait_for()
-    with served(session, "ben") as link, in_browser(link) as page:
+    with served(session, "ben") as link, in_browser(browser, link) as page:
         page.get_by_text("The program called it").wait_for()
         page.get_by_text("0 of 1 decided").wait_for()
         page.keyboard.press("n")
@@ -108,7 +112,7 @@ def test_two_coders_one_of_them_blind(session, event):
     }
 
 
-def test_a_folder_and_a_recording_that_has_moved(session, event, short_clip, tmp_path):
+def test_a_folder_and_a_recording_that_has_moved(browser, session, event, short_clip, tmp_path):
     other = Path(shutil.copytree(session, session.parent / "t<b>"))
     about = json.loads((other / "session.json").read_text(encoding="utf-8"))
     about["source"]["recording"] = str(tmp_path / "gone" / "video.mp4")
@@ -116,7 +120,7 @@ def test_a_folder_and_a_recording_that_has_moved(session, event, short_clip, tmp
     elsewhere = Path(shutil.copy(short_clip, tmp_path / "renamed.mp4"))
     wrong = tmp_path / "wrong.mp4"
     wrong.write_bytes(elsewhere.read_bytes()[:-100])
-    with served(session.parent) as link, in_browser(link) as page:
+    with served(session.parent) as link, in_browser(browser, link) as page:
         page.get_by_text("0 of 1").first.wait_for()
         page.get_by_role("button", name="t<b>").click()
         page.get_by_text("is not where it was").wait_for()
@@ -140,22 +144,22 @@ def test_a_folder_and_a_recording_that_has_moved(session, event, short_clip, tmp
     assert read_review(other, "ana").standing[event.id].verdict == "no"
 
 
-def test_a_recording_is_replayed_first(short_clip, tmp_path, monkeypatch):
+def test_a_recording_is_replayed_first(browser, short_clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with served(short_clip) as link, in_browser(link) as page:
+    with served(short_clip) as link, in_browser(browser, link) as page:
         page.wait_for_selector("html[data-shown]:not([data-shown=''])")
         count = page.inner_text("#count")
         assert page.inner_text("#name") == "short"
     session = read_session(tmp_path / "short")
     assert session.about["settings"]["spotter"]["sensitivity"] == "keen"
     assert count == f"0 of {len(named_movements(session))} decided"
-    with served(short_clip) as link, in_browser(link) as page:
+    with served(short_clip) as link, in_browser(browser, link) as page:
         page.get_by_text(count).wait_for()
 
 
-def test_every_order_and_view_by_keys(sample_folder, tmp_path):
+def test_every_order_and_view_by_keys(browser, sample_folder, tmp_path):
     session = Path(shutil.copytree(sample_folder, tmp_path / "s"))
-    with served(session) as link, in_browser(link) as page:
+    with served(session) as link, in_browser(browser, link) as page:
         page.wait_for_selector("html[data-magnified]")
         for key in "ooorrrssssmvvf,.f?":
             page.keyboard.press(key)
@@ -169,3 +173,25 @@ def test_every_order_and_view_by_keys(sample_folder, tmp_path):
         page.keyboard.press("Escape")
         page.wait_for_selector("html[data-shown]:not([data-shown=''])")
     assert read_review(session, "ana").lines == (), "looking decides nothing"
+
+
+def test_ten_thousand_movements_are_no_larger_a_page(browser, tmp_path):
+    """What the page draws, and what a decision costs, does not grow with the session."""
+    folder = make_folder(tmp_path / "s")
+    many = (Rejection(make_event(20 + 0.7 * k).candidate, "speech") for k in range(10_000))
+    (folder / "rejected.jsonl").write_text(
+        "".join(f"{rejection_line(one)}\n" for one in many), encoding="utf-8"
+    )
+    with served(folder) as link, in_browser(browser, link) as page:
+        page.errors.clear()  # there is no recording, and the browser notes it
+        assert page.inner_text("#number").endswith("of 10005")
+        for k in range(10):
+            here = page.evaluate("document.documentElement.dataset.shown")
+            page.keyboard.press("nu"[k % 2])
+            page.wait_for_selector(f'html[data-shown]:not([data-shown=""]):not([data-shown="{here}"])')
+        page.wait_for_selector('html[data-pending="0"]')
+        assert page.evaluate("document.querySelectorAll('*').length") < 500
+        paths = "[...document.querySelectorAll('#strip path')].map((one) => one.getAttribute('d').length)"
+        assert max(page.evaluate(paths)) < 40_000
+        page.errors.clear()
+    assert len(read_review(folder, "ana").standing) == 10

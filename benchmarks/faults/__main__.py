@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--disks", type=int, default=10, help="sessions on a disk that gets full (as root only)"
     )
+    parser.add_argument("--killed-reviews", type=int, default=20, help="servers killed while one decides")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", metavar="KIND", help="this kind; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time")
@@ -35,6 +36,7 @@ def main() -> int:
 
     from benchmarks.faults.campaign import Result, run_cases
     from benchmarks.faults.full_disk import fill_disks
+    from benchmarks.faults.killed_reviews import kill_reviews
     from benchmarks.faults.kills import kill_sessions
     from benchmarks.faults.kinds import FOLDERS, KINDS
     from benchmarks.faults.ready import import_everything
@@ -48,6 +50,7 @@ def main() -> int:
     originals = work / "originals"
     names = {FOLDERS.get(kind.name, kind.name) for kind, count in counts if count}
     names |= {"long"} if given.kills or given.disks else set()
+    names |= {"review"} if given.killed_reviews else set()
     command = [sys.executable, "-m", "benchmarks.faults.originals", str(originals), *sorted(names)]
     subprocess.run(command, check=True)
     import_everything()
@@ -56,6 +59,7 @@ def main() -> int:
         for found in (
             run_cases(counts, originals, work, given.seed, given.jobs),
             kill_sessions(given.kills, originals, work, given.seed),
+            kill_reviews(given.killed_reviews, originals, work, given.seed),
             fill_disks(given.disks, originals, work, given.seed),
         ):
             for result in found:

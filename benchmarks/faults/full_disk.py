@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.faults.campaign import Result
+from benchmarks.faults.command import atme
 from benchmarks.faults.forked import fork
-from benchmarks.faults.kinds import atme
 from benchmarks.faults.outcome import outcome
 
 OUTPUTS = (("--out",), ("--events",), ("--out", "--save-faces"), ("--record",))

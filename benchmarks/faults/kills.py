@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.faults.campaign import Result
+from benchmarks.faults.command import atme
 from benchmarks.faults.forked import fork
-from benchmarks.faults.kinds import atme
 
 LATEST = 1.6
 """Seconds after the start; the session takes about two."""

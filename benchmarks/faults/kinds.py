@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.faults import formats
+from benchmarks.faults.command import atme
 from benchmarks.faults.mutate import Mutation, damage, in_head, in_zip, json_text, some_of
+from benchmarks.faults.reviews import read_review_of, review_lines
 from recognizer.console.command_line import run
 
 ANSWER = "answer"
@@ -41,6 +43,8 @@ class Kind:
 def mutation(name: str) -> Mutation:
     """How a file of this name is damaged."""
     suffix = Path(name).suffix
+    if Path(name).name.startswith("review-"):
+        return some_of(damage, json_text, json_text, review_lines)
     table: dict[str, Sequence[Mutation]] = {
         ".npz": (formats.bomb, damage, *3 * (in_zip(formats.npy),)),
         ".onnx": (damage, in_head, formats.onnx_model, formats.onnx_settings),
@@ -54,13 +58,6 @@ def mutation(name: str) -> Mutation:
         ".csv": (damage, formats.csv_text),
     }
     return some_of(*table.get(suffix, (damage, damage, damage, in_head)))
-
-
-def atme(*words: object) -> None:
-    from stream.cli import main
-
-    sys.argv = ["atme", *map(str, words)]
-    main()
 
 
 def _leave(*arrays: Any) -> None:
@@ -182,6 +179,7 @@ KINDS = (
     Kind("classifier", 5, "*.onnx", _classifier, exact=True),
     Kind("state", 8, "*.safetensors", _state, exact=True),
     Kind("session", 12, "s01/**/*", _session),
+    Kind("review", 12, "**/*", read_review_of),
     Kind("config", 8, "*.toml", _config),
     Kind("image", 6, "*.*", _recognize),
     Kind("images", 4, "*.*", _images),

@@ -8,8 +8,10 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from fractions import Fraction
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,12 @@ import openpyxl
 
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting.classifier import DEFAULT_CLASSIFIER
+from spotting.reviews.decision import CodedUnit, Decision, Verdict
+from stream.records.export.formats import FORMATS, export
 from stream.records.folder import SessionFolder
+from stream.records.recorded_session import read_session
+from stream.records.reviewed import named_movements
+from stream.review.writing import ReviewWriter
 from stream.session import Session
 from training.datasets import casme2, samm
 from training.features import archive as feature_archive
@@ -125,6 +132,24 @@ def _session(folder: Path) -> None:
         kept.mark(2.0, "noise <outside>")
 
 
+def _review(folder: Path) -> None:
+    """A session that two coders have decided, and what they have corrected in other programs."""
+    _session(folder)
+    session = read_session(folder / "s01")
+    said: dict[str, tuple[Verdict, ...]] = {"ana": ("yes", "no", "unsure"), "ben": ("no", "yes", "yes")}
+    for coder, verdicts in said.items():
+        with closing(ReviewWriter(folder / "s01", coder)) as writer:
+            for one, verdict in zip(named_movements(session), cycle(verdicts), strict=False):
+                m = one.movement
+                unit = CodedUnit(12, "L", "B")
+                last = max(m.apex, m.offset)
+                writer.decide(Decision(one.id, verdict, m.onset, m.apex, last, "positive", (unit,), "<é>"))
+            writer.decide(Decision("added-1", "yes", 0.2, 0.3, 0.4))
+            writer.undo()
+    for format in ("elan", "boris", "csv"):
+        export(session, format, folder / f"corrected{FORMATS[format].suffix}")
+
+
 def _casme2(folder: Path) -> None:
     rows = [
         [f"{k % 3 + 1:02d}", f"EP0{k}", 1, 3, 5, "4+L10", ("disgust", "happiness", "surprise")[k % 3]]
@@ -168,6 +193,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "classifier": _classifier,
     "state": _state,
     "session": _session,
+    "review": _review,
     "config": _config,
     "image": _pair,
     "images": _images,
