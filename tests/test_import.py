@@ -128,6 +128,8 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><ANNOTATION_DOCUMENT/>'
         ("csv", b"onset,offset\n1,nan\n"),
         ("csv", b"onset,offset\n2,1\n"),
         ("csv", b"onset,offset\nx,1\n"),
+        ("csv", b"onset,offset\n1,2\rx,4\n"),
+        ("csv", b"onset,offset\n" + 200_000 * b"1" + b",2\n"),
     ],
 )
 def test_what_is_no_export_is_one_line(session, tmp_path, kind, data):

@@ -42,10 +42,10 @@ def read_review_of(folder: Path, file: Path, rng: random.Random) -> None:
     if file.suffix in CORRECTED and file.parent == folder:
         return atme("import", session, CORRECTED[file.suffix], file, "--coder", "carl")
     _with_its_recording(session, folder / "long.mp4", rng)
-    if rng.random() < 0.1:  # a session that was cut off before the others were written
+    what = rng.randrange(5)
+    if what != 1 and rng.random() < 0.15:  # a session that was cut off before the others were written
         gone = rng.choice([path for path in session.iterdir() if path.is_file() and path != file])
         gone.unlink()
-    what = rng.randrange(5)
     if what == 0:
         return atme("agreement", session, *rng.choice(((), ("--json",))))
     if what == 1:

@@ -68,7 +68,7 @@ def read_annotations(session: RecordedSession, path: Path, kind: str) -> list[An
     pace = float(source.get("player_pace") or 1.0)
     try:
         found = _READERS[kind](data)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, csv.Error) as error:
         raise AtmeError(
             f"{path}: not read as {kind} ({error}); give a corrected file that atme export has written"
         ) from None
@@ -224,7 +224,7 @@ def _in_comment(comment: str) -> tuple[CodedUnit, ...]:
 def _csv(data: bytes) -> list[Annotation]:
     text = data.decode("utf-8-sig", "replace")
     separator = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
-    rows = csv.DictReader(io.StringIO(text), delimiter=separator)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
     if not {"onset", "offset"} <= set(rows.fieldnames or ()):
         raise ValueError("no columns onset and offset")
     found = []
