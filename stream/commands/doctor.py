@@ -56,9 +56,9 @@ def examine() -> Iterator[Finding]:
     yield _terminal()
 
 
-def _guarded(name: str, look: Callable[[], Finding], needed: bool = True) -> Finding:
+def _guarded(name: str, check: Callable[[], Finding], needed: bool = True) -> Finding:
     try:
-        return look()
+        return check()
     except AtmeError as error:
         return Finding(name, False, str(error), needed)
     except Exception as error:  # the doctor reports what would end other commands

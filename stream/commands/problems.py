@@ -27,7 +27,7 @@ class Problems:
         log = self._log.problems if self._log else ()
         return (*self._session.warnings, *self._records.warnings, *log)
 
-    def look(self, more: Sequence[str] = ()) -> tuple[str, ...]:
+    def update(self, more: Sequence[str] = ()) -> tuple[str, ...]:
         """``known`` and ``more``; what is new is printed where that is to be done at once."""
         known = self.known()
         if self._at_once:

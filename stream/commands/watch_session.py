@@ -81,11 +81,11 @@ def watch_session(
         try:
             if on_screen:
                 folder = keep.out or Path()
-                reach = Reach(onlooker, records.mark, tones, folder, problems.look, problems.unwritten)
+                reach = Reach(onlooker, records.mark, tones, folder, problems.update, problems.unwritten)
                 run_overlay(session, on_event, reach, ascii_only, show_rejected, show_macros)
             else:
                 queue = rejected.queue if rejected else None
-                printed = run_lines(session, json, on_event, queue, show_macros, problems.look)
+                printed = run_lines(session, json, on_event, queue, show_macros, problems.update)
         finally:
             status, stopped = session.status(), session.stopped
             if on_screen:

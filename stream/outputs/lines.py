@@ -27,13 +27,13 @@ def run_lines(
     on_event: Callable[[Expression], None],
     rejected: SimpleQueue[Rejection] | None = None,
     show_macros: bool = False,
-    look: Callable[[Sequence[str]], object] = lambda problems: None,
+    report: Callable[[Sequence[str]], object] = lambda problems: None,
 ) -> tuple[str, ...]:
     """Print one line an event until the session ends: for people, or one JSON object (``json=True``).
 
     ``rejected``: movements that are rejected while it runs; they are printed as well. JSON is what the event
-    log holds, macro-expressions included; for people they are printed with ``show_macros`` only. ``look`` is
-    called a few times a second, with what could not be printed. Returns what was not written, counted.
+    log holds, macro-expressions included; for people they are printed with ``show_macros`` only. ``report``
+    is called a few times a second, with what could not be printed. Returns what was not written, counted.
 
     ``on_event`` is called first, so that an event is logged even when nothing reads the pipe any more.
     A closed pipe (``atme live | head -1``), Ctrl-C and SIGTERM end the session quietly; a full disk or
@@ -51,13 +51,13 @@ def run_lines(
                 on_event(event)
                 if json or show_macros or isinstance(event, MicroExpression):
                     output.write(line(event))
-            look(output.problems)
+            report(output.problems)
             why = stop_requested() or (OUTPUT_CLOSED if output.closed else "")
             if why and not stopping:
                 stopping = True
                 session.stop(why)
     unwritten = output.finish()
-    look(output.problems)
+    report(output.problems)
     return unwritten
 
 
