@@ -20,6 +20,8 @@ ELSEWHERE = (
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
     "benchmarks/*.md",
     "recognizer/weights/*.md",
     "spotting/weights/*.md",

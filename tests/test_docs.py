@@ -15,7 +15,8 @@ from stream.cli import app as atme
 from training.cli.main import app as atme_train
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "CHANGELOG.md"})
+"""The changelog is history: it names what was there."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS = {"atme": typer.main.get_command(atme), "atme-train": typer.main.get_command(atme_train)}
 
