@@ -123,7 +123,7 @@ def test_gaps_in_the_numbers_are_said_and_keep_their_time(tmp_path):
         assert times == pytest.approx([index / 100 for index in range(12) if index not in (4, 5)])
         assert source.duration == pytest.approx(0.12)
         assert source.warnings == (
-            "2 numbers are missing among the images, the first after img3.png; their time is left free",
+            "2 numbers are missing among the images, the first after img3.png; their time is left out",
         )
     assert "not evenly spaced" in names("t0.png", "t33.png", "t67.png", "t100.png")[2]
 

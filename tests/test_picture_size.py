@@ -36,7 +36,7 @@ def test_single_frames_of_another_size_are_left_out_and_counted():
     assert source.left_out == 3
     assert source.size == SIZE
     (warning,) = source.warnings
-    assert warning == "some frames came in another size, garbled on their way, and were left out"
+    assert warning == "some frames were damaged in transmission (another size) and were left out"
 
 
 def test_another_size_that_lasts_is_the_size_from_then_on():

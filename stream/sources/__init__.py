@@ -56,8 +56,8 @@ def open_recording(
     """Open a video file or a folder of images. Raises AtmeError for bad input.
 
     ``fps``: frames a second of a recording without a clock, or with a wrong one; None: a video's own
-    timestamps, ``image_fps`` for images. ``slow_motion``: the recording plays so many times slower than
-    life, and its times are divided by this.
+    timestamps, ``image_fps`` for images. ``slow_motion``: the recording plays this many times slower than
+    real time; its times are divided by it.
     """
     path = Path(path)
     for name, value in (("fps", fps), ("slow motion", slow_motion)):

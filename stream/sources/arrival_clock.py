@@ -1,7 +1,7 @@
 """When the frames of a live stream were sent, on this machine's clock.
 
-A network delivers in bursts: four frames that were taken 50 ms apart arrive at 0, 160, 190 and 200 ms. Their
-distances stand in the stream's own timestamps; only when the whole of it happened is told by the arrivals.
+A network delivers in bursts: four frames that were taken 50 ms apart arrive at 0, 160, 190 and 200 ms. The
+stream's own timestamps give their intervals; the arrivals only tell when the whole stream was sent.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ SMALL_RATE = 0.9
 EARLY_RATE = 0.1
 """Where it is more, by this part of a frame: the distances matter more."""
 LATE_RATE = 0.001
-"""Frames that arrive late are mostly held up; only by this part of the time that passes are they taken for a
-sender whose clock runs slower than ours."""
+"""Late frames have mostly been held up; only this share of the elapsed time is attributed to a sender whose
+clock is slower than ours."""
 FARTHEST_AHEAD_S, FARTHEST_BEHIND_S = 1.0, 10.0
-"""Where stamps lie further from the arrivals than this, the stream's clock was set again."""
+"""Seconds; where timestamps deviate from the arrivals by more, the stream's clock was reset."""
 
 
 class ArrivalClock:
@@ -25,7 +25,7 @@ class ArrivalClock:
     def __init__(self, offset: float | None = None) -> None:
         """``offset``: our clock less the stream's, where it is known; None: the first frame is on time."""
         self._offset = offset
-        self._before: float | None = None  # the offset before the stream's clock was set again
+        self._before: float | None = None  # the offset before the stream's clock was reset
         self._last: float | None = None
         """Timestamp of the frame before, on the stream's clock."""
 

@@ -1,4 +1,4 @@
-"""The one contract that everything frames come from keeps."""
+"""The contract that every source of frames fulfils."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STALL_TIMEOUT = 5.0
 """Seconds without a frame after which a live source counts as stalled."""
 
 NEW_SIZE_S = 0.5
-"""Seconds for which a live source must keep to another size before it is taken for a change of format."""
+"""Seconds for which a live source must deliver another size before it counts as a change of format."""
 
 _TICK = 1e-6  # seconds; two live frames that the clock cannot tell apart are kept this far apart
 
@@ -48,7 +48,7 @@ class FrameSource(ABC):
         self.size = size
         """Width and height in pixels."""
         self.nominal_fps = nominal_fps
-        """Frames a second that the source promises; None where it promises nothing."""
+        """Frame rate that the source states; None where it states none."""
         self.duration = duration
         """Seconds; None where it is not known."""
         self._warnings: list[str] = []
@@ -69,20 +69,20 @@ class FrameSource(ABC):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know and can live with, one line each; may grow while frames are read."""
+        """Warnings, one line each; may grow while frames are read."""
         return tuple(self._warnings)
 
     @property
     def left_out(self) -> int:
-        """Frames that came, or should have come, and could not be used."""
+        """Frames that could not be used, or are missing."""
         return self._left_out
 
     def read(self) -> Frame | None:
         """The next frame, or None when the source has ended or was closed.
 
-        Of a live source single frames of another size, garbled on their way, are left out and counted;
-        where another size lasts, it is the source's from then on.
-        Raises AtmeError when the source breaks off, stalls, or delivers what cannot be used.
+        Of a live source, single frames of another size, as transmission errors cause, are left out and
+        counted; a size that persists becomes the source's. Raises AtmeError when the source breaks off,
+        stalls, or delivers unusable data.
         """
         while True:
             taken = self._read_unless_closed()
@@ -121,7 +121,7 @@ class FrameSource(ABC):
             self._warn(f"the image changed from {self.size[0]}x{self.size[1]} to {width}x{height}")
             self.size, self._other_size = (width, height), None
             return True
-        self._leave_out("some frames came in another size, garbled on their way, and were left out")
+        self._leave_out("some frames were damaged in transmission (another size) and were left out")
         return False
 
     def _leave_out(self, why: str) -> None:
@@ -133,7 +133,7 @@ class FrameSource(ABC):
         self._closed.set()
 
     def close(self) -> None:
-        """Let go of the device, file or connection, as soon as the reading thread is out of it."""
+        """Releases the device, file or connection, as soon as the reading thread has left it."""
         self._closed.set()
         if self._in_use.acquire(blocking=False):
             try:
@@ -159,7 +159,7 @@ class FrameSource(ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """Close what is held; called at least once, so it must bear repetition."""
+        """Close what is held; called at least once, possibly several times."""
 
     def _since_first(self, timestamp: float | None) -> float | None:
         if self.origin is None:

@@ -1,4 +1,4 @@
-"""A camera of this machine, through OpenCV."""
+"""A camera on this machine, through OpenCV."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DEVICES = Path("/sys/class/video4linux")  # Linux: one folder a device, with its
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """What is asked of the camera; what it really gives is read back and told in ``Camera.warnings``."""
+    """What is requested of the camera; ``Camera.warnings`` says where it delivers something else."""
 
     device: str = "0"
-    """Number, ``/dev/videoN``, or (on Linux) a part of the camera's name."""
+    """Number, ``/dev/videoN``, or (on Linux) part of the camera's name."""
     width: int = 640
     height: int = 480
     fps: float = 60.0
@@ -37,11 +37,11 @@ class CameraConfig:
 LATEST_S = 1.0
 """Seconds that an image may wait in the driver before its time is no longer believed."""
 _DISTRUST = 3
-"""So many times in a row that make no sense, and the driver is not asked again."""
+"""After so many implausible times in a row, the driver's clock is ignored."""
 
 
 class BufferClock:
-    """The driver's own time of an image where it makes sense, else the moment that it was handed over.
+    """The driver's own time of an image where it is plausible, otherwise the time of its delivery.
 
     Video4Linux stamps each buffer on the monotonic clock when the camera begins to send the image; other
     systems, and some drivers, give nothing, or a time that counts from elsewhere.

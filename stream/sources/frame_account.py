@@ -1,4 +1,4 @@
-"""Accounts for every frame of a recording: which were decoded, which could not be, which are not there."""
+"""Accounts for every frame of a recording: decoded, damaged or missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SMALLEST_PACKET = 8
 
 
 class FrameAccount:
-    """Told of every packet and every frame in the order of decoding; a packet must become a frame.
+    """Notified of every packet and every frame in decoding order; each packet must become a frame.
 
     Frames come out in the order of their times, so a packet whose time is behind a frame's can no longer
     become one. Where packets come at equal distances, a longer distance shows that some are missing.

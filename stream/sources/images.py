@@ -1,4 +1,4 @@
-"""A folder of numbered images, as the datasets keep their clips."""
+"""A folder of numbered images, as datasets store their clips."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from stream.sources.picture_numbers import number_pictures
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 IMAGE_FPS = 100.0
-"""Images a second where nothing is said: the rate of SMIC's high-speed camera."""
+"""Default frame rate: that of SMIC's high-speed camera."""
 
 
 class ImageFolder(FrameSource):
     """Images of one folder by the numbers in their names (img2 before img10), ``place / fps`` seconds in.
 
-    An image that the numbering leaves out leaves its time out too.
+    A gap in the numbering is a gap in time.
     """
 
     def __init__(self, folder: Path, fps: float = IMAGE_FPS, *, assumed: bool = True) -> None:
-        """``assumed``: nobody has said that this is the rate of these very images.
+        """``assumed``: the rate is a default, not given for these images.
 
         Raises AtmeError for a folder without images, an unreadable first image, or fps ≤ 0.
         """
@@ -51,7 +51,9 @@ class ImageFolder(FrameSource):
         self.clock = f"the rate given, {fps:g} fps"
         self.clock_assumed = assumed
         if assumed:
-            self.clock = f"an assumed {fps:g} fps, for images have no clock; --fps gives the true rate"
+            self.clock = (
+                f"an assumed {fps:g} fps, because images have no clock; give the true rate with --fps"
+            )
         if numbered.remark:
             self._warn(numbered.remark)
 

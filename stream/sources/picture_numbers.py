@@ -51,7 +51,7 @@ def number_pictures(paths: Sequence[Path]) -> Numbered:
     if missing:
         first = next(path for path, length in zip(ordered, steps, strict=False) if length > step)
         what = "a number is" if missing == 1 else f"{missing} numbers are"
-        remark = f"{what} missing among the images, the first after {first.name}; their time is left free"
+        remark = f"{what} missing among the images, the first after {first.name}; their time is left out"
     return Numbered(tuple(zip(places, ordered, strict=True)), remark)
 
 

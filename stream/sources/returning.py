@@ -1,4 +1,4 @@
-"""A live source that may disappear: it is waited for and taken up again, and the clock runs on."""
+"""A live source that may disappear: it is reopened when it returns, and its clock keeps running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RETRY_S = 0.5
 class Returning(FrameSource):
     """Frames of whatever ``opener`` opens; where that ends, breaks off or stalls, it is opened again.
 
-    Timestamps stay on one monotonic clock, so the time away is a hole in them. A source that is no live one
+    Timestamps stay on one monotonic clock, so the absence is a gap in them. A source that is no live one
     (a finished recording behind an address) ends where it ends. Closing never waits for an attempt.
     """
 
