@@ -1,4 +1,4 @@
-"""The feature archive: one ``.npz`` with the features of a data set, ready to train on or to measure with."""
+"""The feature archive: one ``.npz`` with the features of a dataset, ready to train on or to measure with."""
 
 from __future__ import annotations
 

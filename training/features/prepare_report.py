@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What became of a data set."""
+    """What became of a dataset."""
 
     dataset: str
     date: str

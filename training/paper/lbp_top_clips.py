@@ -1,4 +1,4 @@
-"""LBP-TOP under the protocol of the others: descriptors from a data set's clips, folds from an archive."""
+"""LBP-TOP under the protocol of the others: descriptors from a dataset's clips, folds from an archive."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Clips:
             if name not in known:
                 raise AtmeError(
                     f"{self.root}: {self.dataset} has no clip for the archive's sample {'/'.join(name)}; "
-                    "LBP-TOP needs the data set from which the archive was prepared"
+                    "LBP-TOP needs the dataset from which the archive was prepared"
                 )
         return [known[name] for name in wanted]
 
