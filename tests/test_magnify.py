@@ -181,6 +181,17 @@ def test_a_large_movement_is_magnified_less_where_it_is_and_that_is_said(looped)
     assert about["times_least"] < 7 < about["times_most"] == 10
 
 
+def test_what_comes_after_the_movement_does_not_limit_it(looped):
+    """The same smile, and right after it the face moves twenty times as far."""
+    loop, motion = looped(SMILE)
+    after = motion.times > 0.4
+    wild = replace(motion, fields=np.where(after[:, None, None, None], 20 * motion.fields, motion.fields))
+    alone, cut_off, whole = (magnify(loop, *words) for words in ((motion, 10), (wild, 10, 0.4), (wild, 10)))
+    assert cut_off.factors.min() == pytest.approx(10)
+    assert whole.factors.min() < 8
+    assert np.array_equal(cut_off.pictures[APEX], alone.pictures[APEX])
+
+
 def test_a_long_loop_is_magnified_at_fewer_frames(portrait):
     frames = [Frame(k, k / FPS, portrait.image[:48, :64]) for k in range(240)]
     loop = Loop(tuple(frames), 30, None)

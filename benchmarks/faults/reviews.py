@@ -60,7 +60,7 @@ def _with_its_recording(session: Path, recording: Path, rng: random.Random) -> N
     """The recording is this copy: as it was, changed since, or damaged from the beginning."""
     from stream.records.fingerprint import fingerprint
 
-    with suppress(ValueError, TypeError, OSError, KeyError):
+    with suppress(ValueError, TypeError, OSError, KeyError, RecursionError):
         about = json.loads((session / "session.json").read_bytes())
         about["source"]["recording"] = str(recording)
         if rng.random() < 0.7:

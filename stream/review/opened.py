@@ -185,7 +185,7 @@ class Opened:
         if self._measured is None or self._measured[0] != where:
             loop = bounded(self._loop(*where, "magnified"))
             self._measured = where, loop, measure(loop, pause)
-        return packed(*self._measured[1:], times, pause)
+        return packed(*self._measured[1:], times, end - AROUND_S, pause)
 
     def _loop(self, start: float, end: float, onset: float, whose: str) -> Loop:
         """Made, or one of the last ones."""

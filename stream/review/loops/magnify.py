@@ -28,6 +28,8 @@ _COARSE = GRID // 2
 _ROUNDS = 8
 _SPREAD = 5
 """Cells, of ``_COARSE``, around a place that are magnified as little as it."""
+_FADE_S = 0.1
+"""Before and after the movement, the time in which its factors give way to those of the whole loop."""
 _STEPS = 12
 _ARROWS_APART = 24
 """Pixels of the image."""
@@ -41,20 +43,33 @@ class Magnified:
 
     pictures: tuple[Image, ...]
     factors: Plane
-    """(GRID, GRID): place by place, the same in every frame."""
+    """(GRID, GRID): place by place, in every frame of the movement; before and after it they may be less."""
 
 
 def magnify(
-    loop: Loop, motion: FaceMotion, times: float, pause: Callable[[], None] = lambda: None
+    loop: Loop,
+    motion: FaceMotion,
+    times: float,
+    until: float = np.inf,
+    pause: Callable[[], None] = lambda: None,
 ) -> Magnified:
-    """``times``: how many times as far everything moves; less where that would tear the face."""
-    factors = factors_for(motion.fields, times)
+    """``times``: how many times as far everything moves; less where that would tear the face.
+
+    ``until``: when the movement ends, seconds. What comes before or after it does not limit it: a brow that
+    rises by a pixel is magnified in full although the face is turned away right after.
+    """
+    onset = loop.frames[loop.reference].timestamp
+    inside = (motion.times >= onset - 1e-6) & (motion.times <= until + 1e-6)
+    during = factors_for(motion.fields[inside], times)
+    around = np.minimum(during, factors_for(motion.fields, times))
     pictures = []
     for k, frame in enumerate(loop.frames):
         pause()
         own = motion.own(k)
+        share = np.clip(max(onset - frame.timestamp, frame.timestamp - until) / _FADE_S, 0, 1)
+        factors = during + np.float32(share) * (around - during)
         pictures.append(warped(frame.image, motion.poses[k], own + motion.head(k), factors[..., None] * own))
-    return Magnified(tuple(pictures), factors)
+    return Magnified(tuple(pictures), during)
 
 
 def factors_for(fields: npt.NDArray[np.float32], times: float) -> Plane:
@@ -104,13 +119,17 @@ def warped(image: Image, pose: Numbers, stands: Field, shown: Field) -> Image:
 
 
 def packed(
-    loop: Loop, motion: FaceMotion | None, times: float, pause: Callable[[], None] = lambda: None
+    loop: Loop,
+    motion: FaceMotion | None,
+    times: float,
+    until: float = np.inf,
+    pause: Callable[[], None] = lambda: None,
 ) -> bytes:
     """The magnified loop as the page takes it, with arrows and curves; without a face it says so."""
     if motion is None:
         words = "not magnified: no face is found at the onset"
         return pack(loop, [], {"problem": words, "series": None, "arrows": None})
-    made = magnify(loop, motion, times, pause)
+    made = magnify(loop, motion, times, until, pause)
     places = _arrow_places(motion.mask)
     fields = [motion.own(k) for k in range(len(loop.frames))]
     stamps = [round(frame.timestamp, 6) for frame in loop.frames]

@@ -51,6 +51,8 @@ class FaceMotion:
     fields: npt.NDArray[np.float32]
     """(measured frames, GRID, GRID, 2): how far each place of the face at the onset has moved by itself,
     pixels of the loop's image (``SIDE``)."""
+    times: Numbers
+    """(measured frames,): seconds."""
     heads: Numbers
     """(measured frames, 4, 2): what the head has turned beside the pose, parts of ``basis``."""
     basis: npt.NDArray[np.float32]
@@ -122,7 +124,14 @@ def measure(loop: Loop, pause: Callable[[], None] = lambda: None) -> FaceMotion 
     places = np.interp(times, times[keys], np.arange(len(keys)))
     calm = np.tensordot(weights, fields, axes=1)
     return FaceMotion(
-        tuple(poses), moved, mask, calm, np.tensordot(weights, heads, axes=1), head.basis, places
+        tuple(poses),
+        moved,
+        mask,
+        calm,
+        times[keys],
+        np.tensordot(weights, heads, axes=1),
+        head.basis,
+        places,
     )
 
 
