@@ -17,7 +17,7 @@ import numpy.typing as npt
 from recognizer.console.progress import followed, progress_bar
 from recognizer.landmarks import Landmarks
 from training.rendering.clip_file import write_clip
-from training.rendering.eyelids import close_eyes, find_eyelids
+from training.rendering.eyelids import close_eyes, find_eyelids, lid_drag
 from training.rendering.head_depth import depth_of
 from training.rendering.portrait import Image, Portrait, load_portrait
 from training.rendering.script import NARROW, Action, ClipScript, demo_script
@@ -45,6 +45,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
     height, width = portrait.image.shape[:2]
     grid = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
     eyes = find_eyelids(portrait.landmarks, (height, width))
+    drag = script.lid_drag * lid_drag(portrait.landmarks, (height, width)) if script.lid_drag else None
     centre = portrait.landmarks.mean(axis=0)
     depth, irises = depth_of(portrait.landmarks, grid, script), _irises(portrait.landmarks, grid)
     grain = _grain(script, (height, width)) if script.noise else None
@@ -56,13 +57,15 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
             image = np.asarray(np.rint(close_eyes(image.astype(np.float32), eyes, closure)), np.uint8)
         strengths = [np.float32(action.strength(time)) for action in script.actions]
         gaze = script.gaze(time)
-        state = strengths, pose.yaw, pose.pitch, gaze
+        state = strengths, pose.yaw, pose.pitch, gaze, closure if script.lid_drag else 0.0
         if state != last:  # eyes that rest elsewhere need the same field for many frames
             moving = [s * field for s, field in zip(strengths, fields, strict=True) if s]
             if pose.yaw or pose.pitch:
                 moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
             if script.glances:
                 moving.append(irises * np.array(gaze, np.float32))
+            if drag is not None and closure:
+                moving.append(closure * drag)
             back = inverse(sum(moving[1:], moving[0]), grid) if moving else None
             last = state
         head = pose.matrix(centre)

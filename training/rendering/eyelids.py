@@ -13,12 +13,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.synthesis.motion_model import face_width
+from recognizer.action_units import Bump
+from training.synthesis.motion_model import Field, drawn, face_width
 
 EYES = ((range(36, 42), range(17, 22)), (range(42, 48), range(22, 27)))
 """The landmarks of each eye and of the brow above it."""
 LOWER_SHARE = 0.1
 """Part of the way to the closed eye that the lower lid covers."""
+
+DRAGGED = (
+    Bump((27, 28), (0.0, 0.0), (0.0, 0.9), (0.16, 0.09), central=True),  # the root of the nose
+    Bump((41,), (0.03, 0.08), (0.0, 4.2), (0.09, 0.06)),  # under the eyes
+)
+"""The skin that goes down with closing lids, pixels of a 256-px face (on film: ``benchmarks.blinks``)."""
 
 
 @dataclass(frozen=True)
@@ -122,3 +129,8 @@ def _draw_lid(
     )
     cover = np.clip(inside + 0.5, 0, 1)[..., None] * (travel > 0)[..., None]
     place += cover * (lid - place)
+
+
+def lid_drag(landmarks: npt.NDArray[np.float32], shape: tuple[int, int]) -> Field:
+    """Where closed lids drag the skin around them to, on a picture of ``shape`` (H, W)."""
+    return np.asarray(drawn(landmarks, DRAGGED, shape) / 256, np.float32)

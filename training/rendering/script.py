@@ -124,6 +124,8 @@ class ClipScript:
     head_motion: float = 0.0
     """The slow drift's greatest shift along each axis, in pixels; roll and scale drift in proportion."""
     gestures: tuple[HeadGesture, ...] = ()
+    lid_drag: float = 0.0
+    """How much of the skin's usual drag (``eyelids.DRAGGED``) goes down with this person's lids."""
     sway: HeadSway | None = None
     shape: HeadShape | None = None
     """None: the ellipsoid without a nose that the first clips had."""

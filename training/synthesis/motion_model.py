@@ -42,20 +42,24 @@ def displacement(
 
     Bumps of one unit add up; directions follow the face's roll. Returns zeros without activations.
     """
-    height, width = shape
-    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
-    field = np.zeros((height, width, 2), np.float32)
+    field = np.zeros((*shape, 2), np.float32)
     for activation in activations:
         for bump in ACTION_UNITS[activation.unit].bumps:
-            sides = ("central",) if bump.central else ("left", "right")
-            for side in sides:
-                size = {
-                    "left": activation.left,
-                    "right": activation.right,
-                    "central": (activation.left + activation.right) / 2,
-                }[side]
+            sizes = {"left": activation.left, "right": activation.right}
+            if bump.central:
+                sizes = {"central": (activation.left + activation.right) / 2}
+            for side, size in sizes.items():
                 if size:
-                    _add_bump(field, xs, ys, landmarks, bump, side, size)
+                    _add_bump(field, landmarks, bump, side, size)
+    return field
+
+
+def drawn(landmarks: npt.NDArray[np.float32], bumps: Iterable[Bump], shape: tuple[int, int]) -> Field:
+    """Sum of these bumps on both sides, each as strong as its ``pull`` is long, in face widths."""
+    field = np.zeros((*shape, 2), np.float32)
+    for bump in bumps:
+        for side in ("central",) if bump.central else ("left", "right"):
+            _add_bump(field, landmarks, bump, side, 1.0)
     return field
 
 
@@ -69,13 +73,12 @@ def peak_of(
 
 def _add_bump(
     field: Field,
-    xs: npt.NDArray[np.float32],
-    ys: npt.NDArray[np.float32],
     landmarks: npt.NDArray[np.float32],
     bump: Bump,
     side: str,
     size: float,
 ) -> None:
+    ys, xs = np.mgrid[0 : field.shape[0], 0 : field.shape[1]].astype(np.float32)
     unit = face_width(landmarks)
     across = (landmarks[15] - landmarks[1]) / unit
     down = np.array((-across[1], across[0]), np.float32)

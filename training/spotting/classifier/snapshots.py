@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
 from spotting.spotter import Spotter, SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
+from training.spotting.classifier.lids import lifelike_lids
 from training.spotting.classifier.mixing import mixed
 from training.spotting.score import iou, touches
 from training.spotting.signal import signal_of
@@ -118,9 +120,9 @@ def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
     One in which two micro-expressions meet is left out: nobody could say which of them it is.
     """
     video = view.video
-    samples: Sequence[MotionSample] = signal_of(video, cache_folder).samples
+    samples = _measured(video, cache_folder)
     if view.over is not None:
-        video, samples = mixed(video, samples, view.over, signal_of(view.over, cache_folder).samples)
+        video, samples = mixed(video, samples, view.over, _measured(view.over, cache_folder))
     for factor, least in view.thresholds:
         witness = Witness()
         spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness)
@@ -130,6 +132,10 @@ def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
             if not _between_two(video, movement):
                 kind, true = named(video, movement)
                 yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+
+
+def _measured(video: LongVideo, cache_folder: Path) -> Sequence[MotionSample]:
+    return lifelike_lids(video, signal_of(video, cache_folder).samples, crc32(video.name.encode()))
 
 
 def _between_two(video: LongVideo, movement: Candidate) -> bool:

@@ -86,6 +86,7 @@ def script(clip: Plan, portrait: Portrait) -> ClipScript:
         blinks=tuple(story.blinks),
         glances=_glances(rng, story.glances, wanders=mood == "restless" or rng.random() < 0.45),
         lids_follow=float(rng.uniform(0, 0.12)),
+        lid_drag=float(np.exp(rng.normal(0, 0.4))),
         head_motion=clip.drift,
         gestures=tuple(story.gestures),
         sway=_sway(mood, rng),

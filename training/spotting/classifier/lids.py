@@ -1,0 +1,59 @@
+"""Makes the lids of rendered clips read as real ones do.
+
+FaceMesh takes a drawn lid for less closed than a real one: a full blink lowers the measured opening of the
+eyes by 0.15 to 0.35 in the rendered training clips, by 0.3 to 0.57 on film (``python -m benchmarks.blinks``).
+A classifier that learns from that takes eyes that narrow for a blink. So what is measured of the lids is
+deepened after measuring, by another factor for every clip. Only for training: what is measured on is left as
+it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from spotting.motion import MotionSample
+from training.datasets.long_video import LongVideo, Movement
+
+FULL_BLINK = (0.4, 0.58)
+"""By how much of the opening a full blink lowers what is measured on film, least and most."""
+_WITHOUT_BLINKS = 0.25
+"""The same of a rendered clip that holds no blink."""
+_LEAST_DIP = 0.08
+"""Landmarks that follow the lids less than this do not follow them."""
+_DEEPEST = 4.0
+"""The greatest factor: beyond it the landmarks' noise would look like lids."""
+_CLOSED = 0.3
+"""The least opening that is measured of closed eyes, as a part of the usual one."""
+_LATE_S = 0.08
+"""Landmarks are up to this late."""
+_FULL_RANK = 80
+"""Percentile of a clip's blinks that is taken for a full one; others are half blinks."""
+
+
+def lifelike_lids(video: LongVideo, samples: Sequence[MotionSample], seed: int) -> Sequence[MotionSample]:
+    """The samples with lids that fall as far in a full blink as on film; ``seed`` draws how far."""
+    seen = [sample for sample in samples if sample.face]
+    if not seen:
+        return samples
+    usual = float(np.median([sample.eye_opening for sample in seen]))
+    blinks = [movement for movement in video.movements if movement.kind == "blink"]
+    dips = [_dip(blink, seen, usual) for blink in blinks]
+    full = max(float(np.percentile(dips, _FULL_RANK)), _LEAST_DIP) if dips else _WITHOUT_BLINKS
+    wanted = float(np.random.default_rng((seed, 6)).uniform(*FULL_BLINK))
+    factor = float(np.clip(wanted / full, 1.0, _DEEPEST))
+    return [replace(s, eye_opening=_deeper(s.eye_opening, usual, factor)) if s.face else s for s in samples]
+
+
+def _dip(blink: Movement, seen: Sequence[MotionSample], usual: float) -> float:
+    """By how much of ``usual`` the measured opening falls in a blink."""
+    during = [s.eye_opening for s in seen if blink.onset < s.time < blink.offset + _LATE_S]
+    return max(1 - min(during) / usual, 0.0) if during else 0.0
+
+
+def _deeper(opening: float, usual: float, factor: float) -> float:
+    if opening >= usual:
+        return opening
+    return max(usual + factor * (opening - usual), _CLOSED * usual)
