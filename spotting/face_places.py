@@ -1,8 +1,4 @@
-"""Where motion is read on a face, where the skull is, and how far each place lies before it.
-
-All places belong to the canonical image of a face, in which ``spotting.motion`` measures. How far a place
-lies towards the camera decides how a turn of the head moves it: a nose goes further than a temple.
-"""
+"""Where motion is read on a face, and where its skull is, in the canonical image of ``spotting.motion``."""
 
 from __future__ import annotations
 
@@ -26,24 +22,10 @@ REGIONS: dict[str, tuple[tuple[tuple[int, ...], tuple[float, float]], ...]] = {
     "chin": (((8, 57), (0.0, 0.0)),),
 }
 """Where the motion is read, as (anchor landmarks, shift) a side."""
-_DEPTH = {
-    "inner brows": -0.025,
-    "outer brows": -0.105,
-    "nose": 0.07,
-    "under eyes": -0.12,
-    "cheeks": -0.08,
-    "lip corners": -0.1,
-    "upper lip": 0.04,
-    "lower lip": -0.02,
-    "chin": -0.03,
-}
-"""Face widths towards the camera from the root of the nose: the mean of FaceMesh's depths of eight faces."""
-
 SIDES = tuple((name, *side) for name, sides in REGIONS.items() for side in sides)
 
 _FIRST, _SECOND = (np.array([side[1][end] for side in SIDES]) for end in (0, -1))
 _SHIFT = np.array([shift for _, _, shift in SIDES])
-_SIDE_DEPTH = np.array([_DEPTH[name] for name, _, _ in SIDES])
 _LEFT, _RIGHT = (
     np.array([[k for k, side in enumerate(SIDES) if side[0] == name][end] for name in REGIONS])
     for end in (0, -1)
@@ -71,18 +53,18 @@ _CANONICAL = np.array(
 )
 _SKULL = np.array(
     [
-        (0, 0, 0),
-        (0, 0.08, 0.065),
-        (0, 0.15, 0.125),
-        (-0.06, 0.06, -0.005),
-        (0.06, 0.06, -0.005),
-        (-0.4, 0.02, -0.245),
-        (0.4, 0.02, -0.245),
-        (-0.4, 0.1, -0.23),
-        (0.4, 0.1, -0.23),
-    ]
+        (0, 0),
+        (0, 0.08),
+        (0, 0.15),
+        (-0.06, 0.06),
+        (0.06, 0.06),
+        (-0.4, 0.02),
+        (0.4, 0.02),
+        (-0.4, 0.1),
+        (0.4, 0.1),
+    ],
+    np.float32,
 )
-"""(right, down, towards the camera), likewise."""
 _OUTLINE = np.array([(0, 0), (-0.4, 0), (0.4, 0), (0, 0.6)], np.float32)
 
 SIZE = 128
@@ -95,20 +77,16 @@ _CENTRE = np.array((SIZE / 2, SIZE * 0.36), np.float32)
 
 LANDMARKS = _CENTRE + FACE * _CANONICAL
 """(7, 2) canonical pixels at which ``RIGID`` belong."""
-SKULL: Floats = FACE * _SKULL + np.append(_CENTRE, 0.0)
-"""(9, 3) canonical pixels whose motion counts as the head's: right, down, towards the camera."""
+SKULL = _CENTRE + FACE * _SKULL
+"""(9, 2) canonical pixels whose motion counts as the head's."""
 OUTLINE = _CENTRE + FACE * _OUTLINE
 """(4, 2) canonical pixels whose path through the image is the head's motion; the first lies between
 the eyes."""
 
 
 def anchors(points: Floats) -> Floats:
-    """(sides, 3) canonical pixels at which motion is read: right, down, towards the camera.
-
-    ``points``: (68, 2) landmarks in the canonical image.
-    """
-    where = (points[_FIRST] + points[_SECOND]) / 2 + FACE * _SHIFT
-    return np.column_stack((where, FACE * _SIDE_DEPTH))
+    """(sides, 2) canonical pixels at which motion is read. ``points``: (68, 2) landmarks in that image."""
+    return np.asarray((points[_FIRST] + points[_SECOND]) / 2 + FACE * _SHIFT)
 
 
 def _views() -> Floats:

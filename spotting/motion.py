@@ -185,7 +185,7 @@ class MotionMeter:
         if flow is None:
             return pose, picture, np.zeros((len(SIDES), 2))
         head, own = flow.measure(picture)
-        if np.abs(head[:4]).max() > _FAR:  # a quick head: once more, from nearby
+        if np.abs(head).max() > _FAR:  # a quick head: once more, from nearby
             pose = _corrected(pose, head)
             picture = canonical(image, pose)
             head, own = flow.measure(picture)

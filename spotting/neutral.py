@@ -50,7 +50,7 @@ class Look:
     outline: npt.NDArray[np.float64]
     """(4, 2) places around the face in the frame, image pixels."""
     anchors: npt.NDArray[np.float64]
-    """(sides, 3) places at which motion is read, in the canonical image: right, down, to the camera."""
+    """(sides, 2) places at which motion is read, in the canonical image."""
     eyes: float
     """How far open the eyes are."""
     moved: npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ class NeutralFace:
     ``hold_ms``."""
 
     def __init__(self, config: NeutralConfig, skull: Floats, unit: float) -> None:
-        """``skull`` (n, 3): places in the canonical image moved by the head alone; ``unit``: its width."""
+        """``skull`` (n, 2): places in the canonical image moved by the head alone; ``unit``: its width."""
         self._config = config
         self._skull, self._unit = skull, unit
         self.reset()

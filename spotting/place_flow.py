@@ -1,10 +1,9 @@
 """Displacement of a few places of a face between two small images, to hundredths of a pixel.
 
 Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), for some
-windows rather than a whole field: those of the skull together give the head's motion, a similarity transform
-and the parallax of a small turn, in which the nose moves further than the temples; every other window gives
-the motion of its place relative to that. Brightness may change: the mean of each window is removed. Where
-the skin has no texture, the result tends to no motion instead of to noise.
+windows rather than a whole field: those of the skull together give the head's motion, a similarity transform;
+every other window gives the motion of its place relative to that. Brightness may change: the mean of each
+window is removed. Where the skin has no texture, the result tends to no motion instead of to noise.
 """
 
 from __future__ import annotations
@@ -29,10 +28,8 @@ _STEPS = 2
 """Iterations; starting from a tracked pose, the first one is nearly exact."""
 _STIFFNESS = 0.1
 """Regularisation towards no motion, as a fraction of the typical texture strength."""
-_FURTHEST = np.array((8.0, 8.0, 8.0, 8.0, 16.0, 16.0))
-"""Pixels; a head that seems to have moved or turned further in one step is lost."""
-_UNTURNED = 1e-3
-"""Regularisation towards no turn, likewise."""
+_FURTHEST = 8.0
+"""Pixels; a head that seems to have moved further in one step is lost."""
 
 _LINE = np.arange(-_REACH, _REACH + 1, dtype=np.float32)
 _BELL = np.exp(-(_LINE**2) / (2 * _SIGMA**2))
@@ -44,17 +41,16 @@ class PlaceFlow:
     """One image at rest, against which later ones are measured."""
 
     def __init__(self, picture: Picture, skull: Floats, places: Floats, unit: float) -> None:
-        """``skull`` (n, 3) and ``places`` (m, 3): pixels (right, down, towards the camera).
+        """``skull`` (n, 2) and ``places`` (m, 2): pixels (right, down).
 
-        ``unit``: the length in pixels at which the head's roll, growth and turns are measured.
+        ``unit``: the length in pixels at which the head's turn and growth are measured.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
         slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         slope_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
         self._rigid = len(skull)
-        points = np.concatenate([skull, places]).astype(np.float64)
-        self._start: Floats = points[:, :2]
-        self._carry = _of_the_head(points, np.array(picture.shape[::-1]) / 2, unit)
+        self._start = np.concatenate([skull, places]).astype(np.float64)
+        self._carry = _similarity(self._start, np.array(picture.shape[::-1]) / 2, unit)
         windows = _windows(np.dstack([smooth, slope_x, slope_y]), self._start)
         self._grey, slopes = windows[..., 0], windows[..., 1:]
         slopes = slopes - (_WEIGHT @ slopes)[:, None]
@@ -64,18 +60,17 @@ class PlaceFlow:
         strength = float(np.trace(self._texture, axis1=1, axis2=2).mean()) / 2
         stiff = (_STIFFNESS * strength + 1e-3) * np.eye(2)
         self._inverse = _inverse(self._texture + stiff)
-        self._tiny = np.diag(1e-3 + strength * np.array((1e-4,) * 4 + (_UNTURNED,) * 2))
+        self._tiny = (1e-3 + 1e-4 * strength) * np.eye(4)
 
     def measure(self, picture: Picture) -> tuple[Floats, Floats]:
         """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
 
-        Returns (6,): shift right and down in pixels, growth and roll (clockwise) in pixels at one ``unit``
-        from the middle of the image, turn right and down in pixels at one ``unit`` towards the camera; and
-        (m, 2) pixels.
+        Returns (4,): shift right and down in pixels, growth and turn (clockwise) in pixels at one ``unit``
+        from the middle of the image; and (m, 2) pixels.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
         n = self._rigid
-        head, own = np.zeros(6), np.zeros_like(self._start)  # own motion: of the skull 0
+        head, own = np.zeros(4), np.zeros_like(self._start)  # own motion: of the skull 0
         weight = np.ones(n)
         rigid, texture = self._carry[:n], self._texture[:n]
         for step in range(_STEPS):
@@ -85,8 +80,8 @@ class PlaceFlow:
             if step:  # a window of the skull that cannot follow the others (hair, a hand) counts less
                 left = np.hypot(*(self._inverse[:n] @ pull[:n, :, None])[..., 0].T)
                 weight = 1 / (1 + (left / (np.median(left) + 1e-6)) ** 2)
-            weighted = (rigid.swapaxes(1, 2) * weight[:, None, None]).transpose(1, 0, 2).reshape(6, -1)
-            normal = weighted @ (texture @ rigid).reshape(-1, 6)
+            weighted = (rigid.swapaxes(1, 2) * weight[:, None, None]).transpose(1, 0, 2).reshape(4, -1)
+            normal = weighted @ (texture @ rigid).reshape(-1, 4)
             _, step_back = cv2.solve(
                 normal + self._tiny, weighted @ pull[:n].ravel(), flags=cv2.DECOMP_CHOLESKY
             )
@@ -115,11 +110,8 @@ def _windows(picture: Floats, places: Floats) -> Floats:
     return np.asarray(cut.reshape(len(places), side * side, *picture.shape[2:]), np.float32)
 
 
-def _of_the_head(points: Floats, middle: Floats, unit: float) -> Floats:
-    """(n, 3) → (n, 2, 6): motion of each point by shift right and down, growth, roll, turn right and down."""
-    x, y = (points[:, :2] - middle).T / unit
-    depth = points[:, 2] / unit
+def _similarity(places: Floats, middle: Floats, unit: float) -> Floats:
+    """(n, 2, 4): motion of each place by shift right, shift down, growth and turn."""
+    x, y = (places - middle).T / unit
     one, zero = np.ones_like(x), np.zeros_like(x)
-    right = np.stack([one, zero, x, -y, depth, zero], axis=1)
-    down = np.stack([zero, one, y, x, zero, depth], axis=1)
-    return np.stack([right, down], axis=1)
+    return np.stack([np.stack([one, zero, x, -y], axis=1), np.stack([zero, one, y, x], axis=1)], axis=1)

@@ -1,4 +1,4 @@
-"""Displacement of places between two small pictures whose motion is known."""
+"""Displacement of places between two small images whose motion is known."""
 
 from __future__ import annotations
 
@@ -6,23 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from spotting import face_places
 from spotting.place_flow import PlaceFlow
 
 SIDE, UNIT = 128, 100.0
-
-
-def depth(x, y):
-    """A nose on a round face, pixels towards the camera."""
-    return 12 * np.exp(-((x - 64) ** 2 + (y - 60) ** 2) / (2 * 8**2)) - 0.02 * (x - 64) ** 2
-
-
-def deep(points):
-    return np.array([(x, y, depth(x, y)) for x, y in points], np.float64)
-
-
-SKULL = deep(face_places.SKULL[:, :2])
-PLACES = deep([(50, 90), (80, 92), (64, 105)])
+SKULL = np.array([(64, 46), (64, 60), (40, 50), (90, 50), (30, 60), (98, 60)], np.float64)
+PLACES = np.array([(50, 90), (80, 92), (64, 105)], np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +22,7 @@ def skin():
 
 
 def warped(skin, field):
-    """The picture after each point has moved by ``field(x, y)`` (small, smooth)."""
+    """The image after each point has moved by ``field(x, y)`` (small, smooth)."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
     across, down = field(x, y)
     map_x, map_y = (x - across).astype(np.float32), (y - down).astype(np.float32)
@@ -52,38 +40,23 @@ def test_nothing_moved(skin):
     assert np.abs(own).max() < 1e-3
 
 
-@pytest.mark.parametrize(
-    "motion",
-    [
-        (0.4, -0.3, 0, 0, 0, 0),
-        (0, 0, 1.2, 0, 0, 0),
-        (0, 0, 0, 1.5, 0, 0),
-        (0, 0, 0, 0, 4.0, 0),
-        (0, 0, 0, 0, 0, -4.0),
-        (0.6, 0.5, -0.8, 1.0, 2.0, 2.0),
-    ],
-)
+@pytest.mark.parametrize("motion", [(0.4, -0.3, 0, 0), (0, 0, 1.2, 0), (0, 0, 0, 1.5), (0.6, 0.5, -0.8, 1.0)])
 def test_the_heads_motion_is_found_and_is_nobodys_own(skin, motion):
-    right, down, growth, roll, turn_right, turn_down = motion
+    right, down, growth, turn = motion
 
     def field(x, y):
         u, v = (x - SIDE / 2) / UNIT, (y - SIDE / 2) / UNIT
-        near = depth(x, y) / UNIT
-        return (
-            right + growth * u - roll * v + turn_right * near,
-            down + growth * v + roll * u + turn_down * near,
-        )
+        return right + growth * u - turn * v, down + growth * v + turn * u
 
     head, own = PlaceFlow(skin, SKULL, PLACES, UNIT).measure(warped(skin, field))
-    np.testing.assert_allclose(head[:4], motion[:4], atol=0.35)
-    np.testing.assert_allclose(head[4:], motion[4:], atol=0.8)
-    assert np.abs(own).max() < 0.15
+    np.testing.assert_allclose(head, motion, atol=0.2)
+    assert np.abs(own).max() < 0.08
 
 
 @pytest.mark.parametrize("size", [0.1, 0.3, 0.8])
 def test_a_places_own_motion_is_found_where_it_is(skin, size):
     head, own = PlaceFlow(skin, SKULL, PLACES, UNIT).measure(
-        warped(skin, lambda x, y: bump(x, y, PLACES[0, :2], 0.6 * size, -0.8 * size))
+        warped(skin, lambda x, y: bump(x, y, PLACES[0], 0.6 * size, -0.8 * size))
     )
     assert 0.6 * size < np.hypot(*own[0]) < 1.15 * size
     assert own[0] @ (0.6, -0.8) > 0.95 * np.hypot(*own[0])
