@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from recognizer.blink import is_blink
 from recognizer.feature import FeatureExtractor, PairFeatures
+from recognizer.flow.unit_motion import unit_motion
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.recognition import UNCERTAIN, Recognition
-from recognizer.unit_motion import unit_motion
 from recognizer.units import Unit, side_of
 
 

@@ -16,10 +16,10 @@ from overlay_session import make_event, make_macro
 from rich.console import Console
 
 from recognizer.face import locate
+from recognizer.flow.unit_motion import unit_motion
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.network.model_info import ModelInfo
 from recognizer.recognizer import Recognizer
-from recognizer.unit_motion import unit_motion
 from recognizer.units import HEAD, ONE_PLACE, UNITS, facs_code, side_of
 from stream.cli import app
 from stream.event import MicroExpression
