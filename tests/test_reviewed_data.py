@@ -48,7 +48,8 @@ def study(demo_clip, weights, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("study")
     (root / "study.toml").write_text(TEXT, encoding="utf-8")
     mirror = tmp_path_factory.mktemp("mirror") / "mirror.mp4"
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", demo_clip, "-vf", "hflip", "-crf", "10", "-preset", "ultrafast", mirror]
+    quick = ("-crf", "10", "-preset", "ultrafast")
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", demo_clip, "-vf", "hflip", *quick, mirror]
     subprocess.run(command, check=True)
     for clip, who in ((demo_clip, Who("P07", "baseline")), (mirror, Who())):
         out = root / clip.stem
