@@ -37,7 +37,7 @@ class Pair:
     apex_origin: str
     """annotated or estimated."""
     digest: str
-    """Of the bytes of the onset and apex files: equal for the same pictures under other names."""
+    """Of the bytes of the onset and apex files: equal for the same images under other names."""
 
 
 @dataclass(frozen=True)

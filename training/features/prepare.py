@@ -127,7 +127,7 @@ def _work(sample: Sample, path: Path) -> None:
 def _sorted_out(
     samples: Sequence[Sample], outcomes: Sequence[Pair | Failure | None]
 ) -> tuple[list[tuple[Sample, Pair]], list[Problem]]:
-    """Samples with features, and those without or with the same pictures as another."""
+    """Samples with features, and those without or with the same images as another."""
     good: list[tuple[Sample, Pair]] = []
     left_out: list[Problem] = []
     first: dict[str, Sample] = {}
@@ -138,7 +138,7 @@ def _sorted_out(
         elif outcome.digest in first:
             earlier = first[outcome.digest]
             contrary = "" if earlier.label == sample.label else f", there labelled {CLASSES[earlier.label]}"
-            what = f"a duplicate: the same pictures as {earlier.id}{contrary}"
+            what = f"a duplicate: the same images as {earlier.id}{contrary}"
             left_out.append(Problem(sample.id, what, repaired=False))
         else:
             first[outcome.digest] = sample
