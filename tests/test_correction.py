@@ -51,7 +51,7 @@ def test_a_fold_does_not_depend_on_its_company():
 def test_it_learns_what_the_network_does_not_know():
     archive, unseen = tiny_archive(8), tiny_archive(4, seed=1)
     (state,) = train([some(archive)], ADAPTING)
-    right = predict(state, unseen.entire, unseen.puzzled, True).argmax(axis=1) == unseen.label
+    right = predict(state, unseen.pairs(), True).argmax(axis=1) == unseen.label
     assert right.mean() > 0.9
 
 
@@ -168,7 +168,7 @@ def test_it_is_exported_like_any_network(tmp_path):
     views = [normalise(torch.from_numpy(x)).numpy() for x in (archive.entire, archive.puzzled)]
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     logits = session.run(["logits"], dict(zip(("entire", "puzzled"), views, strict=True)))[0]
-    expected = predict(state, archive.entire, archive.puzzled, True)
+    expected = predict(state, archive.pairs(), True)
     np.testing.assert_allclose(torch.from_numpy(logits).double().softmax(1), expected, atol=1e-2)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_archive import tiny_archive
 
+from training.features.archive import Pairs
 from training.learning.engine import (
     Recipe,
     TrainingSet,
@@ -55,7 +56,7 @@ def test_a_fold_does_not_depend_on_its_company():
         (alone,) = train([item], SHORT)
         for name, value in alone.items():
             torch.testing.assert_close(state[name], value, atol=2e-3, rtol=1e-2)
-        found, expected = (predict(s, archive.entire, archive.puzzled, False) for s in (state, alone))
+        found, expected = (predict(s, archive.pairs(), False) for s in (state, alone))
         np.testing.assert_allclose(found, expected, atol=5e-3)
         assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
 
@@ -63,7 +64,7 @@ def test_a_fold_does_not_depend_on_its_company():
 def test_it_learns_what_can_be_learnt():
     archive, unseen = tiny_archive(8), tiny_archive(4, seed=1)
     (state,) = train([some(archive)], Recipe(epochs=8))
-    right = predict(state, unseen.entire, unseen.puzzled, False).argmax(axis=1) == unseen.label
+    right = predict(state, unseen.pairs(), False).argmax(axis=1) == unseen.label
     assert right.mean() > 0.9
 
 
@@ -75,9 +76,9 @@ def test_flip_average_is_the_same_for_a_sample_and_its_mirror_image():
         flipped = features[..., ::-1].copy()
         flipped[:, 0] = 255 - flipped[:, 0]
         mirrored.append(flipped)
-    straight = predict(state, archive.entire, archive.puzzled, True)
-    np.testing.assert_allclose(straight, predict(state, *mirrored, True), atol=1e-6)
-    assert not np.allclose(straight, predict(state, archive.entire, archive.puzzled, False), atol=1e-6)
+    straight = predict(state, archive.pairs(), True)
+    np.testing.assert_allclose(straight, predict(state, Pairs(*mirrored), True), atol=1e-6)
+    assert not np.allclose(straight, predict(state, archive.pairs(), False), atol=1e-6)
 
 
 def test_watching_changes_nothing_and_sees_every_epoch():

@@ -67,7 +67,7 @@ def test_predictions_are_those_of_the_last_weights_for_the_unseen_subject(finish
     torch.set_num_threads(1)
     half = run.settings["precision"] != "float32"
     (state,) = train([training_set(run.archive, fold, 1, SHORT, None)], SHORT, half=half)
-    expected = predict(state, run.archive.entire[fold.test], run.archive.puzzled[fold.test], False)
+    expected = predict(state, run.archive.pairs(fold.test), False)
     np.testing.assert_allclose(run.probabilities[1, fold.test], expected, atol=1e-6)
 
 

@@ -19,6 +19,7 @@ from training.learning.engine import Recipe, TrainingSet
 from training.models.dual_inception import DualInception
 from training.models.hand_crafted import bi_woof, lbp_top
 from training.models.hand_crafted.classifier import HandCrafted
+from training.models.inputs import ENTIRE, PUZZLED
 from training.models.method import Fitting
 from training.models.off_apexnet import OffApexNet
 from training.models.plain import Network
@@ -121,8 +122,8 @@ def test_parts_of_dual_atme():
     assert size(both) - size(whole) == cbam
     hars, aars = (METHODS[name].build() for name in ("hars-only", "aars-only"))
     assert size(aars) - size(hars) == cbam
-    assert METHODS["hars-only"].takes == ("puzzled",)
-    assert METHODS["aars-only"].takes == ("entire",)
+    assert METHODS["hars-only"].takes == (PUZZLED,)
+    assert METHODS["aars-only"].takes == (ENTIRE,)
 
 
 # --- Bi-WOOF
@@ -200,7 +201,7 @@ def test_every_method_learns_and_says_probabilities(name):
     torch.set_num_threads(1)
     test = slice(0, 8)
     predict = METHODS[name].learn(training_set(slice(8, None)), Recipe(epochs=1), Fitting())
-    found = predict(ARCHIVE.entire[test], ARCHIVE.puzzled[test])
+    found = predict(ARCHIVE.pairs(test))
     assert found.shape == (8, 3)
     assert found.min() >= 0
     np.testing.assert_allclose(found.sum(axis=1), 1)
@@ -213,7 +214,7 @@ def test_easy_classes_are_learnt(name):
     epochs = 120 if name == "ststnet" else 25
     recipe = Recipe(epochs=epochs, learning_rate=1e-2 if name == "ststnet" else 1e-3, batch=16)
     predict = method.learn(training_set(slice(8, None)), recipe, Fitting())
-    found = predict(ARCHIVE.entire[:8], ARCHIVE.puzzled[:8]).argmax(axis=1)
+    found = predict(ARCHIVE.pairs(slice(8))).argmax(axis=1)
     assert (found == ARCHIVE.label[:8]).mean() >= 0.75
 
 
@@ -221,11 +222,11 @@ def test_easy_classes_are_learnt(name):
 def test_the_same_seed_gives_the_same_network(name):
     torch.set_num_threads(1)
     recipe, method = Recipe(epochs=1), METHODS[name]
-    first = method.learn(training_set(), recipe, Fitting())(ARCHIVE.entire, ARCHIVE.puzzled)
+    first = method.learn(training_set(), recipe, Fitting())(ARCHIVE.pairs())
     torch.rand(7)  # the state of the global generator does not matter
-    again = method.learn(training_set(), recipe, Fitting())(ARCHIVE.entire, ARCHIVE.puzzled)
+    again = method.learn(training_set(), recipe, Fitting())(ARCHIVE.pairs())
     np.testing.assert_array_equal(first, again)
-    other = method.learn(training_set(seed=4), recipe, Fitting())(ARCHIVE.entire, ARCHIVE.puzzled)
+    other = method.learn(training_set(seed=4), recipe, Fitting())(ARCHIVE.pairs())
     assert not np.array_equal(first, other)
 
 
@@ -239,7 +240,7 @@ def test_fitting_is_heard():
         (2.0, Fitting(optimizer="sgd")),
     )
     methods = [METHODS["ststnet"].learn(item, Recipe(epochs=1, gamma=g), how) for g, how in variants]
-    outputs = [predict(ARCHIVE.entire, ARCHIVE.puzzled) for predict in methods]
+    outputs = [predict(ARCHIVE.pairs()) for predict in methods]
     for k, one in enumerate(outputs):
         assert all(not np.array_equal(one, other) for other in outputs[k + 1 :])
 
@@ -249,11 +250,11 @@ def test_watching_changes_nothing():
     seen: list[tuple[int, float]] = []
 
     def watch(epoch, predict):
-        seen.append((epoch, float(predict(ARCHIVE.entire, ARCHIVE.puzzled)[0, 0])))
+        seen.append((epoch, float(predict(ARCHIVE.pairs())[0, 0])))
 
     method, recipe = METHODS["ststnet"], Recipe(epochs=3, batch=16)
-    watched = method.learn(training_set(), recipe, Fitting(), watch=watch)(ARCHIVE.entire, ARCHIVE.puzzled)
-    alone = method.learn(training_set(), recipe, Fitting())(ARCHIVE.entire, ARCHIVE.puzzled)
+    watched = method.learn(training_set(), recipe, Fitting(), watch=watch)(ARCHIVE.pairs())
+    alone = method.learn(training_set(), recipe, Fitting())(ARCHIVE.pairs())
     np.testing.assert_array_equal(watched, alone)
     assert [epoch for epoch, _ in seen] == [1, 2, 3]
     assert seen[-1][1] == alone[0, 0]

@@ -310,17 +310,16 @@ def test_no_figure_where_nothing_is_coded(tmp_path):
 def test_grad_cam_looks_where_the_logit_comes_from():
     """A classifier that reads one place of the face only: that place lights up, and the puzzle stays dark."""
     archive, state = tiny_archive(2), initial_state(0)
-    entire, puzzled = archive.entire, archive.puzzled
-    looked = grad_cam.attention(state, entire, puzzled, archive.label)
+    looked = grad_cam.attention(state, archive.pairs(), archive.label)
     assert looked.shape == (12, 2, 7, 7)
     assert looked.min() >= 0
     np.testing.assert_allclose(looked.max(axis=(1, 2, 3)), 1)
-    again = grad_cam.attention(state, entire[3:5], puzzled[3:5], archive.label[3:5])
+    again = grad_cam.attention(state, archive.pairs(slice(3, 5)), archive.label[3:5])
     np.testing.assert_allclose(again, looked[3:5], atol=1e-5)
     blind = dict(state)
     blind["classifier.1.weight"] = state["classifier.1.weight"].clone()
     blind["classifier.1.weight"].view(1024, 2, 48 * 49)[:, 1] = 0
-    looked = grad_cam.attention(blind, entire, puzzled, archive.label)
+    looked = grad_cam.attention(blind, archive.pairs(), archive.label)
     assert looked[:, 1].max() == 0
     assert looked[:, 0].max() == 1
 
@@ -353,7 +352,7 @@ def test_exported_weights_are_the_live_programs(tmp_path, run, portrait, moved):
     network = DualAtme()
     network.load_state_dict(state)
     with torch.no_grad():
-        expected = predict(state, archive.entire, archive.puzzled, False)
+        expected = predict(state, archive.pairs(), False)
     found = backend.predict(archive.entire, archive.puzzled).probabilities
     np.testing.assert_allclose(found, expected, atol=1e-3)  # the large layer is stored in half precision
     from recognizer import Recognizer

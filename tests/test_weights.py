@@ -42,12 +42,12 @@ def test_an_exported_network_can_be_trained_on(trained, tmp_path):
     export(model, ModelInfo("w", trained_on="nothing", command="none"), path)
     state = load_state(path)
     archive = tiny_archive(3, seed=1)
-    found = predict(state, archive.entire, archive.puzzled, False)
+    found = predict(state, archive.pairs(), False)
     np.testing.assert_allclose(found, Backend(path).probabilities(archive.entire, archive.puzzled), atol=1e-3)
     # One tiny step must not throw the network over: its batch norms fit what its layers give.
     data = TrainingSet(archive.entire, archive.puzzled, archive.label, len(archive), 0, state)
     (after,) = train([data], Recipe(steps=1, learning_rate=1e-6))
-    assert (predict(after, archive.entire, archive.puzzled, False).argmax(1) == found.argmax(1)).all()
+    assert (predict(after, archive.pairs(), False).argmax(1) == found.argmax(1)).all()
 
 
 def test_the_output_for_no_emotion_is_left_out(tmp_path):
@@ -56,7 +56,7 @@ def test_the_output_for_no_emotion_is_left_out(tmp_path):
     state = load_state(tmp_path / "w.onnx")
     archive = tiny_archive(3)
     right = Backend(tmp_path / "w.onnx").probabilities(archive.entire, archive.puzzled)
-    found = predict(state, archive.entire, archive.puzzled, False)
+    found = predict(state, archive.pairs(), False)
     np.testing.assert_allclose(found, right, atol=1e-3)
 
 

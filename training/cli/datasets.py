@@ -39,6 +39,12 @@ def prepare(
         int | None, typer.Option(min=1, help="Worker processes; default: one for each CPU core.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an archive that exists.")] = False,
+    keep_faces: Annotated[
+        bool,
+        typer.Option(
+            "--keep-faces", help="Also keep onset and apex face, for the methods that look at them."
+        ),
+    ] = False,
 ) -> None:
     """Turn a dataset into features with the live preprocessing; an interrupted run resumes."""
     from rich.console import Console
@@ -48,7 +54,7 @@ def prepare(
     from training.features.prepare_report import show
 
     entry = find(dataset)
-    result = run(entry.load(root), out, entry.name, jobs=jobs, force=force)
+    result = run(entry.load(root), out, entry.name, jobs=jobs, force=force, keep_faces=keep_faces)
     console = Console()
     show(result, console)
     console.print(

@@ -135,7 +135,7 @@ def evaluate(
         from training.loso.grad_cam import plot as plot_attention
 
         state = load_state(weights or DEFAULT_WEIGHTS)
-        looked = attention(state, archive.entire, archive.puzzled, archive.label)
+        looked = attention(state, archive.pairs(), archive.label)
         plot_attention(archive, looked, grad_cam)
         print(printable(str(grad_cam)), file=sys.stderr)
 

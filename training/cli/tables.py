@@ -48,11 +48,10 @@ def compare(
     ] = None,
 ) -> None:
     """Reproduce the paper's Table 3: every method on these features, strictly leave-one-subject-out."""
-    from training.paper.comparison import METHODS
     from training.paper.comparison import compare as run
     from training.paper.lbp_top_clips import Clips
 
-    names = METHODS if models is None else [name.strip() for name in models.split(",") if name.strip()]
+    names = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
     if (dataset is None) != (root is None):
         raise AtmeError("--dataset and --root go together; give both, or neither and no LBP-TOP")
     clips = Clips(dataset, root) if dataset is not None and root is not None else None

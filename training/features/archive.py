@@ -22,6 +22,37 @@ from recognizer.recognition import CLASSES
 
 log = logging.getLogger(__name__)
 SHAPE = (3, 28, 28)
+KEPT: dict[str, tuple[str, tuple[int, ...]]] = {
+    "faces": ("uint8", (2, 128, 128)),
+    "landmarks": ("float32", (68, 2)),
+    "flow": ("float16", (2, 128, 128)),
+}
+"""Keys of an archive with faces: type, and shape of a sample."""
+MOST_BYTES = 1_000_000_000
+"""Of all arrays of an archive: features and faces of 9,000 samples."""
+Rows = slice | npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Onset and apex faces of n samples."""
+
+    pictures: npt.NDArray[np.uint8]
+    """(n, 2, 128, 128): grey, levelled and cropped."""
+    landmarks: npt.NDArray[np.float32]
+    """(n, 68, 2): x and y of the onset face's landmarks, in pixels of the pictures."""
+    flow: npt.NDArray[np.float16]
+    """(n, 2, 128, 128): u and v between the pictures, in their pixels: what became the features."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What a method is given of n samples to name them: neither labels nor names."""
+
+    entire: npt.NDArray[np.uint8]
+    """(n, 3, 28, 28)."""
+    puzzled: npt.NDArray[np.uint8]
+    faces: Faces | None = None
 
 
 @dataclass(frozen=True)
@@ -37,9 +68,32 @@ class FeatureArchive:
     subject: npt.NDArray[np.str_]
     database: npt.NDArray[np.str_]
     sample: npt.NDArray[np.str_]
+    units: npt.NDArray[np.str_] | None = None
+    """(N,): action units as the coder wrote them (``L`` and ``R`` are the person's), ``""`` of a sample that
+    nobody has coded; None of an archive without codes."""
+    faces: npt.NDArray[np.uint8] | None = None
+    """(N, 2, 128, 128) as ``Faces.pictures``; None of an archive without faces."""
+    landmarks: npt.NDArray[np.float32] | None = None
+    """(N, 68, 2) as ``Faces.landmarks``; there where the faces are, as is the next."""
+    flow: npt.NDArray[np.float16] | None = None
+    """(N, 2, 128, 128) as ``Faces.flow``."""
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def pairs(self, rows: Rows = slice(None)) -> Pairs:
+        """These samples without what is to be told of them."""
+        return Pairs(self.entire[rows], self.puzzled[rows], self.faces_of(rows))
+
+    def faces_of(self, rows: Rows = slice(None)) -> Faces | None:
+        """Their faces; None of an archive without."""
+        if self.faces is None or self.landmarks is None or self.flow is None:
+            return None
+        return Faces(self.faces[rows], self.landmarks[rows], self.flow[rows])
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Key → array, of those that are there."""
+        return {name: values for name, values in vars(self).items() if values is not None}
 
 
 def load(path: Path, *, told: bool = False) -> FeatureArchive:
@@ -47,7 +101,7 @@ def load(path: Path, *, told: bool = False) -> FeatureArchive:
 
     One without a digest, as published lists are, is read with a word of it; ``told``: without.
     """
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, MOST_BYTES)
     archive = _checked(arrays, path)
     digest = _metadata(arrays["metadata"], path).get(SEAL) if "metadata" in arrays else None
     if digest is None and not told:
@@ -60,7 +114,7 @@ def load(path: Path, *, told: bool = False) -> FeatureArchive:
 def digest_of(archive: FeatureArchive) -> str:
     """SHA-256 of everything in it."""
     digest = hashlib.sha256()
-    for name, values in vars(archive).items():
+    for name, values in archive.arrays().items():
         plain = json.dumps(values.tolist()).encode() if values.dtype.kind == "U" else values.tobytes()
         digest.update(f"{name} {values.shape}\n".encode() + plain)
     return digest.hexdigest()
@@ -71,7 +125,7 @@ def save(archive: FeatureArchive, path: Path) -> None:
     metadata = np.array(json.dumps({"preprocessing": PREPROCESSING, SEAL: digest_of(archive)}))
     try:
         with replacing(path) as draft, draft.open("wb") as file:
-            np.savez_compressed(file, **vars(archive), metadata=metadata)
+            np.savez_compressed(file, **archive.arrays(), metadata=metadata)
     except OSError as error:
         raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 
@@ -95,12 +149,47 @@ def _checked(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> FeatureA
         wanted = (n, *SHAPE) if key in features else (n,)
         if arrays[key].shape != wanted:
             raise AtmeError(f"{path}: key '{key}' has shape {arrays[key].shape}; expected {wanted}")
+    faces = _faces(arrays, n, path)
     return FeatureArchive(
-        features["entire"],
-        features["puzzled"],
-        _label(arrays["label"], path),
-        *(arrays[key].astype(np.str_) for key in ("subject", "database", "sample")),
+        entire=features["entire"],
+        puzzled=features["puzzled"],
+        label=_label(arrays["label"], path),
+        subject=arrays["subject"].astype(np.str_),
+        database=arrays["database"].astype(np.str_),
+        sample=arrays["sample"].astype(np.str_),
+        units=_units(arrays, n, path),
+        faces=faces.pictures if faces else None,
+        landmarks=faces.landmarks if faces else None,
+        flow=faces.flow if faces else None,
     )
+
+
+def _units(arrays: dict[str, npt.NDArray[np.generic]], n: int, path: Path) -> npt.NDArray[np.str_] | None:
+    if "units" not in arrays:
+        return None
+    values = arrays["units"]
+    if values.dtype.kind != "U" or values.shape != (n,):
+        raise AtmeError(f"{path}: key 'units' is {values.dtype} {values.shape}; expected text ({n},)")
+    return values.astype(np.str_)
+
+
+def _faces(arrays: dict[str, npt.NDArray[np.generic]], n: int, path: Path) -> Faces | None:
+    """All of ``faces``, ``landmarks`` and ``flow``, or none."""
+    present = [key for key in KEPT if key in arrays]
+    if not present:
+        return None
+    for key, (kind, shape) in KEPT.items():
+        if key not in arrays:
+            raise AtmeError(f"{path}: key '{key}' is missing beside '{present[0]}'; prepare it again")
+        values = arrays[key]
+        if values.dtype != kind or values.shape != (n, *shape):
+            raise AtmeError(
+                f"{path}: key '{key}' is {values.dtype} {values.shape}; expected {kind} {(n, *shape)}"
+            )
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise AtmeError(f"{path}: key '{key}' holds NaN or infinity; prepare it again")
+    faces, landmarks, flow = (arrays[key] for key in KEPT)
+    return Faces(faces.astype(np.uint8), landmarks.astype(np.float32), flow.astype(np.float16))
 
 
 def _metadata(text: npt.NDArray[np.generic], path: Path) -> dict[str, Any]:

@@ -17,9 +17,11 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
@@ -36,22 +38,30 @@ from training.features.prepare_report import Prepared, write_report
 
 
 def prepare(
-    loaded: Loaded, out: Path, dataset: str, *, jobs: int | None = None, force: bool = False
+    loaded: Loaded,
+    out: Path,
+    dataset: str,
+    *,
+    jobs: int | None = None,
+    force: bool = False,
+    keep_faces: bool = False,
 ) -> Prepared:
     """Writes the feature archive ``out`` (F.npz), and F.report.json and F.report.txt beside it.
 
     ``dataset``: its name, for the records; ``jobs``: worker processes, default one a CPU; ``force``: replace
     an archive that exists. The archive holds, of one length N, ``entire`` and ``puzzled`` (N, 3, 28, 28)
-    uint8, ``label`` int64, ``subject``, ``database``, ``sample`` and ``apex_origin`` text; and ``metadata``,
-    a JSON object. A person is (database, subject), for two databases may both have a subject 01.
+    uint8, ``label`` int64, ``subject``, ``database``, ``sample``, ``units`` and ``apex_origin`` text; with
+    ``keep_faces`` also ``faces`` (N, 2, 128, 128) uint8, ``landmarks`` (N, 68, 2) float32 and ``flow``
+    (N, 2, 128, 128) float16; and ``metadata``, a JSON object. A person is (database, subject), for two
+    databases may both have a subject 01.
     AtmeError: the file exists or cannot be written, a worker died, no sample could be prepared.
     """
     if not loaded.samples:
         raise AtmeError(f"{dataset}: no sample can be used{_for_instance(loaded.problems)}")
     parts = _parts_folder(out, force)
-    paths = [parts / part_name(sample) for sample in loaded.samples]
+    paths = [parts / part_name(sample, keep_faces) for sample in loaded.samples]
     todo = [(s, path) for s, path in zip(loaded.samples, paths, strict=True) if read_part(path) is None]
-    _work_through(todo, len(paths), jobs or os.cpu_count() or 1, parts)
+    _work_through(todo, len(paths), jobs or os.cpu_count() or 1, parts, keep_faces)
     good, left_out = _sorted_out(loaded.samples, [read_part(path) for path in paths])
     result = _summary(loaded, good, left_out, dataset, reused=len(paths) - len(todo))
     write_report(result, out)
@@ -82,7 +92,9 @@ def _for_instance(problems: Sequence[Problem]) -> str:
     return f"; for instance {problems[0].sample}: {problems[0].what}" if problems else ""
 
 
-def _work_through(todo: Sequence[tuple[Sample, Path]], total: int, jobs: int, parts: Path) -> None:
+def _work_through(
+    todo: Sequence[tuple[Sample, Path]], total: int, jobs: int, parts: Path, keep_faces: bool
+) -> None:
     """Makes the parts that are missing, in processes of their own, with a progress bar on stderr."""
     if not todo:
         return
@@ -92,7 +104,7 @@ def _work_through(todo: Sequence[tuple[Sample, Path]], total: int, jobs: int, pa
     try:
         with progress_bar("preparing", total) as bar:
             bar(total - len(todo))
-            futures = [pool.submit(_work, sample, path) for sample, path in todo]
+            futures = [pool.submit(_work, sample, path, keep_faces) for sample, path in todo]
             for done, future in enumerate(as_completed(futures), total - len(todo) + 1):
                 future.result()
                 bar(done)
@@ -120,8 +132,8 @@ def _begin(log: Path) -> None:
     _extractor = FeatureExtractor(WORKING_SIZE)
 
 
-def _work(sample: Sample, path: Path) -> None:
-    write_part(extract(sample, _extractor), path)
+def _work(sample: Sample, path: Path, keep_faces: bool) -> None:
+    write_part(extract(sample, _extractor, keep_faces), path)
 
 
 def _sorted_out(
@@ -180,13 +192,17 @@ def _save(out: Path, good: Sequence[tuple[Sample, Pair]], result: Prepared) -> N
         subject=np.array([sample.subject for sample, _ in good]),
         database=np.array([sample.database for sample, _ in good]),
         sample=np.array([f"{sample.subject}_{sample.clip}" for sample, _ in good]),
+        units=np.array([sample.units_written for sample, _ in good]),
+        faces=_stacked([pair.faces for _, pair in good]),
+        landmarks=_stacked([pair.landmarks for _, pair in good]),
+        flow=_stacked([pair.flow for _, pair in good]),
     )
     metadata = {**result.metadata(), SEAL: digest_of(archive)}
     try:
         with replacing(out) as draft, draft.open("wb") as file:
             np.savez_compressed(
                 file,
-                **vars(archive),
+                **archive.arrays(),
                 apex_origin=np.array([pair.apex_origin for _, pair in good]),
                 metadata=np.array(json.dumps(metadata, ensure_ascii=False)),
             )
@@ -194,3 +210,9 @@ def _save(out: Path, good: Sequence[tuple[Sample, Pair]], result: Prepared) -> N
         raise AtmeError(
             f"{out}: cannot be written ({error.strerror or error}); check the free space"
         ) from None
+
+
+def _stacked(pieces: Sequence[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
+    """One array of all; None where they are not kept."""
+    there = [piece for piece in pieces if piece is not None]
+    return np.stack(there) if len(there) == len(pieces) else None

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recognizer.network.model import DualAtme, ModelConfig
+from training.features.archive import Faces, Pairs
 from training.learning.correction import View, correct, network_of
 from training.learning.stacked.model import Batch, Inputs, StackedModels, State
 
@@ -65,6 +66,13 @@ class TrainingSet:
     """Of order, flips and dropout."""
     start: State
     """Weights to start from."""
+    faces: Faces | None = None
+    """Of the real samples, for methods that look at them."""
+
+    @property
+    def pairs(self) -> Pairs:
+        """The real samples without their labels."""
+        return Pairs(self.entire[: self.real], self.puzzled[: self.real], self.faces)
 
 
 Watch = Callable[[int, list[State]], None]
@@ -298,12 +306,10 @@ def initial_state(seed: int) -> State:
 
 
 @torch.no_grad()
-def predict(
-    state: State, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8], flip_average: bool
-) -> npt.NDArray[np.float64]:
+def predict(state: State, pairs: Pairs, flip_average: bool) -> npt.NDArray[np.float64]:
     """(n, 3) probabilities of the network in evaluation mode, on the CPU."""
     model = network_of(state)
-    pictures = [torch.from_numpy(x) for x in (entire, puzzled)]
+    pictures = [torch.from_numpy(x) for x in (pairs.entire, pairs.puzzled)]
     if not flip_average:
         logits = model(*_view(pictures))
     else:

@@ -70,7 +70,7 @@ def log_fit(writer: Any, epoch: int, archive: FeatureArchive, network: Predict) 
     """Writes cross-entropy and accuracy of the samples that the network learns from: how far it is with them,
     and nothing about unseen people."""
     parts = [slice(start, start + CHUNK) for start in range(0, len(archive), CHUNK)]
-    probabilities = np.concatenate([network(archive.entire[part], archive.puzzled[part]) for part in parts])
+    probabilities = np.concatenate([network(archive.pairs(part)) for part in parts])
     said = probabilities[np.arange(len(archive)), archive.label]
     loss = -np.log(np.maximum(said, 1e-9)).mean()
     right = (probabilities.argmax(axis=1) == archive.label).mean()

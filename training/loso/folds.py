@@ -77,6 +77,13 @@ def content_hash(archive: FeatureArchive) -> str:
     return _digest(archive.entire.tobytes() + archive.puzzled.tobytes() + names)
 
 
+def faces_hash(archive: FeatureArchive) -> str:
+    """Twelve hexadecimal digits of the faces in their order; the archive holds some."""
+    faces = archive.faces_of()
+    assert faces is not None
+    return _digest(faces.pictures.tobytes() + faces.landmarks.tobytes() + faces.flow.tobytes())
+
+
 def fold_seed(seed: int, name: str) -> int:
     """The seed of one fold: nothing but the run's seed and the fold's name goes in."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")

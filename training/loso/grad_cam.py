@@ -16,7 +16,7 @@ import torch
 from recognizer.errors import AtmeError
 from recognizer.network.model import DualAtme
 from recognizer.recognition import CLASSES
-from training.features.archive import FeatureArchive
+from training.features.archive import FeatureArchive, Pairs
 from training.learning.engine import normalise
 from training.learning.stacked.model import State
 
@@ -24,9 +24,7 @@ Attention = npt.NDArray[np.float32]
 """(n, 2, 7, 7), face and puzzle: 0 to 1, the greatest value of a sample is 1."""
 
 
-def attention(
-    state: State, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8], label: npt.NDArray[np.int64]
-) -> Attention:
+def attention(state: State, pairs: Pairs, label: npt.NDArray[np.int64]) -> Attention:
     """Where a Dual-ATME of these weights finds what speaks for ``label`` (n,), in evaluation mode.
 
     A correction of its logits (``learning.correction``), if the state holds one, is left out.
@@ -34,7 +32,7 @@ def attention(
     model = DualAtme().eval()
     model.load_state_dict({name: state[name] for name in model.state_dict()})
     with torch.no_grad():
-        maps = model.embed(*(normalise(torch.from_numpy(x)) for x in (entire, puzzled)))
+        maps = model.embed(*(normalise(torch.from_numpy(x)) for x in (pairs.entire, pairs.puzzled)))
     for part in maps:
         part.requires_grad_()
     logits = model.classify(*maps)

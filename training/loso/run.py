@@ -29,7 +29,14 @@ from training.learning.engine import (
 )
 from training.learning.stacked.model import State
 from training.learning.weights import load_state, named_with_digest, save_state
-from training.loso.folds import Fold, content_hash, fold_seed, leave_one_subject_out, split_hash
+from training.loso.folds import (
+    Fold,
+    content_hash,
+    faces_hash,
+    fold_seed,
+    leave_one_subject_out,
+    split_hash,
+)
 from training.loso.grad_cam import attention
 from training.loso.run_folder import FoldResult, RunFolder, Setting
 from training.models.method import Fitting, Predict
@@ -116,7 +123,7 @@ def run_loso(
 
     AtmeError for an archive that cannot be split, weights that do not fit, or a folder of another run.
     """
-    find(config.model)
+    method = find(config.model)
     if len(config.init) not in (0, 1, len(config.seeds)):
         raise AtmeError(
             f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all, or one a seed"
@@ -126,6 +133,11 @@ def run_loso(
             if given:
                 raise AtmeError(f"{flag} goes with --model {DUAL_ATME} only; leave it out")
     archive = feature_archive.load(config.features)
+    if method.needs_faces and archive.faces is None:
+        raise AtmeError(
+            f"{config.features}: holds no faces, and {method.title} looks at them; prepare it again with "
+            "--keep-faces"
+        )
     folds = leave_one_subject_out(archive, str(config.features))
     config = replace(config, features=config.features.resolve())
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -177,6 +189,7 @@ def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[s
         "synthetic_samples": SYNTHETIC_SAMPLES if config.recipe.synthetic else 0,
         **asdict(config.recipe),
         **asdict(config.fitting),
+        **({"faces_hash": faces_hash(archive)} if find(config.model).needs_faces else {}),
     }
 
 
@@ -222,21 +235,21 @@ def _run(job: _Job) -> list[FoldResult]:
     folds = leave_one_subject_out(archive, str(config.features))
     chosen = [folds[index] for index in job.folds]
     sets = [training_set(archive, fold, job.seed, config.recipe, job.start) for fold in chosen]
-    tests = [(archive.entire[fold.test], archive.puzzled[fold.test]) for fold in chosen]
+    tests = [archive.pairs(fold.test) for fold in chosen]
     leaks: list[list[npt.NDArray[np.float64]]] = [[] for _ in chosen]
 
     def peek(_: int, methods: list[Predict]) -> None:
         """Predicts the test folds after each epoch, for the record; training hears nothing of it."""
         for leak, method, test in zip(leaks, methods, tests, strict=True):
-            leak.append(method(*test))
+            leak.append(method(test))
 
     methods, states = _learn(job, sets, peek if config.show_leak else None)
     seconds = (time.perf_counter() - started) / len(chosen)
     results = []
     for k, (index, test) in enumerate(zip(job.folds, tests, strict=True)):
-        looked = attention(states[k], *test, archive.label[chosen[k].test]) if config.grad_cam else None
+        looked = attention(states[k], test, archive.label[chosen[k].test]) if config.grad_cam else None
         leak = np.stack(leaks[k]) if config.show_leak else None
-        results.append(FoldResult(job.seed, index, methods[k](*test), leak, looked, seconds))
+        results.append(FoldResult(job.seed, index, methods[k](test), leak, looked, seconds))
     return results
 
 
@@ -271,7 +284,8 @@ def training_set(
         features = [np.concatenate(pair) for pair in zip(features, made_up[:2], strict=True)]
         label = np.concatenate([label, made_up[2]])
     state = load_state(start) if start else initial_state(own)
-    return TrainingSet(features[0], features[1], label, len(fold.train), own, state)
+    faces = archive.faces_of(fold.train)
+    return TrainingSet(features[0], features[1], label, len(fold.train), own, state, faces)
 
 
 @cache

@@ -9,12 +9,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from training.features.archive import Pairs
 from training.learning.engine import Recipe, TrainingSet
 
 Features = npt.NDArray[np.uint8]
 """(n, 3, 28, 28): u, v, |ε|, each stretched to 0–255."""
-Predict = Callable[[Features, Features], npt.NDArray[np.float64]]
-"""Face and puzzle features of n samples → (n, 3) probabilities."""
+Predict = Callable[[Pairs], npt.NDArray[np.float64]]
+"""What is given of n samples → (n, 3) probabilities."""
 Watch = Callable[[int, Predict], None]
 """Called with the number of finished epochs and the method as it is then; training hears nothing back."""
 
@@ -45,6 +46,10 @@ class Method(Protocol):
     @property
     def source(self) -> str:
         """The paper."""
+
+    @property
+    def needs_faces(self) -> bool:
+        """Whether it looks at the faces themselves, which not every archive holds."""
 
     def learn(
         self,

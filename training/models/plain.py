@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.network.model import DualAtme
-from training.learning.engine import Recipe, TrainingSet, mirrored, normalise, plan
-from training.models.method import Features, Fitting, Predict, Watch
+from training.features.archive import Pairs
+from training.learning.engine import Recipe, TrainingSet, normalise, plan
+from training.models.inputs import ENTIRE, Input
+from training.models.method import Fitting, Predict, Watch
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,15 @@ class Network:
     source: str
     """The paper: DOI or pages."""
     build: Callable[[], nn.Module]
-    takes: tuple[str, ...] = ("entire",)
-    """Which features go in, in order: ``entire``, ``puzzled``."""
+    takes: tuple[Input, ...] = (ENTIRE,)
+    """What goes in, in order."""
+    batch: int = 0
+    """At most so many samples a batch, where the recipe's are too many for large pictures; 0: as there."""
+
+    @property
+    def needs_faces(self) -> bool:
+        """As ``Method`` has it."""
+        return any(one.faces for one in self.takes)
 
     def learn(
         self,
@@ -43,7 +52,9 @@ class Network:
     ) -> Predict:
         """Trains for ``recipe.epochs`` from random weights; it depends on the set and its seed only."""
         place = torch.device(device)
-        inputs = [_with_mirrored(getattr(item, part)).to(place) for part in self.takes]
+        if self.batch:
+            recipe = replace(recipe, batch=min(self.batch, recipe.batch))
+        inputs = [_with_mirrored(one, item.pairs).to(place) for one in self.takes]
         label = torch.from_numpy(np.tile(item.label, 2)).to(place)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(item.seed)
@@ -56,7 +67,7 @@ class Network:
                 optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * step / len(batches))) / 2
                 network.train()
                 with torch.autocast(place.type, torch.bfloat16, enabled=half):
-                    loss = _loss(network, [x[rows] for x in inputs], label[rows], recipe, weight)
+                    loss = _loss(network, [_numbers(x[rows]) for x in inputs], label[rows], recipe, weight)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -70,23 +81,27 @@ class Network:
         place = next(network.parameters()).device
 
         @torch.no_grad()
-        def predict(entire: Features, puzzled: Features) -> npt.NDArray[np.float64]:
-            given = {"entire": entire, "puzzled": puzzled}
-            inputs = [torch.from_numpy(given[part]).to(place) for part in self.takes]
+        def predict(pairs: Pairs) -> npt.NDArray[np.float64]:
+            inputs = [torch.from_numpy(one.of(pairs)).to(place) for one in self.takes]
             network.eval()
             logits = network(*(normalise(x) for x in inputs))
             if recipe.flip_average:
-                logits = (logits + network(*(normalise(mirrored(x)) for x in inputs))) / 2
+                flipped = [one.mirrored(x) for one, x in zip(self.takes, inputs, strict=True)]
+                logits = (logits + network(*(normalise(x) for x in flipped))) / 2
             return logits.double().softmax(dim=1).cpu().numpy()  # type: ignore[no-any-return]
 
         return predict
 
 
-def _with_mirrored(features: Features) -> Tensor:
-    """(2·n, 3, 28, 28) in [−1, 1]: the samples, then their mirror images."""
-    straight = torch.from_numpy(features)
-    both = normalise(torch.cat([straight, mirrored(straight)]))
-    return both.contiguous(memory_format=torch.channels_last)
+def _with_mirrored(one: Input, pairs: Pairs) -> Tensor:
+    """(2·n, channels, H, W) uint8: the samples, then their mirror images."""
+    straight = torch.from_numpy(one.of(pairs))
+    return torch.cat([straight, one.mirrored(straight)])
+
+
+def _numbers(features: Tensor) -> Tensor:
+    """Bytes → [−1, 1], laid out as convolutions like it."""
+    return normalise(features).contiguous(memory_format=torch.channels_last)
 
 
 def _loss(

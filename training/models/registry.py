@@ -8,15 +8,21 @@ from recognizer.errors import AtmeError
 from recognizer.network.model import DualAtme
 from training.models import dual_atme_parts, rcn
 from training.models.dual_inception import DualInception
+from training.models.face_components import MOTION_AND_COMPONENTS
 from training.models.hand_crafted import bi_woof
 from training.models.hand_crafted.classifier import HandCrafted
+from training.models.inputs import ENTIRE, PICTURES, PUZZLED
+from training.models.kfc_mer import KfcMer
 from training.models.method import Method
+from training.models.mmnet import MmNet
 from training.models.off_apexnet import OffApexNet
 from training.models.plain import Network
 from training.models.resnet18 import ResNet18
 from training.models.ststnet import StstNet
 
-BOTH = ("entire", "puzzled")
+BOTH = (ENTIRE, PUZZLED)
+FACES_A_BATCH = 32
+"""Of pictures of 128 px: about the batches of their papers, in memory that an ordinary machine has."""
 _OURS = "Entropy 2023, 25(3), 460"
 _RCN = "DOI 10.1109/TIP.2020.3018222"
 
@@ -24,8 +30,8 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Network("dual-atme", "Dual-ATME", _OURS, DualAtme, BOTH),
-        Network("hars-only", "HARS only", _OURS, dual_atme_parts.hars_only, ("puzzled",)),
-        Network("aars-only", "AARS only", _OURS, dual_atme_parts.aars_only, ("entire",)),
+        Network("hars-only", "HARS only", _OURS, dual_atme_parts.hars_only, (PUZZLED,)),
+        Network("aars-only", "AARS only", _OURS, dual_atme_parts.aars_only, (ENTIRE,)),
         Network("attention-on-both", "attention on both", _OURS, dual_atme_parts.attention_on_both, BOTH),
         HandCrafted("bi-woof", "Bi-WOOF", "DOI 10.1016/j.image.2017.11.006", bi_woof.describe),
         Network("resnet18", "ResNet18", "DOI 10.1109/CVPR.2016.90", ResNet18),
@@ -36,6 +42,15 @@ METHODS: dict[str, Method] = {
         Network("rcn-w", "RCN_w", _RCN, rcn.rcn_w),
         Network("rcn-c", "RCN_c", _RCN, rcn.rcn_c),
         Network("rcn-f", "RCN_f", _RCN, rcn.rcn_f),
+        Network(
+            "kfc-mer",
+            "KFC-MER",
+            "DOI 10.1109/ICME51207.2021.9428407",
+            KfcMer,
+            (MOTION_AND_COMPONENTS,),
+            FACES_A_BATCH,
+        ),
+        Network("mmnet", "MMNet", "arXiv:2201.05297", MmNet, (PICTURES,), FACES_A_BATCH),
     )
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recognizer.errors import AtmeError
 from training.evaluation.published import TABLE_3
+from training.features import archive as feature_archive
 from training.learning.engine import Recipe
 from training.loso.run import LosoConfig
 from training.models.registry import find
@@ -27,6 +28,8 @@ METHODS = (
     "rcn-w",
     "rcn-c",
     "rcn-f",
+    "kfc-mer",
+    "mmnet",
     "dual-atme",
 )
 """The rows, in the paper's order; OFF-ApexNet is ours to add."""
@@ -35,7 +38,7 @@ METHODS = (
 def compare(
     features: Path,
     out: Path,
-    methods: Sequence[str],
+    methods: Sequence[str] | None,
     seeds: tuple[int, ...],
     recipe: Recipe,
     executor: str,
@@ -46,21 +49,30 @@ def compare(
     """Fills ``compare.md``, ``compare.json`` and ``compare.png`` in ``out``, and a run folder a method.
 
     All networks are trained by the same recipe, so that they differ in themselves alone. LBP-TOP is computed
-    where ``clips`` are given. AtmeError for an unknown method, and as from ``run_loso`` and ``Clips.run``.
+    where ``clips`` are given. ``methods``: None for the paper's, those that look at faces where the archive
+    holds some. AtmeError for an unknown method, and as from ``run_loso`` and ``Clips.run``.
     """
+    if methods is None:
+        methods, faceless = METHODS, feature_archive.load(features, told=True).faces is None
+    else:
+        faceless = False  # what was asked for by name is computed, or says why not
     if not methods:
         raise AtmeError(f"no method to compare; name some of {', '.join(METHODS)}")
     base = LosoConfig(features, out, seeds, recipe, executor=executor, workers=workers)
     cells = [
-        _lbp_top(base, clips) if name == LBP_TOP else _cell(name, base) for name in dict.fromkeys(methods)
+        _lbp_top(base, clips) if name == LBP_TOP else _cell(name, base, faceless)
+        for name in dict.fromkeys(methods)
     ]
     return fill(cells, "compare", out, progress)
 
 
-def _cell(name: str, base: LosoConfig) -> Cell:
+def _cell(name: str, base: LosoConfig, faceless: bool) -> Cell:
     method = find(name)
     config = replace(base, model=name, out=base.out / name)
-    return Cell(name, method.title, method.source, config, TABLE_3.get(name, {}))
+    row = Cell(name, method.title, method.source, config, TABLE_3.get(name, {}))
+    if faceless and method.needs_faces:
+        return replace(row, config=None, missing="needs the faces (prepare --keep-faces)")
+    return row
 
 
 def _lbp_top(base: LosoConfig, clips: Clips | None) -> Cell:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.features.archive import Pairs
 from training.learning.engine import Recipe, TrainingSet
 from training.models.method import Features, Fitting, Predict, Watch
 
@@ -23,6 +24,7 @@ class HandCrafted:
     title: str
     source: str
     describe: Describe
+    needs_faces: bool = False
 
     def learn(
         self,
@@ -36,8 +38,8 @@ class HandCrafted:
         """Fits the machine once; the recipe of networks says nothing to it."""
         predict = linear_svm(self.describe(item.entire, item.puzzled), item.label)
 
-        def named(entire: Features, puzzled: Features) -> npt.NDArray[np.float64]:
-            return predict(self.describe(entire, puzzled))
+        def named(pairs: Pairs) -> npt.NDArray[np.float64]:
+            return predict(self.describe(pairs.entire, pairs.puzzled))
 
         if watch is not None:
             watch(1, named)
