@@ -182,6 +182,27 @@ def synthesize_clip(
     print(printable(str(path)))
 
 
+@app.command(name="synthesize-set")
+def synthesize_set(
+    out: Annotated[Path, typer.Argument(help="Folder for the frames and their sheet.")],
+    subjects: Annotated[int, typer.Option(min=2, help="Variations of the portrait.")] = 6,
+    each: Annotated[int, typer.Option(min=1, help="Clips of each; the three classes take turns.")] = 9,
+    seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
+) -> None:
+    """Render a small data set, for `prepare rendered`: what needs pictures, tried without a licensed one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from recognizer.console.native_log import native_log
+    from training.paper.rendered_set import write_set
+
+    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar, native_log():
+        task = bar.add_task("", total=subjects * each)
+        clips = write_set(out, subjects, each, seed, lambda done, _: bar.update(task, completed=done))
+    print(printable(f"{out}: {clips} clips of {subjects} subjects, seed {seed}"))
+
+
 datasets_cli.register(app)
 loso_cli.register(app)
 spot_cli.register(app)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from recognizer.errors import AtmeError
-from training.datasets import casme2, casme3, megc2019, reviewed, samm, smic
+from training.datasets import casme2, casme3, megc2019, rendered, reviewed, samm, smic
 from training.datasets.sample import Loaded
 
 
@@ -80,6 +80,13 @@ DATASETS = {
             reviewed.load,
             "nothing: a folder of session folders, with study.toml; docs/review.md",
             "yours",
+        ),
+        Dataset(
+            "rendered",
+            "rendered clips, to try everything without a data set",
+            rendered.load,
+            "nothing: atme-train synthesize-set makes it",
+            "none; it shows variations of a public-domain portrait",
         ),
     )
 }
