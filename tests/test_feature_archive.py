@@ -28,13 +28,44 @@ def arrays(n: int = 4) -> Arrays:
     }
 
 
-def test_round_trip(tmp_path: Path) -> None:
+def kept(n: int = 4) -> Arrays:
+    """What an archive may hold besides."""
+    rng = np.random.default_rng(1)
+    return {
+        "units": np.array(["4+L12", "", "R20", "12 or 14"][:n]),
+        "faces": rng.integers(0, 256, (n, 2, 128, 128)).astype(np.uint8),
+        "landmarks": rng.uniform(0, 127, (n, 68, 2)).astype(np.float32),
+        "flow": rng.normal(size=(n, 2, 128, 128)).astype(np.float16),
+    }
+
+
+@pytest.mark.parametrize("more", [{}, kept()], ids=["features", "with units and faces"])
+def test_round_trip(more: Arrays, tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    feature_archive.save(FeatureArchive(**arrays()), path)  # type: ignore[arg-type]
+    feature_archive.save(FeatureArchive(**(arrays() | more)), path)  # type: ignore[arg-type]
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
     back = feature_archive.load(path)
-    for key, value in arrays().items():
+    for key, value in (arrays() | more).items():
         assert np.array_equal(getattr(back, key), value)
+    assert set(back.arrays()) == set(arrays() | more)
+    rows = np.array([2, 0])
+    assert np.array_equal(back.pairs(rows).entire, arrays()["entire"][rows])
+    faces = back.pairs(rows).faces
+    assert (faces is None) == (not more)
+    if faces is not None:
+        assert np.array_equal(faces.pictures, more["faces"][rows])
+        assert np.array_equal(faces.flow, more["flow"][rows])
+
+
+def test_damage_to_a_face_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    feature_archive.save(FeatureArchive(**(arrays() | kept())), path)  # type: ignore[arg-type]
+    with np.load(path) as file:
+        content = dict(file)
+    content["faces"][3, 1, 5, 5] ^= 1
+    np.savez(path, **content)
+    with pytest.raises(AtmeError, match="its digest does not fit"):
+        feature_archive.load(path)
 
 
 def test_whole_floats_are_taken(tmp_path: Path) -> None:
@@ -73,13 +104,21 @@ BROKEN: list[tuple[str, Callable[[Arrays], object], str]] = [
     ("label shape", lambda a: a.update(label=np.zeros((4, 1), np.int64)), "key 'label' has shape"),
     ("subject", lambda a: a.update(subject=np.arange(4)), "key 'subject' is int64; expected text"),
     ("empty", lambda a: a.update(arrays(0)), "key 'label' is empty"),
+    ("units", lambda a: a.update(units=np.arange(4)), "key 'units' is int64"),
+    ("units length", lambda a: a.update(units=np.array(["4"])), r"key 'units' is .* expected text \(4,\)"),
+    ("faces alone", lambda a: a.pop("landmarks"), "key 'landmarks' is missing beside 'faces'"),
+    ("flow missing", lambda a: a.pop("flow"), "key 'flow' is missing beside 'faces'"),
+    ("small faces", lambda a: a.update(faces=a["faces"][..., :64]), r"'faces' is uint8 \(4, 2, 128, 64\)"),
+    ("float faces", lambda a: a.update(faces=a["faces"] / 255.0), "key 'faces' is float64"),
+    ("fewer points", lambda a: a.update(landmarks=a["landmarks"][:, :5]), "'landmarks' is float32"),
+    ("no point", lambda a: a.update(landmarks=a["landmarks"] * np.nan), "'landmarks' holds NaN"),
 ]
 
 
 @pytest.mark.parametrize(("change", "message"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
 def test_bad_archives(tmp_path: Path, change: Callable[[Arrays], object], message: str) -> None:
     path = tmp_path / "bad.npz"
-    content = arrays()
+    content = arrays() | kept()
     change(content)
     np.savez(path, **content)
     with pytest.raises(AtmeError, match=message) as caught:

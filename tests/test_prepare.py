@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
+from recognizer.landmarks import Landmarker
 from recognizer.network.model_info import PREPROCESSING
 from spotting.motion import regions_from
 from training.cli.datasets import register
@@ -94,7 +95,7 @@ def loaded(root: Path) -> Loaded:
 @pytest.fixture(scope="module")
 def prepared(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("out") / "features.npz"
-    return out, prepare(loaded, out, "both", jobs=2)
+    return out, prepare(loaded, out, "both", jobs=2, keep_faces=True)
 
 
 def test_features_are_those_of_live_recognition(loaded: Loaded, prepared) -> None:
@@ -109,9 +110,32 @@ def test_features_are_those_of_live_recognition(loaded: Loaded, prepared) -> Non
         live = extractor.extract(cv2.imread(str(sample.onset_path)), cv2.imread(str(apex_path)))
         np.testing.assert_array_equal(archive.entire[k], live.entire)
         np.testing.assert_array_equal(archive.puzzled[k], live.puzzled)
+        np.testing.assert_array_equal(archive.faces[k], live.faces)
+        np.testing.assert_allclose(archive.flow[k], np.moveaxis(live.entire_flow, 2, 0), atol=4e-3)
+        assert archive.units[k] == sample.units_written
         assert archive.label[k] == sample.label
         assert (archive.database[k], archive.subject[k]) == (sample.database, sample.subject)
     extractor.close()
+
+
+def test_kept_landmarks_lie_on_the_kept_faces(prepared) -> None:
+    """Found anew on the onset face, enlarged, they are where they were kept."""
+    archive, landmarker = feature_archive.load(prepared[0]), Landmarker(tracking=False)
+    for face, kept in zip(archive.faces[:, 0], archive.landmarks, strict=True):
+        framed = cv2.copyMakeBorder(cv2.resize(face, (512, 512)), 128, 128, 128, 128, cv2.BORDER_REPLICATE)
+        found = landmarker.detect(cv2.cvtColor(framed, cv2.COLOR_GRAY2BGR))
+        assert found is not None
+        apart = np.linalg.norm((found - 128 + 0.5) / 4 - 0.5 - kept, axis=1)
+        assert np.median(apart) < 3, "pixels of 128"
+    landmarker.close()
+
+
+def test_an_archive_holds_no_faces_unless_asked_for(loaded: Loaded, tmp_path: Path) -> None:
+    sample = next(s for s in loaded.samples if s.apex_path)
+    prepare(Loaded((sample,), ()), tmp_path / "x.npz", "x", jobs=1)
+    archive = feature_archive.load(tmp_path / "x.npz")
+    assert (archive.faces, archive.landmarks, archive.flow) == (None, None, None)
+    assert part_name(sample) != part_name(sample, keep_faces=True), "a part without faces does not serve"
 
 
 def test_archive_says_where_its_apexes_and_itself_come_from(prepared) -> None:

@@ -28,7 +28,7 @@ from training.learning.engine import Recipe, initial_state, predict
 from training.learning.weights import save_state
 from training.loso import grad_cam
 from training.loso.board import board
-from training.paper.comparison import compare
+from training.paper.comparison import METHODS, compare
 from training.paper.lbp_top_clips import Clips
 from training.paper.regions import COMBINATIONS, with_puzzle_of
 from training.paper.unit_statistics import count, write
@@ -117,6 +117,41 @@ def test_baselines_are_tested_strictly(archive_file, tmp_path):
     own = [one.probabilities[0][tested] for one in runs]
     np.testing.assert_array_equal(*own)
     assert not np.array_equal(runs[0].probabilities, runs[1].probabilities)
+
+
+@pytest.mark.slow
+def test_a_rendered_set_fills_every_row_of_table_3(tmp_path, run):
+    """The documented commands, on few clips and for one epoch: no row is left out."""
+    root, archive, out = tmp_path / "set", tmp_path / "F.npz", tmp_path / "table3"
+    words = ("synthesize-set", root, "--subjects", 2, "--each", 3)
+    assert run(*words)[0] == 0
+    code, _, errors = run(*words)
+    assert code == 2
+    assert "holds a rendered set already" in errors
+    code, text, errors = run(
+        "prepare", "rendered", "--root", root, "--out", archive, "--keep-faces", "--jobs", 1
+    )
+    assert code == 0, errors
+    assert "6 samples prepared (2 negative, 2 positive, 2 surprise); 0 apexes" in " ".join(text.split())
+    loaded = feature_archive.load(archive)
+    assert all(loaded.units)
+    clips = ("--dataset", "rendered", "--root", root)
+    code, text, errors = run("compare", archive, "--out", out, *clips, "--epochs", 1, "--workers", 1)
+    assert code == 0, errors
+    rows = json.loads((out / "compare.json").read_text())["rows"]
+    assert [row["key"] for row in rows] == list(METHODS)
+    assert not [row["key"] for row in rows if "missing" in row]
+    assert {row["title"] for row in rows if row["paper"]} == {row["title"] for row in rows} - {"OFF-ApexNet"}
+
+
+@pytest.mark.usefixtures("here")
+def test_without_faces_the_rows_that_need_them_say_so(archive_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.paper.comparison.METHODS", ("bi-woof", "kfc-mer", "mmnet"))
+    filled = compare(archive_file, tmp_path, None, (0,), SHORT, "local", 1)
+    assert filled.keys() == {"bi-woof"}
+    told = (tmp_path / "compare.md").read_text()
+    for title in ("KFC-MER", "MMNet"):
+        assert f"| {title} | not computed: needs the faces (prepare --keep-faces) |" in told
 
 
 @pytest.mark.usefixtures("here")

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_archive import tiny_archive
 
 from recognizer.errors import AtmeError
+from recognizer.network.backend import DEFAULT_WEIGHTS
 from training.cli.main import app
-from training.evaluation.unit_codings import Coding, read_coding, read_codings
+from training.evaluation.unit_codings import Coding, coded_among, read_coding, read_codings
 from training.evaluation.unit_scores import score_units
-from training.features.archive import save
+from training.features.archive import FeatureArchive, save
+from training.learning.unit_correction import correct_unit
+from training.learning.weights import load_evidence
+from training.loso.folds import Fold, leave_one_subject_out
+from training.loso.units import _fitted, _logits
 
 
 @pytest.mark.parametrize(
@@ -117,3 +124,89 @@ def test_the_command_scores_units_and_plots_them(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "plots" / "units.png").stat().st_size > 1000
     app(words, standalone_mode=False)
     assert "lip corner puller" in capsys.readouterr().out
+
+
+def coded_archive(tmp_path: Path, written: list[str]) -> Path:
+    """An archive whose samples carry codes, as sheets have them, in turn."""
+    archive = tiny_archive(4, 6)
+    units = np.array([written[k % len(written)] for k in range(len(archive))])
+    save(replace(archive, units=units), tmp_path / "coded.npz")
+    return tmp_path / "coded.npz"
+
+
+def test_codes_that_the_archive_carries_are_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = coded_archive(tmp_path, ["4", "L12 or L14", "A9E+ref(10)", "R20", "", "99+L12"])
+    app(["evaluate", "--features", str(path), "--json"], standalone_mode=False)
+    report = json.loads(capsys.readouterr().out)["units"]
+    assert report["units"].keys() == {"AU4", "AU9", "AU12", "AU20"}
+    assert report["samples"] == 20, "of four nothing was coded"
+    assert report["unread"] == ["ref(10)"]
+    assert report["units"]["AU12"]["samples"] == 16, "those in doubt are neither there nor not there"
+    assert report["units"]["AU20"]["sides"] == 4
+    other = tmp_path / "codes.csv"
+    other.write_text(
+        "sample,action_units\n" + "".join(f"clip{k},{'7' if k % 2 else ''}\n" for k in range(24))
+    )
+    app(["evaluate", "--features", str(path), "--json", "--units", str(other)], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["units"]["units"].keys() == {"AU7"}
+
+
+@pytest.mark.parametrize("written", [[""], ["99"], ["?"], ["L12 or L14"], ["x+y"]])
+def test_an_archive_without_codes_to_score_is_measured_without_units(
+    written: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app(["evaluate", "--features", str(coded_archive(tmp_path, written)), "--json"], standalone_mode=False)
+    assert "units" not in json.loads(capsys.readouterr().out)
+
+
+def test_loso_scores_units_and_fits_them_to_the_other_subjects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Codes that follow the labels: fitted, units are told better, and nobody's own codes matter."""
+    archive = tiny_archive(6, 6)
+    units = np.array(["4", "L12", "R1+R2"])[archive.label]
+    save(replace(archive, units=units), tmp_path / "f.npz")
+    words = ["loso", str(tmp_path / "f.npz"), "--out", str(tmp_path / "run"), "--workers", "1"]
+    app([*words, "--init", str(DEFAULT_WEIGHTS)], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert "as pre-trained" in shown
+    assert "fitted to the other subjects" in shown
+    (one,) = json.loads((tmp_path / "run" / "units.json").read_text())
+    assert one["pretrained"]["units"].keys() == one["fitted"]["units"].keys() == {"AU1", "AU2", "AU4", "AU12"}
+    assert one["fitted"]["auc"]["value"] > one["pretrained"]["auc"]["value"]
+    assert one["fitted"]["auc"]["value"] > 0.9
+
+    folds = leave_one_subject_out(archive, "f.npz")
+    changed = units.copy()
+    changed[folds[0].test] = "17"
+    said = [_said(replace(archive, units=one), folds) for one in (units, changed)]
+    np.testing.assert_array_equal(said[0][folds[0].test], said[1][folds[0].test])
+    assert not np.array_equal(said[0], said[1])
+
+
+def _said(archive: FeatureArchive, folds: list[Fold]) -> np.ndarray:
+    """Fitted logits of every sample."""
+    names = [str(k) for k in range(len(archive))]
+    evidence = load_evidence(DEFAULT_WEIGHTS)
+    assert evidence is not None
+    info, codings = evidence.unit_info(), coded_among(names, archive.units.tolist())
+    logits = _logits(evidence, archive)
+    return _fitted(logits, names, codings, folds, info["units"], info["unit_thresholds"])[0]
+
+
+def test_a_unit_that_the_network_ignores_is_learnt_from_the_others() -> None:
+    """Its own logit says nothing, another unit's says all; with too few positives it stays as it was."""
+    rng = np.random.default_rng(0)
+    present = torch.arange(60) % 3 == 0
+    logits = torch.stack([torch.zeros(60), 4 * present.double() - 2], dim=1) + 0.1 * torch.from_numpy(
+        rng.normal(size=(60, 2))
+    )
+    known = torch.ones(60, dtype=torch.bool)
+    learnt = correct_unit(logits, 0, present, known)
+    assert learnt is not None
+    found = torch.sigmoid(logits[:, 0] + learnt.shift(logits, 0)) >= learnt.threshold
+    assert torch.equal(found, present)
+    assert correct_unit(logits, 0, torch.arange(60) < 2, known) is None
+    assert correct_unit(logits, 0, known, known) is None

@@ -66,10 +66,12 @@ def loso(
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from training.evaluation.unit_view import show_units
     from training.loso.board import FoldLog, board
     from training.loso.grad_cam import plot
     from training.loso.report import leak_lines, report, table, write
     from training.loso.run import LosoConfig, run_loso
+    from training.loso.units import loso_units, write_units
 
     starts = tuple(init or ())
     recipe = recipe_for(bool(starts), epochs, steps)
@@ -98,6 +100,14 @@ def loso(
     if run.attention is not None:
         plot(run.archive, run.attention, out / "grad_cam.png")
         files.append("grad_cam.png")
+    told = [one for one in (loso_units(run.archive, run.folds, start) for start in starts) if one is not None]
+    if told:
+        write_units(told, out)
+        files.append("units.json")
+    for one in told:
+        for title, part in (("as pre-trained", one.pretrained), ("fitted to the other subjects", one.fitted)):
+            console.print(f"\naction units, {title} ({one.weights})", highlight=False, markup=False)
+            show_units(part, console)
     console.print(printable(f"{out}: {', '.join(files)}"), markup=False)
 
 

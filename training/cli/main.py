@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,12 @@ from training.cli import export as export_cli
 from training.cli import loso as loso_cli
 from training.cli import spotting as spot_cli
 from training.cli import tables as tables_cli
+
+if TYPE_CHECKING:
+    from recognizer.network.backend import Backend, Prediction
+    from training.evaluation.unit_codings import Coding
+    from training.evaluation.unit_scores import UnitReport
+    from training.features.archive import FeatureArchive
 
 app = typer.Typer(
     help="Makes, measures and exports the weights that the live program uses.",
@@ -80,7 +86,8 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Also write PNG plots into this folder.")] = None,
     units: Annotated[
-        Path | None, typer.Option(help="Coded action units (.csv: sample,action_units): score the units too.")
+        Path | None,
+        typer.Option(help="Coded action units (.csv: sample,action_units); default: those of the archive."),
     ] = None,
     grad_cam: Annotated[
         Path | None, typer.Option(help="Also plot where the network looks, by class, to this file (.png).")
@@ -95,7 +102,6 @@ def evaluate(
     from training.evaluation import unit_view
     from training.evaluation.scores import report
     from training.evaluation.unit_codings import read_codings
-    from training.evaluation.unit_scores import score_units
     from training.features import archive as feature_archive
 
     archive = feature_archive.load(features)
@@ -111,13 +117,7 @@ def evaluate(
     )
     refusal = backend.info.refusal
     result = report(archive.label, probabilities, archive.database, archive.subject, refusal, evidence)
-    unit_report = None
-    if codings is not None:
-        info = backend.info
-        people = [f"{a}/{b}" for a, b in zip(archive.database, archive.subject, strict=True)]
-        unit_report = score_units(
-            prediction.units, info.units, info.unit_thresholds, archive.sample.tolist(), people, codings
-        )
+    unit_report = _unit_report(archive, prediction, backend, codings)
     if json:
         print(report_view.to_json(result, unit_report))
     else:
@@ -138,6 +138,29 @@ def evaluate(
         looked = attention(state, archive.pairs(), archive.label)
         plot_attention(archive, looked, grad_cam)
         print(printable(str(grad_cam)), file=sys.stderr)
+
+
+def _unit_report(
+    archive: FeatureArchive, prediction: Prediction, backend: Backend, asked: dict[str, Coding] | None
+) -> UnitReport | None:
+    """By the table that was given, or by the archive's own codes where there are enough to score."""
+    from training.evaluation.unit_codings import coded_among
+    from training.evaluation.unit_scores import TooFewCodedError, score_units
+
+    people = [f"{a}/{b}" for a, b in zip(archive.database, archive.subject, strict=True)]
+    names, codings = archive.sample.tolist(), asked
+    if asked is None and archive.units is not None and backend.info.units:
+        names = [f"{who}/{name}" for who, name in zip(people, names, strict=True)]
+        codings = coded_among(names, archive.units.tolist())
+    if not codings:
+        return None
+    info = backend.info
+    try:
+        return score_units(prediction.units, info.units, info.unit_thresholds, names, people, codings)
+    except TooFewCodedError:
+        if asked is not None:
+            raise
+        return None
 
 
 @app.command()
@@ -190,16 +213,11 @@ def synthesize_set(
     seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
 ) -> None:
     """Render a small data set, for `prepare rendered`: what needs pictures, tried without a licensed one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from recognizer.console.native_log import native_log
     from training.paper.rendered_set import write_set
 
-    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar, native_log():
-        task = bar.add_task("", total=subjects * each)
-        clips = write_set(out, subjects, each, seed, lambda done, _: bar.update(task, completed=done))
+    with progress_bar("rendering", subjects * each) as bar, native_log():
+        clips = write_set(out, subjects, each, seed, bar)
     print(printable(f"{out}: {clips} clips of {subjects} subjects, seed {seed}"))
 
 

@@ -25,14 +25,15 @@ def show(report: Report, console: Console) -> None:
 def to_json(report: Report, units: UnitReport | None = None) -> str:
     """The whole report as one JSON object, ``units`` in it if there are any; NaN becomes null."""
     whole = asdict(report) | ({"units": asdict(units)} if units is not None else {})
-    return json.dumps(_plain(whole), allow_nan=False)
+    return json.dumps(without_nan(whole), allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Of what JSON has: dicts, lists, numbers, text; NaN becomes None."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float) and math.isnan(value):
         return None
     return value

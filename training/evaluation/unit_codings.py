@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def read_coding(written: str) -> Coding:
                 sides.setdefault(number, set()).add(side if side in ("L", "R") else "")
     certain = {number: next(iter(one)) if len(one) == 1 else "" for number, one in sides.items()}
     return Coding(certain, frozenset(doubtful - certain.keys()), tuple(unread))
+
+
+def coded_among(names: Sequence[str], written: Sequence[str]) -> dict[str, Coding]:
+    """Name → coding, of the samples of which something was coded; ``written`` as the coder wrote it."""
+    found = {name: read_coding(one) for name, one in zip(names, written, strict=True)}
+    return {name: one for name, one in found.items() if one.units or one.doubtful}
 
 
 def read_codings(path: Path) -> dict[str, Coding]:

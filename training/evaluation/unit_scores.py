@@ -19,6 +19,10 @@ LEAST = 3
 """Positives that a unit needs to be scored."""
 
 
+class TooFewCodedError(AtmeError):
+    """No action unit is coded often enough to be scored."""
+
+
 @dataclass(frozen=True)
 class UnitScore:
     """One unit."""
@@ -56,15 +60,16 @@ class UnitReport:
 def score_units(
     said: npt.NDArray[np.float32],
     codes: Sequence[str],
-    thresholds: Sequence[float],
+    thresholds: Sequence[float | Floats],
     samples: Sequence[str],
     people: Sequence[str],
     codings: Mapping[str, Coding],
 ) -> UnitReport:
     """``said``: (N, units, 2) probabilities on the person's left and right, units named by ``codes``.
+    ``thresholds``: of each unit, one for all or (N,).
 
     Intervals are 95 %, by the bootstrap over ``people``. AtmeError where no sample has a coding, or no unit
-    was coded often enough.
+    was coded often enough (``TooFewCodedError``).
     """
     rows = [k for k, sample in enumerate(samples) if sample in codings]
     if not rows:
@@ -88,7 +93,8 @@ def score_units(
         right += own
         likeliest = values[:, k].max(axis=1)
         auc = _auc(likeliest[known], present[known], draws[:, known])
-        f1 = _f1(likeliest[known] >= threshold, present[known], draws[:, known])
+        taken = likeliest >= np.broadcast_to(threshold, len(samples))[rows]
+        f1 = _f1(taken[known], present[known], draws[:, known])
         tables[code] = auc, f1
         found[code] = UnitScore(
             int((present & known).sum()),
@@ -99,7 +105,7 @@ def score_units(
             sum(ok for _, ok in own),
         )
     if not found:
-        raise AtmeError(f"no action unit is coded {LEAST} times or more in the archive's samples")
+        raise TooFewCodedError(f"no action unit is coded {LEAST} times or more in the archive's samples")
     return UnitReport(
         found,
         _interval(_mean([auc for auc, _ in tables.values()])),

@@ -21,7 +21,7 @@ SIDE = 128
 """Of the faces, in pixels."""
 STEM, MAPS, LAST = 180, (128, 128, 256, 512), 512
 GAIN = 32.0
-"""By which the faces' difference, a few grey levels, is raised to what a batch norm's first statistics expect:
+"""By which the faces' difference, a few grey levels, is raised to what a batch norm at first expects:
 training undoes any gain, but without it the statistics kept for testing are wrong for a hundred steps."""
 HEADS, LAYERS, WIDER = 4, 3, 2
 MOST_LEFT_OUT = 0.3

@@ -18,9 +18,10 @@ from recognizer.errors import AtmeError
 from recognizer.recognition import CLASSES
 from recognizer.units import ONE_PLACE
 from training.datasets.rendered import COLUMNS, FPS, SHEET
-from training.rendering.clip import Portrait, load_portrait, render
-from training.rendering.portraits import varied
+from training.rendering.clip import render
+from training.rendering.portrait import Portrait, load_portrait
 from training.rendering.script import Action, ClipScript
+from training.rendering.varied_portrait import varied
 from training.spotting.rendered.movements import drawn
 from training.spotting.rendered.timeline import SIZE
 from training.synthesis.coded_units import CODED
