@@ -15,12 +15,14 @@ from training.features.archive import Pairs
 from training.learning.engine import (
     Recipe,
     TrainingSet,
-    _plan,
     initial_state,
     pooled,
     predict,
     steps_of,
     train,
+)
+from training.learning.engine import (
+    plan as plan_of,
 )
 
 SHORT = Recipe(epochs=3, batch=12)
@@ -107,7 +109,7 @@ def test_an_epoch_shows_every_sample_once_in_equal_batches(n, batch, seed):
     label = np.zeros(n, np.int64)
     empty = np.zeros((n, 0), np.uint8)
     recipe = Recipe(epochs=2, batch=batch)
-    plan = _plan(TrainingSet(empty, empty, label, n, seed, {}), recipe)
+    plan = plan_of(TrainingSet(empty, empty, label, n, seed, {}), recipe)
     assert len(plan) == steps_of(n, recipe)
     for epoch in (plan[: len(plan) // 2], plan[len(plan) // 2 :]):
         assert sorted(np.concatenate(epoch) % n) == list(range(n))
@@ -120,7 +122,7 @@ def test_drawn_batches_are_balanced_and_partly_synthetic():
     label = np.array([0] * 80 + [1] * 15 + [2] * 5 + [0] * 50)  # the last 50 are synthetic
     empty = np.zeros((150, 0), np.uint8)
     recipe = Recipe(steps=200, batch=30, balance=1, synthetic=1 / 3)
-    plan = np.array(_plan(TrainingSet(empty, empty, label, 100, 0, {}), recipe)) % 150
+    plan = np.array(plan_of(TrainingSet(empty, empty, label, 100, 0, {}), recipe)) % 150
     assert ((plan >= 100).sum(axis=1) == 10).all()
     drawn = np.bincount(label[plan[plan < 100]]) / (plan < 100).sum()
     np.testing.assert_allclose(drawn, 1 / 3, atol=0.03)

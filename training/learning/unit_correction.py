@@ -11,61 +11,68 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 LEAST = 3
 """Positives without which a unit is left as the network has it."""
-HELD, MIXING = 1.0, 10.0
+HELD, MIXING = 1.0, 100.0
 """Penalties on what changes of the unit's own logit and of the bias, and on what others add to it."""
-STEPS = 15
-"""Of Newton's method."""
 
 
 @dataclass(frozen=True)
 class UnitCorrection:
     """One unit as learnt from a training set."""
 
-    weights: Tensor
-    """(units + 1,) float64: of every unit's logit, and the bias."""
+    weights: Floats
+    """(units + 1,): of every unit's logit, and the bias."""
     threshold: float
     """The probability of best F1 on the training samples."""
 
-    def shift(self, logits: Tensor, unit: int) -> Tensor:
+    def shift(self, logits: Floats, unit: int) -> Floats:
         """(n,): by how much the unit's logit rises. ``logits``: (n, units), of the likelier sides."""
-        return _with_one(logits) @ self.weights - logits[:, unit]
+        return np.asarray(_with_one(logits) @ self.weights - logits[:, unit])
 
 
-def correct_unit(logits: Tensor, unit: int, present: Tensor, known: Tensor) -> UnitCorrection | None:
+def correct_unit(logits: Floats, unit: int, present: Flags, known: Flags) -> UnitCorrection | None:
     """Learns one unit from training samples; None where fewer than ``LEAST`` have it, or none lacks it.
 
-    ``logits``: (n, units) of the likelier sides; ``present`` (n,) bool: coded; ``known`` (n,) bool: coded or
-    certainly not.
+    ``logits``: (n, units) of the likelier sides; ``present`` (n,): coded; ``known`` (n,): coded or certainly
+    not.
     """
-    inputs, truth = _with_one(logits[known].double()), present[known].double()
+    inputs, truth = _with_one(logits[known]), present[known].astype(np.float64)
     if truth.sum() < LEAST or truth.sum() == len(truth):
         return None
-    start = torch.zeros(inputs.shape[1], dtype=torch.float64)
+    start = np.zeros(inputs.shape[1])
     start[unit] = 1.0
-    held = torch.full_like(start, MIXING)
+    held = np.full(len(start), MIXING)
     held[[unit, -1]] = HELD
-    weights = start.clone()
-    for _ in range(STEPS):
-        p = torch.sigmoid(inputs @ weights)
-        slope = inputs.T @ (p - truth) + held * (weights - start)
-        bend = inputs.T @ (inputs * (p * (1 - p))[:, None]) + torch.diag(held)
-        weights = weights - torch.linalg.solve(bend, slope)
-    return UnitCorrection(weights, _best_threshold(torch.sigmoid(inputs @ weights), truth))
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        said, moved = inputs @ weights, weights - start
+        value = np.logaddexp(0, said).sum() - truth @ said + (held * moved**2).sum() / 2
+        return float(value), inputs.T @ (_chance(said) - truth) + held * moved
+
+    weights = np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B").x)
+    return UnitCorrection(weights, _best_threshold(_chance(inputs @ weights), truth))
 
 
-def _with_one(logits: Tensor) -> Tensor:
-    return torch.cat([logits.double(), torch.ones(len(logits), 1, dtype=torch.float64)], dim=1)
+def _chance(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-logits.clip(-40, 40))))
 
 
-def _best_threshold(said: Tensor, truth: Tensor) -> float:
+def _with_one(logits: Floats) -> Floats:
+    return np.column_stack([logits, np.ones(len(logits))])
+
+
+def _best_threshold(said: Floats, truth: Floats) -> float:
     """The middle of the range in which F1 is best, of the probabilities of the samples."""
-    values = said.sort().values
-    edges = torch.cat([values[:1] / 2, (values[1:] + values[:-1]) / 2])
+    values = np.sort(said)
+    edges = np.concatenate([values[:1] / 2, (values[1:] + values[:-1]) / 2])
     taken = said[:, None] >= edges
-    f1 = 2 * (taken * truth[:, None]).sum(dim=0) / (taken.sum(dim=0) + truth.sum())
+    f1 = 2 * (taken * truth[:, None]).sum(axis=0) / (taken.sum(axis=0) + truth.sum())
     return float(edges[f1 == f1.max()].mean())

@@ -24,6 +24,8 @@ from training.learning.weights import load_evidence
 from training.loso.folds import Fold, person
 
 Floats = npt.NDArray[np.float64]
+SUREST = 1e-4
+"""No probability counts as nearer to 0 or 1 than this."""
 CHUNK = 500
 """Samples that are predicted at once."""
 
@@ -71,7 +73,7 @@ def _logits(evidence: Evidence, archive: FeatureArchive) -> Floats:
     for start in range(0, len(archive), CHUNK):
         pairs = archive.pairs(slice(start, start + CHUNK))
         said = network(*(normalise(torch.from_numpy(x)) for x in (pairs.entire, pairs.puzzled)))[1]
-        parts.append(torch.logit(said.double(), eps=1e-9))
+        parts.append(torch.logit(said.double(), eps=SUREST))
     return torch.cat(parts).numpy()  # type: ignore[no-any-return]
 
 
@@ -86,20 +88,19 @@ def _fitted(
     """Logits (N, units, 2), and a threshold for each unit and sample, by what the other subjects teach."""
     found = logits.copy()
     thresholds = [np.full(len(names), value) for value in delivered]
-    likelier = torch.from_numpy(logits.max(axis=2))
+    likelier = logits.max(axis=2)
     coded = np.array([name in codings for name in names])
     for unit, code in enumerate(codes):
         number = NUMBERS.get(code)
         of = [codings.get(name, Coding({})) for name in names]
-        present = torch.tensor([number in one.units for one in of])
-        known = torch.tensor(coded & np.array([number not in one.doubtful for one in of]))
+        present = np.array([number in one.units for one in of])
+        known = coded & np.array([number not in one.doubtful for one in of])
         for fold in folds if number is not None else ():
-            train, test = torch.from_numpy(fold.train), fold.test
+            train, test = fold.train, fold.test
             learnt = correct_unit(likelier[train], unit, present[train], known[train])
             if learnt is None:
                 continue
-            shift = learnt.shift(likelier[torch.from_numpy(test)], unit).numpy()
-            found[test, unit] += shift[:, None]
+            found[test, unit] += learnt.shift(likelier[test], unit)[:, None]
             thresholds[unit][test] = learnt.threshold
     return found, thresholds
 
