@@ -212,7 +212,7 @@ def synthesize_set(
     each: Annotated[int, typer.Option(min=1, help="Clips of each; the three classes take turns.")] = 9,
     seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
 ) -> None:
-    """Render a small data set, for `prepare rendered`: what needs pictures, tried without a licensed one."""
+    """Render a small dataset for `prepare rendered`, to try what needs images without a licensed one."""
     from recognizer.console.native_log import native_log
     from training.paper.rendered_set import write_set
 

@@ -83,7 +83,7 @@ DATASETS = {
         ),
         Dataset(
             "rendered",
-            "rendered clips, to try everything without a data set",
+            "rendered clips, to try everything without a dataset",
             rendered.load,
             "nothing: atme-train synthesize-set makes it",
             "none; it shows variations of a public-domain portrait",

@@ -1,4 +1,4 @@
-"""The set that ``atme-train synthesize-set`` renders: no real face, made to try what needs pictures."""
+"""The set that ``atme-train synthesize-set`` renders: no real face, made to try what needs images."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ the authors' code.
 
 What differs, and why: the paper takes the components from a network for face parsing (BiSeNet), ten maps;
 here they are drawn from the landmarks, nine, for landmarks say nothing of eyeglasses
-(``models.face_components``). Its pictures are 224 px wide, here those of the archive, 128 px, so maps
+(``models.face_components``). Its images are 224 px wide, here those of the archive, 128 px, so maps
 are 4/7 as wide. Its enlarged training set is not made, and all methods are trained by one recipe.
 """
 

@@ -5,7 +5,7 @@ blocks, each of which hands its attention map on to the next; the sub-branch, th
 module, is a small vision transformer on the onset face whose position embeddings are added to the last maps.
 Numbers of filters, heads and layers, which the text does not all give, are those of the authors' code.
 
-What differs, and why: the paper's pictures are in colour and 224 px wide; an archive keeps the grey faces of
+What differs, and why: the paper's images are in colour and 224 px wide; an archive keeps the grey faces of
 128 px between which the flow is computed, so every map is 4/7 as wide here and the positions are 8×8 instead
 of 14×14. Stochastic depth leaves out a layer's attention and perceptron together, not each by itself. The
 code's optimizer (AdamW, decay 0.7) is not used: all methods are trained by one recipe.

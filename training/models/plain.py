@@ -34,7 +34,7 @@ class Network:
     takes: tuple[Input, ...] = (ENTIRE,)
     """What goes in, in order."""
     batch: int = 0
-    """At most so many samples a batch, where the recipe's are too many for large pictures; 0: as there."""
+    """At most so many samples a batch, where the recipe's are too many for large images; 0: as there."""
 
     @property
     def needs_faces(self) -> bool:

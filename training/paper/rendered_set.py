@@ -1,4 +1,4 @@
-"""A small data set of rendered clips, to try what needs pictures (Table 3 whole) without a licensed one.
+"""A small dataset of rendered clips, to try what needs images (Table 3 whole) without a licensed one.
 
 Every subject is another variation of a public-domain portrait; the action units of its micro-expressions are
 drawn from the published codings. What is measured on it says whether a method runs and learns, and nothing of
