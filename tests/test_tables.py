@@ -120,6 +120,7 @@ def test_baselines_are_tested_strictly(archive_file, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_a_rendered_set_fills_every_row_of_table_3(tmp_path, run):
     """The documented commands, on few clips and for one epoch: no row is left out."""
     root, archive, out = tmp_path / "set", tmp_path / "F.npz", tmp_path / "table3"
