@@ -1,9 +1,14 @@
 """Finds movements of the face: the motion signal and the causal spotter."""
 
-from spotting.candidate import Candidate, Rejection
-from spotting.classifier import CandidateClassifier
-from spotting.motion import MotionMeter, MotionSample
-from spotting.spotter import Spotter, SpotterConfig
+from typing import TYPE_CHECKING
+
+from recognizer.lazy import lazily
+
+if TYPE_CHECKING:
+    from spotting.candidate import Candidate, Rejection
+    from spotting.classifier import CandidateClassifier
+    from spotting.motion import MotionMeter, MotionSample
+    from spotting.spotter import Spotter, SpotterConfig
 
 __all__ = [
     "Candidate",
@@ -14,3 +19,13 @@ __all__ = [
     "Spotter",
     "SpotterConfig",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "spotting.candidate": ("Candidate", "Rejection"),
+        "spotting.classifier": ("CandidateClassifier",),
+        "spotting.motion": ("MotionMeter", "MotionSample"),
+        "spotting.spotter": ("Spotter", "SpotterConfig"),
+    },
+)

@@ -147,6 +147,10 @@ def live(
     )
     if source is not None and camera is not None:
         raise AtmeError("a camera and --source at once; give one of them")
+    if source is not None and "://" not in source:
+        raise AtmeError(
+            f"--source {source}: no URL; recordings are for atme replay, cameras need no --source"
+        )
     opener = partial(Session.camera, camera) if source is None else partial(Session.open, source)
     opener = partial(opener, settings, wait=True)
     watch_session(opener, events, json, keep, None, None, show_rejected, sound, ascii_only, show_macro)

@@ -19,19 +19,18 @@ from typing import Literal
 from recognizer.errors import AtmeError
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.recognizer import Recognizer
-from spotting.classifier import CandidateClassifier
-from spotting.motion import MotionMeter
-from spotting.spotter import Spotter
+from spotting.spotter import LOOK_BEHIND_S
 from stream.event import Expression, MicroExpression
 from stream.interrupts import STOPPED
 from stream.observer import Observer
 from stream.pipeline.capture import Capture
 from stream.pipeline.frame_memory import frame_memory
 from stream.pipeline.ring import RingBuffer
+from stream.pipeline.stages import RecognitionStage, SpottingStage
 from stream.pipeline.watch import Watch
-from stream.pipeline.workers import Workers
+from stream.pipeline.workers import OnEvent, Workers
 from stream.settings import Settings
-from stream.sources import FrameSource, Returning, open_camera, open_recording, open_url
+from stream.sources import FrameSource, Returning, open_camera, open_recording, open_source
 from stream.status import Status
 
 _STOP_S = 60.0
@@ -50,34 +49,45 @@ class Session:
     them. A worker's death is raised by ``poll``, after the events recognised before it.
     """
 
-    def __init__(self, source: FrameSource, settings: Settings | None = None, *, pace: bool = False) -> None:
-        """``pace``: replay a recording at the speed it was taken. AtmeError when weights cannot be used,
-        or where the machine has too little memory for the frames that a candidate may need.
+    def __init__(
+        self,
+        source: FrameSource,
+        settings: Settings | None = None,
+        *,
+        pace: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        """``pace``: replay a recording at the speed it was taken. ``on_event``: called with each
+        micro-expression, from the recognition thread, the moment it is labelled; it must return at once, and
+        what it raises ends the session as a worker's error does.
+
+        AtmeError when weights cannot be used, or where the machine has too little memory for the frames that
+        a candidate may need.
         """
         self.settings = settings = settings or Settings()
         self._source = source
         try:
             wanted = settings.recognizer
             self._recognizer = Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units)
-            self._spotter = Spotter(settings.spotter, CandidateClassifier())
-            history_s = self._spotter.look_behind_ms / 1000
             backlog_s = settings.session.backlog_ms / 1000
-            memory = frame_memory(source, history_s, backlog_s)
+            memory = frame_memory(source, LOOK_BEHIND_S, backlog_s)
+            self._spotting = SpottingStage(settings.motion, settings.spotter)
         except BaseException:
             source.close()
             raise
-        self._meter = MotionMeter(settings.motion)
-        self._ring = RingBuffer(source.size, history_s, backlog_s, lossless=not source.live, max_bytes=memory)
+        self._ring = RingBuffer(
+            source.size, LOOK_BEHIND_S, backlog_s, lossless=not source.live, max_bytes=memory
+        )
         self._capture = Capture(source, self._ring, pace=pace)
         self._watch = Watch(source, settings.session, self._recognizer.provider)
         self._workers = Workers(
             self._ring,
             self._capture,
-            self._meter,
-            self._spotter,
-            self._recognizer,
+            self._spotting,
+            RecognitionStage(self._recognizer),
             self._watch,
             live=source.live,
+            on_event=on_event,
         )
         self._started = False
         self._finished = False
@@ -85,16 +95,26 @@ class Session:
 
     @classmethod
     def replay(
-        cls, path: str | Path, settings: Settings | None = None, *, speed: Literal["max", "realtime"] = "max"
+        cls,
+        path: str | Path,
+        settings: Settings | None = None,
+        *,
+        speed: Literal["max", "realtime"] = "max",
+        on_event: OnEvent | None = None,
     ) -> Session:
         """A recorded video or a folder of images; never drops a frame, repeats bit for bit."""
         settings = settings or Settings()
         source = open_recording(Path(path), **settings.session.recording_clock)
-        return cls(source, settings, pace=speed == "realtime")
+        return cls(source, settings, pace=speed == "realtime", on_event=on_event)
 
     @classmethod
     def camera(
-        cls, device: str | int | None = None, settings: Settings | None = None, *, wait: bool = False
+        cls,
+        device: str | int | None = None,
+        settings: Settings | None = None,
+        *,
+        wait: bool = False,
+        on_event: OnEvent | None = None,
     ) -> Session:
         """A camera by number or name (None: the one in the settings).
 
@@ -103,15 +123,33 @@ class Session:
         settings = settings or Settings()
         wanted = settings.camera if device is None else replace(settings.camera, device=str(device))
         opener = partial(open_camera, wanted, settings.session.stall_timeout_s)
-        return cls(Returning(opener) if wait else opener(), settings)
+        return cls(Returning(opener) if wait else opener(), settings, on_event=on_event)
 
     @classmethod
-    def open(cls, url: str, settings: Settings | None = None, *, wait: bool = False) -> Session:
-        """A live stream: http, https, rtsp, udp, tcp. ``wait``: as for ``camera``, also where the stream
-        ends."""
+    def open(
+        cls,
+        source: str | int | Path | FrameSource,
+        settings: Settings | None = None,
+        *,
+        wait: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> Session:
+        """Whatever the source is: a URL (http, https, rtsp, udp, tcp), a file, a folder of images, a camera's
+        number or name, or a ``FrameSource`` of your own.
+
+        ``wait``: as for ``camera``; a live stream that ends is waited for, too.
+        """
         settings = settings or Settings()
-        opener = partial(open_url, url, stall_timeout=settings.session.stall_timeout_s)
-        return cls(Returning(opener) if wait else opener(), settings)
+        if isinstance(source, FrameSource):
+            return cls(source, settings, on_event=on_event)
+        opener = partial(
+            open_source,
+            str(source),
+            camera=settings.camera,
+            stall_timeout=settings.session.stall_timeout_s,
+            **settings.session.recording_clock,
+        )
+        return cls(Returning(opener) if wait else opener(), settings, on_event=on_event)
 
     @property
     def observer(self) -> Observer | None:
@@ -191,6 +229,14 @@ class Session:
                 if event is not None:
                     yield event
 
+    def run(self) -> None:
+        """Runs to the end of the source and closes; events go to ``on_event`` and the observer.
+
+        Raises a worker's error. ``stop`` from another thread ends it.
+        """
+        for _ in self.expressions():
+            pass
+
     def status(self) -> Status:
         """A snapshot for the overlay; from any thread."""
         return self._watch.status(self._ring.dropped + self._source.left_out, self._capture.paused)
@@ -229,7 +275,7 @@ class Session:
         self._workers.join(deadline)
         self._finished = True
         if not self._workers.alive:  # else it may still be using them
-            self._meter.close()
+            self._spotting.close()
             self._recognizer.close()
 
     def __enter__(self) -> Session:

@@ -27,8 +27,9 @@ from stream import Session
 from stream.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("recognizer", "spotting", "stream", "training")
+ROOMS = ("recognizer", "spotting", "stream", "training", "atme")
 MAY_IMPORT = {
+    "atme": {"recognizer", "spotting", "stream"},
     "recognizer": set(),
     "spotting": {"recognizer"},
     "stream": {"recognizer", "spotting"},

@@ -24,7 +24,7 @@ def frame_memory(source: FrameSource, history_s: float, backlog_s: float) -> int
 
     ``backlog_s``: seconds of unread frames that a live source may have beside the history.
     """
-    allowed = int(_SHARE * available_bytes())
+    allowed = allowed_bytes()
     rate = source.nominal_fps or 0.0
     if rate > _BELIEVED_FPS:
         return allowed
@@ -38,6 +38,11 @@ def frame_memory(source: FrameSource, history_s: float, backlog_s: float) -> int
             f"{_remedy(source, math.sqrt(allowed / needed))}"
         )
     return allowed
+
+
+def allowed_bytes() -> int:
+    """Bytes that frames may take."""
+    return int(_SHARE * available_bytes())
 
 
 def available_bytes() -> int:

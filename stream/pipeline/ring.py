@@ -103,10 +103,9 @@ class RingBuffer:
                 return False
             if self._lossless and not self._has_room:
                 raise AtmeError(
-                    f"at {frame.timestamp:.2f} s: frames come faster than the recording states, and the last "
-                    f"{self._history_s:g} s of {_size(self._shape)} do not fit into "
-                    f"{self._max_bytes >> 20} MB; "
-                    "scale it first: ffmpeg -i RECORDING -vf scale=1280:-2 -crf 16 smaller.mp4"
+                    f"at {frame.timestamp:.2f} s: the last {self._history_s:g} s of {_size(self._shape)} do "
+                    f"not fit into {self._max_bytes >> 20} MB, for frames come faster than was stated; "
+                    "scale them first: ffmpeg -i RECORDING -vf scale=1280:-2 -crf 16 smaller.mp4"
                 )
             if frame.image.shape != self._shape:
                 self._hold(frame.image.shape)

@@ -5,27 +5,27 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from recognizer.face import NoFaceError
-from recognizer.feature import PairFeatures
-from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
 from spotting.face_tracker import Sighting
-from spotting.motion import MotionMeter
-from spotting.spotter import Spotter
-from stream.event import Expression, MacroExpression, MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.frame import Frame
 from stream.observer import Observer
 from stream.pipeline.capture import Capture
-from stream.pipeline.gap import Gap, GapFinder
+from stream.pipeline.gap import Gap
 from stream.pipeline.ring import RingBuffer
+from stream.pipeline.stages import RecognitionStage, SpottingStage
 from stream.pipeline.watch import Watch
 
 _QUEUE = 8
 """Candidates that may wait for the recognizer."""
 _AHEAD = 2
 """Frames whose landmarks are found while the frame before them is measured; the ring keeps them whole."""
+
+OnEvent = Callable[[MicroExpression], object]
+"""What it returns is ignored."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,17 @@ class Workers:
         self,
         ring: RingBuffer,
         capture: Capture,
-        meter: MotionMeter,
-        spotter: Spotter,
-        recognizer: Recognizer,
+        spotting: SpottingStage,
+        recognition: RecognitionStage,
         watch: Watch,
         *,
         live: bool,
+        on_event: OnEvent | None = None,
     ) -> None:
-        """``live``: a candidate that the recognizer is too busy for is rejected; otherwise spotting waits."""
+        """``live``: a candidate that the recognizer is too busy for is rejected; otherwise spotting waits.
+        ``on_event``: called with each micro-expression, from the recognition thread."""
         self.observer: Observer | None = None
+        self._on_event = on_event
         self.results: queue.SimpleQueue[Expression | BaseException | None] = queue.SimpleQueue()
         self.stopping = threading.Event()
         """Set: further frames are ignored; candidates found before are still recognised."""
@@ -67,8 +69,7 @@ class Workers:
         self.ending_since: float | None = None
         """Monotonic time at which the capture was asked to end; None before."""
         self._ring, self._capture, self._live = ring, capture, live
-        self._meter, self._spotter, self._recognizer, self._watch = meter, spotter, recognizer, watch
-        self._gaps = GapFinder()
+        self._spotting, self._recognition, self._watch = spotting, recognition, watch
         self._sightings: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
         self._pairs: queue.Queue[_Pair | BaseException | None] = queue.Queue(_QUEUE)
         self._threads = [
@@ -106,7 +107,7 @@ class Workers:
             for frame in self._ring:
                 if self.stopping.is_set():
                     break
-                self._sightings.put((frame, self._meter.detect(frame.timestamp, frame.image)))
+                self._sightings.put((frame, self._spotting.find_face(frame)))
         except BaseException as error:
             end = error
             self.end_capture()
@@ -124,8 +125,7 @@ class Workers:
                     self._measure(*sighting)
             end = sighting
             if end is None:
-                self._hand_over(self._spotter.flush(), None)
-                self._count_rejections()
+                self._reject(*self._spotting.flush())
         except BaseException as error:
             end = error
             self.end_capture()
@@ -136,29 +136,25 @@ class Workers:
     def _measure(self, frame: Frame, sighting: Sighting) -> None:
         paused = self.start_afresh.is_set()
         self.start_afresh.clear()
-        if gap := self._gaps.before(frame, paused):
+        if gap := self._spotting.gap_before(frame, paused):
             self._start_over(gap)
-        sample = self._meter.measure(frame.index, frame.timestamp, frame.image, sighting)
-        candidates = self._spotter.push(sample)
-        self._watch.update(sample, self._spotter.threshold, self._spotter.ready)
+        spotted = self._spotting.update(frame, sighting)
+        self._watch.update(spotted.sample, spotted.threshold, self._spotting.ready)
         if self.observer:
-            self.observer.frame(frame, sample, self._spotter.threshold)
-        self._hand_over(candidates, frame)
-        self._count_rejections()
+            self.observer.frame(frame, spotted.sample, spotted.threshold)
+        self._hand_over(spotted.candidates, frame)
+        self._reject(*spotted.rejections)
         self.progress = time.monotonic()
 
     def _start_over(self, gap: Gap) -> None:
         """Time has passed without frames: a movement in progress is cut off, and the face is measured
         again."""
-        self._hand_over(self._spotter.flush(), None)
-        self._count_rejections()
-        self._meter.reset()
-        self._spotter.reset()
+        self._reject(*self._spotting.start_over())
         self._watch.gap()
         if self.observer:
             self.observer.gap(gap)
 
-    def _hand_over(self, candidates: list[Candidate], frame: Frame | None) -> None:
+    def _hand_over(self, candidates: list[Candidate], frame: Frame) -> None:
         for candidate in candidates:
             onset = apex = None
             try:
@@ -167,8 +163,8 @@ class Workers:
                 if candidate.kind == "micro":
                     self._reject(Rejection(candidate, "frames gone"))
                     continue
-            captured = None if frame is None else self._ring.captured_at(frame.index)
-            pair = _Pair(candidate, onset, apex, captured or time.monotonic())
+            captured = self._ring.captured_at(frame.index) or time.monotonic()
+            pair = _Pair(candidate, onset, apex, captured)
             if not self._live:
                 self._pairs.put(pair)
                 continue
@@ -177,15 +173,11 @@ class Workers:
             except queue.Full:
                 self._reject(Rejection(candidate, "recognizer busy"))
 
-    def _count_rejections(self) -> None:
-        rejections, self._spotter.rejections = self._spotter.rejections, []
+    def _reject(self, *rejections: Rejection) -> None:
         for rejection in rejections:
-            self._reject(rejection)
-
-    def _reject(self, rejection: Rejection) -> None:
-        self._watch.reject(rejection.reason)
-        if self.observer:
-            self.observer.rejection(rejection)
+            self._watch.reject(rejection.reason)
+            if self.observer:
+                self.observer.rejection(rejection)
 
     # ---- the recognition thread
 
@@ -202,39 +194,21 @@ class Workers:
                 pass
 
     def _finish(self, pair: _Pair) -> None:
-        features = self._features(pair)
-        event = self._event(pair, features)
+        features = None
+        if (
+            pair.candidate.kind == "micro" or self.observer is not None
+        ):  # a macro-expression's are for pictures
+            features = self._recognition.features(pair.onset, pair.apex)
+        event = self._recognition.event(pair.candidate, features, pair.captured)
         if event is None:
             self._reject(Rejection(pair.candidate, "no face at onset"))
             return
+        if isinstance(event, MicroExpression):
+            self._watch.labelled(event.latency_ms)
         try:
             if self.observer:
                 self.observer.event(event, pair.onset, pair.apex, features)
+            if self._on_event and isinstance(event, MicroExpression):
+                self._on_event(event)
         finally:  # an observer that fails ends the session, after this event
             self.results.put(event)
-
-    def _features(self, pair: _Pair) -> PairFeatures | None:
-        """None without a face; of a macro-expression they serve the observer's images only."""
-        if pair.onset is None or pair.apex is None:
-            return None
-        if pair.candidate.kind == "macro" and self.observer is None:
-            return None
-        try:
-            return self._recognizer.extractor.extract(pair.onset.image, pair.apex.image)
-        except NoFaceError:
-            return None
-
-    def _event(self, pair: _Pair, features: PairFeatures | None) -> Expression | None:
-        """None for a micro-expression that cannot be recognised."""
-        if pair.candidate.kind == "macro":
-            return MacroExpression(pair.candidate, _ms_since(pair.captured))
-        if features is None:
-            return None
-        recognition = self._recognizer.recognize_features(features)
-        latency = _ms_since(pair.captured)
-        self._watch.labelled(latency)
-        return MicroExpression(pair.candidate, latency, recognition)
-
-
-def _ms_since(moment: float) -> float:
-    return 1000 * (time.monotonic() - moment)

@@ -47,6 +47,16 @@ class RecordedSession:
         """The macro-expressions among the events."""
         return tuple(event for event in self.events if isinstance(event, MacroExpression))
 
+    def export(self, format: str, out: str | Path | None = None) -> Path:
+        """Writes the events for another program and returns the file: beside the session, or ``out``.
+
+        ``format``: csv, elan, praat, vtt, srt, boris or megc. AtmeError for another one, and where the file
+        cannot be written or something that is no earlier export stands there.
+        """
+        from stream.records.export.formats import export
+
+        return export(self, format, None if out is None else Path(out))
+
     @property
     def name(self) -> str:
         """Of the recording, without its ending; of a live session the folder's."""
@@ -78,7 +88,7 @@ class RecordedSession:
         return max([*ends, float(stated or 0.0), 0.001])
 
 
-def read_session(path: Path) -> RecordedSession:
+def read_session(path: str | Path) -> RecordedSession:
     """Reads a session, also after a crash: damaged parts are left out and noted.
 
     ``path`` is a session folder or an ``.jsonl`` event log. AtmeError where it is neither.

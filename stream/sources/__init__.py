@@ -27,21 +27,29 @@ __all__ = [
 ]
 
 
-def open_source(text: str, *, fps: float | None = None, camera: CameraConfig | None = None) -> FrameSource:
-    """Open what the text names: ``0``, ``/dev/video0``, an address, a file, a folder, or a camera's name.
+def open_source(
+    text: str,
+    *,
+    camera: CameraConfig | None = None,
+    stall_timeout: float = STALL_TIMEOUT,
+    fps: float | None = None,
+    slow_motion: float = 1.0,
+    image_fps: float = IMAGE_FPS,
+) -> FrameSource:
+    """Open what the text names: ``0``, ``/dev/video0``, a URL, a file, a folder, or a camera's name.
 
-    ``fps`` is for files and folders (see ``open_recording``), ``camera`` for cameras (its device is replaced
-    by the text).
+    ``camera`` is for cameras (the text replaces its device), ``stall_timeout`` (seconds) for cameras and
+    streams, the rest for files and folders (see ``open_recording``).
     Raises AtmeError where nothing fits or it cannot be opened.
     """
     if re.fullmatch(r"(/dev/video)?\d+", text):
-        return open_camera(replace(camera or CameraConfig(), device=text))
+        return open_camera(replace(camera or CameraConfig(), device=text), stall_timeout)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
-        return open_url(text)
+        return open_url(text, stall_timeout=stall_timeout)
     if Path(text).exists():
-        return open_recording(text, fps=fps)
+        return open_recording(text, fps=fps, slow_motion=slow_motion, image_fps=image_fps)
     if any(text.casefold() in name.casefold() for name in camera_names().values()):
-        return open_camera(replace(camera or CameraConfig(), device=text))
+        return open_camera(replace(camera or CameraConfig(), device=text), stall_timeout)
     raise AtmeError(f"{text}: no such file, folder or camera; check the path, or give a camera's number")
 
 

@@ -1,0 +1,115 @@
+"""The two stages between frames and events: a session has a thread for each, a detector runs both on one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from recognizer.face import NoFaceError
+from recognizer.feature import PairFeatures
+from recognizer.recognizer import Recognizer
+from spotting.candidate import Candidate, Rejection
+from spotting.classifier import CandidateClassifier
+from spotting.face_tracker import Sighting
+from spotting.motion import MotionConfig, MotionMeter, MotionSample
+from spotting.spotter import Spotter, SpotterConfig
+from stream.event import Expression, MacroExpression, MicroExpression
+from stream.frame import Frame
+from stream.pipeline.gap import Gap, GapFinder
+
+
+@dataclass(frozen=True)
+class Spotted:
+    """What one frame brought."""
+
+    sample: MotionSample
+    threshold: float
+    """The spotter's, in pixels of a 256-px face."""
+    candidates: list[Candidate]
+    rejections: list[Rejection]
+
+
+class SpottingStage:
+    """Frames in the order of their times → motion, candidates and rejections. Not safe to share between
+    threads, but ``find_face`` may run on one thread and everything else on another."""
+
+    def __init__(self, motion: MotionConfig, spotter: SpotterConfig) -> None:
+        self._spotter = Spotter(spotter, CandidateClassifier())
+        self._meter = MotionMeter(motion)
+        self._gaps = GapFinder()
+
+    @property
+    def ready(self) -> bool:
+        """The face is known well enough to report movements."""
+        return self._spotter.ready
+
+    def find_face(self, frame: Frame) -> Sighting:
+        """Where the face is."""
+        return self._meter.detect(frame.timestamp, frame.image)
+
+    def gap_before(self, frame: Frame, paused: bool = False) -> Gap | None:
+        """The stretch without frames that ends here, if there is one: ``start_over`` before ``update`` then.
+
+        ``paused``: the user paused since the last frame.
+        """
+        return self._gaps.before(frame, paused)
+
+    def update(self, frame: Frame, sighting: Sighting | None = None) -> Spotted:
+        """The motion in a frame, and what has been decided by it. ``sighting``: None looks for the face."""
+        sample = self._meter.measure(frame.index, frame.timestamp, frame.image, sighting)
+        candidates = self._spotter.push(sample)
+        return Spotted(sample, self._spotter.threshold, candidates, self._rejections())
+
+    def flush(self) -> list[Rejection]:
+        """The end: a movement that is under way is cut off and rejected, never guessed."""
+        self._spotter.flush()
+        return self._rejections()
+
+    def start_over(self) -> list[Rejection]:
+        """As ``flush``; then the face is learnt anew."""
+        cut_off = self.flush()
+        self._meter.reset()
+        self._spotter.reset()
+        return cut_off
+
+    def close(self) -> None:
+        """Frees the landmark networks."""
+        self._meter.close()
+
+    def _rejections(self) -> list[Rejection]:
+        rejections, self._spotter.rejections = self._spotter.rejections, []
+        return rejections
+
+
+class RecognitionStage:
+    """A candidate and its two frames → an event. Not safe to share between threads."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+
+    def features(self, onset: Frame | None, apex: Frame | None) -> PairFeatures | None:
+        """None where the frames are gone, or show no face."""
+        if onset is None or apex is None:
+            return None
+        try:
+            return self._recognizer.extractor.extract(onset.image, apex.image)
+        except NoFaceError:
+            return None
+
+    def event(
+        self, candidate: Candidate, features: PairFeatures | None, captured: float
+    ) -> Expression | None:
+        """None for a micro-expression that cannot be recognised: it has no features.
+
+        ``captured``: ``time.monotonic()`` at which the frame came that decided the candidate.
+        """
+        if candidate.kind == "macro":
+            return MacroExpression(candidate, _ms_since(captured))
+        if features is None:
+            return None
+        recognition = self._recognizer.recognize_features(features)
+        return MicroExpression(candidate, _ms_since(captured), recognition)
+
+
+def _ms_since(moment: float) -> float:
+    return 1000 * (time.monotonic() - moment)
