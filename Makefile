@@ -1,5 +1,5 @@
-# make demo   install, then watch a face with three known micro-expressions being read
-# make test   install, then check style, types and every test
+# make demo   install the program, then watch a face with three known micro-expressions being read
+# make test   install training and test tools too, then check style, types and every test
 # make docs   install, then build the documentation site into build/site/, without a network
 # make bench  install, then measure: ratios to peers and floors, into bench/; BENCH='--quick --only pair' for a part
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
@@ -9,8 +9,9 @@ DEMO := .demo/demo.mp4
 
 .PHONY: demo test lint install docs picture bench clean
 
-install: $(VENV)/.installed
+install: $(VENV)/.tested
 
+# The program alone, which is what make demo needs.
 # Native libraries are asked for before anything is downloaded: one clear line beats a stack of tracebacks.
 $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or later is needed: apt install python3.11 python3.11-venv"; exit 2; }
@@ -23,11 +24,17 @@ $(VENV)/.installed: pyproject.toml
 	  || { echo "libGL is missing, OpenCV needs it: apt install libgl1"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@$(BIN)/atme setup
 	@touch $@
 
-demo: install
+# Training and what the tests need beside it.
+$(VENV)/.tested: $(VENV)/.installed
+	@echo "Installing what training and the tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
 	@$(BIN)/atme-train synthesize-clip $(DEMO)
 	@$(BIN)/atme demo --clip $(DEMO)
 

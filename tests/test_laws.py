@@ -53,7 +53,7 @@ def imported(tree: ast.Module) -> set[str]:
             assert node.level == 0, "imports are absolute, so that who imports whom can be read"
             found.add((node.module or "").split(".")[0])
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found.add(ast.unparse(node.args[0]).strip("'\"").split(".")[0])
+            found |= {arg.value.split(".")[0] for arg in node.args[:1] if isinstance(arg, ast.Constant)}
     return found
 
 

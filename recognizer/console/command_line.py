@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from recognizer.console.extras import missing_extra
 from recognizer.console.plain_text import LOOK_ALIKES
 from recognizer.errors import AtmeError
 
@@ -32,6 +33,11 @@ def run(application: Callable[[], object], name: str) -> None:
             _flush()
     except AtmeError as error:
         _end(name, str(error))
+    except ModuleNotFoundError as error:
+        needed = missing_extra(error)
+        if needed is None:
+            raise
+        _end(name, needed)
     except OSError as error:
         if error.errno not in _FULL:
             raise

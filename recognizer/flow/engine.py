@@ -71,7 +71,7 @@ class FlowEngine:
             try:
                 return _on_gpu(pairs)
             except RuntimeError as error:  # its memory is full, or it has gone
-                self._failed = _unused(error)
+                self._failed = _unused(_first_line(error))
         return _on_cpu(pairs)
 
 
@@ -104,17 +104,22 @@ def _ability() -> _Ability:
     if gpu_count():
         try:
             _on_gpu([(nothing, nothing)])
+        except ModuleNotFoundError:
+            problem = _unused("it is not installed; pip install 'atme-live[gpu]'")
         except Exception as error:  # a torch without CUDA has an AssertionError, an old driver a RuntimeError
-            problem = _unused(error)
+            problem = _unused(_first_line(error))
         else:
             return _Ability("cuda")
     _on_cpu([(nothing, nothing)])
     return _Ability("cpu", problem)
 
 
-def _unused(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _unused(reason: str) -> str:
     """Says why the GPU is not used."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     line = f"the optical flow is computed on the processor: torch cannot use the GPU ({reason})"
     log.warning(line)
     return line

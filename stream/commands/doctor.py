@@ -15,7 +15,6 @@ from recognizer.errors import AtmeError
 from recognizer.machine.gpu import gpu_count
 
 _PACKAGES = (
-    "torch",
     "opencv-contrib-python",
     "numpy",
     "av",

@@ -18,6 +18,7 @@ from training.synthesis.motion_model import face_width
 Image = npt.NDArray[np.uint8]
 """BGR uint8, height × width × 3."""
 
+_BUILTIN = Path(__file__).with_name("portrait.webp")
 SMALLEST_FACE = 100
 """Pixels from φ1 to φ15 below which an enlarged face has too little texture to show small motion."""
 
@@ -33,11 +34,12 @@ class Portrait:
 def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) -> Portrait:
     """An image of ``size`` (width, height) with the face in its middle, at least half as wide as it is high.
 
-    Without a path it is scikit-image's ``astronaut``: Eileen Collins, photographed by NASA, public domain.
+    Without a path it is NASA's photograph of Eileen Collins, public domain.
     Raises AtmeError where the file is no image, shows no face, or one less than 100 px wide.
     """
     if path is None:
-        return portrait_from(_builtin(), "the built-in portrait", size, smallest=0)  # known to enlarge well
+        # Small, but known to enlarge well.
+        return portrait_from(read_image(_BUILTIN), "the built-in portrait", size, smallest=0)
     return portrait_from(read_image(path), str(path), size)
 
 
@@ -57,12 +59,6 @@ def portrait_from(
         return Portrait(fitted, _find_face(landmarker, fitted, f"{name}, cropped to {size[0]}×{size[1]}"))
     finally:
         landmarker.close()
-
-
-def _builtin() -> Image:
-    from skimage.data import astronaut
-
-    return np.ascontiguousarray(astronaut()[..., ::-1])
 
 
 def _find_face(landmarker: Landmarker, image: Image, name: str) -> Landmarks:
