@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.face import NoFaceError
 from recognizer.landmarks import Landmarker, Landmarks, eye_opening
+from recognizer.setting import NO_OTHERS, Number
 from spotting.face_places import (
     FACE,
     LANDMARKS,
@@ -43,11 +47,11 @@ _FINEST = 4
 aliasing."""
 
 
-@dataclass(frozen=True)
+@setting_dataclass(frozen=True, config=NO_OTHERS)
 class MotionConfig(NeutralConfig):
     """How motion is measured. Times in ms; distances in pixels of a 256-px face."""
 
-    landmarks_ms: float = 50.0
+    landmarks_ms: Annotated[Number, Field(ge=0, le=10_000)] = 50.0
     """Landmarks are detected no more often than this; in between, optical flow tracks the face."""
 
 

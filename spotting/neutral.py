@@ -11,10 +11,14 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
+from pydantic.dataclasses import dataclass as setting_dataclass
 
+from recognizer.setting import NO_OTHERS, Number
 from spotting.place_flow import Floats, PlaceFlow
 
 _SMOOTH_S = 0.025
@@ -23,20 +27,20 @@ _RENEWAL_S = 0.05
 """The neutral image is renewed no more often than this."""
 
 
-@dataclass(frozen=True)
+@setting_dataclass(frozen=True, config=NO_OTHERS)
 class NeutralConfig:
     """When a face counts as neutral. Times in ms."""
 
-    neutral_age_ms: float = 160.0
+    neutral_age_ms: Annotated[Number, Field(gt=0, le=60_000)] = 160.0
     """The face must be quiet this long; the mean image of the older half becomes the neutral one."""
-    neutral_quiet: float = 1.7
+    neutral_quiet: Annotated[Number, Field(gt=0, le=100)] = 1.7
     """An image may become neutral while the signal is below this multiple of its noise floor."""
-    hold_ms: float = 400.0
+    hold_ms: Annotated[Number, Field(gt=0, le=60_000)] = 400.0
     """A face displaced but still for this long has a new resting position: longer than a micro-expression is
     held."""
-    restless_ms: float = 900.0
+    restless_ms: Annotated[Number, Field(gt=0, le=60_000)] = 900.0
     """After this long without rest the current image becomes the neutral one."""
-    floor_window_ms: float = 4000.0
+    floor_window_ms: Annotated[Number, Field(gt=0, le=600_000)] = 4000.0
     """The noise floor is the median of the signal over this window."""
 
 

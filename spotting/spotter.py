@@ -14,10 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass as setting_dataclass
 
+from recognizer.setting import NO_OTHERS, Number
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier, Prediction
 from spotting.face_places import by_region
@@ -34,34 +38,34 @@ Assess = Callable[[Candidate, Memory, Array], Prediction]
 """Classifies a movement: a ``CandidateClassifier`` or a replacement."""
 
 
-@dataclass(frozen=True)
+@setting_dataclass(frozen=True, config=NO_OTHERS)
 class SpotterConfig:
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
     sensitivity: Sensitivity = "normal"
     """The operating point; it sets the next four settings unless they are given."""
-    min_motion: float = OF_THE_POINT
+    min_motion: Annotated[Number, Field(gt=0, le=100)] = OF_THE_POINT
     """Lowest threshold: the smallest motion that optical flow can measure on a clean image."""
-    threshold_factor: float = OF_THE_POINT
+    threshold_factor: Annotated[Number, Field(gt=0, le=100)] = OF_THE_POINT
     """Threshold as a multiple of the noise floor; lower finds more, with more false alarms."""
-    accept_probability: float = OF_THE_POINT
+    accept_probability: Annotated[Number, Field(ge=0, le=1)] = OF_THE_POINT
     """Least probability of a micro-expression for a movement that has ended or was waited for long enough."""
-    early_accept_probability: float = OF_THE_POINT
+    early_accept_probability: Annotated[Number, Field(ge=0, le=1)] = OF_THE_POINT
     """The same for a movement that is still falling."""
-    end_fraction: float = 0.5
+    end_fraction: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     """A movement has ended once its displacement is down to this fraction of its peak."""
-    fall_wait_ms: float = 100.0
+    fall_wait_ms: Annotated[Number, Field(ge=0, le=10_000)] = 100.0
     """This long after the peak, a movement that is still falling is decided as well."""
-    plateau_ms: float = 300.0
+    plateau_ms: Annotated[Number, Field(ge=0, le=10_000)] = 300.0
     """This long after the peak, a movement that does not fall at all is decided."""
-    warm_up_ms: float = 500.0
+    warm_up_ms: Annotated[Number, Field(ge=0, le=60_000)] = 500.0
     """After a face appears, its noise floor is measured this long before anything is reported."""
-    longest_gap_ms: float = 200.0
+    longest_gap_ms: Annotated[Number, Field(gt=0, le=10_000)] = 200.0
     """Frames further apart than this could hide a movement; one in progress is then rejected."""
-    max_duration_ms: float = 600.0
+    max_duration_ms: Annotated[Number, Field(gt=0, le=2000)] = 600.0
     """Longer is a macro-expression, unless it rises quickly: half a second by definition, plus the error of
     the offset."""
-    max_rise_ms: float = 260.0
+    max_rise_ms: Annotated[Number, Field(gt=0, le=2000)] = 260.0
     """Longest time from onset to apex for which it may last longer."""
 
     def __post_init__(self) -> None:

@@ -1,52 +1,53 @@
-"""Every setting, read from ``config.toml`` and checked, so that a typing error is one clear line."""
+"""Every setting, read from ``atme.toml`` and checked, so that a typing error is one clear line."""
 
 from __future__ import annotations
 
-import difflib
-import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.errors import AtmeError
 from recognizer.files.untrusted_text import parse_toml
+from recognizer.setting import NO_OTHERS, Number, Switch, Text
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
 from spotting.spotter import SpotterConfig
-from stream.settings_sense import RENAMED, nonsense_in
+from stream.settings_sense import contradictions_in, in_words
 from stream.sources import CameraConfig
 
-CONFIG_FILE = Path("config.toml")
+HERE = Path("atme.toml")
+"""The settings file of the folder one is in."""
 MOST_BYTES = 1_000_000
 
 
-@dataclass(frozen=True)
+@setting_dataclass(frozen=True, config=NO_OTHERS)
 class RecognizerConfig:
     """Which model labels, and what it tells."""
 
-    weights: str = ""
+    weights: Text = ""
     """An .onnx file made by atme-train; empty: the weights that came with the program."""
-    units: bool = True
+    units: Switch = True
     """Tell which action units moved, on which side and how far."""
 
 
-@dataclass(frozen=True)
+@setting_dataclass(frozen=True, config=NO_OTHERS)
 class SessionConfig:
     """How frames flow."""
 
-    backlog_ms: float = 250.0
+    backlog_ms: Annotated[Number, Field(gt=0, le=10_000)] = 250.0
     """Live: processing may be this late before the oldest frames are dropped."""
-    stall_timeout_s: float = 5.0
+    stall_timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 5.0
     """A live source that delivers nothing for this long is gone: ``atme live`` then waits for its return."""
-    image_fps: float = 100.0
+    image_fps: Annotated[Number, Field(gt=0, le=10_000)] = 100.0
     """Frames a second of a folder of images, which carries no times of its own."""
-    fps: float = 0.0
+    fps: Annotated[Number, Field(ge=0, le=10_000)] = 0.0
     """Frames a second of a recording whose own times are missing or wrong; 0: the recording's own times."""
-    slow_motion: float = 1.0
+    slow_motion: Annotated[Number, Field(gt=0, le=10_000)] = 1.0
     """A high-speed recording that plays this many times slower than life: its times are divided by it."""
-    min_fps: float = 25.0
+    min_fps: Annotated[Number, Field(ge=0, le=10_000)] = 25.0
     """Below this measured rate the overlay warns: a micro-expression would fall between two frames."""
 
     @property
@@ -56,7 +57,7 @@ class SessionConfig:
         return {"slow_motion": self.slow_motion, "image_fps": self.image_fps, **own}
 
 
-@dataclass(frozen=True)
+@setting_dataclass(frozen=True, config=NO_OTHERS)
 class Settings:
     """All settings; each section is the config dataclass of the part it steers."""
 
@@ -66,67 +67,60 @@ class Settings:
     spotter: SpotterConfig = field(default_factory=SpotterConfig)
     recognizer: RecognizerConfig = field(default_factory=RecognizerConfig)
 
+    @model_validator(mode="after")
+    def _without_contradictions(self) -> Settings:
+        for wanted in contradictions_in(self):
+            raise ValueError(wanted)
+        return self
 
-def load_settings(path: Path | None = None, sensitivity: Sensitivity | None = None) -> Settings:
-    """Settings from a file (None: ``config.toml`` here if there is one, else the defaults).
+
+def settings_file(given: Path | None = None) -> Path | None:
+    """The file that settings come from: the one given, ``atme.toml`` here, or the one in the user's
+    configuration folder; None where there is none and the defaults hold."""
+    if given is not None:
+        return given
+    return next((path for path in (HERE, user_file()) if path.is_file()), None)
+
+
+def user_file() -> Path:
+    """``atme.toml`` in the user's configuration folder."""
+    from platformdirs import user_config_path
+
+    return user_config_path("atme-live") / HERE.name
+
+
+def load_settings(path: str | Path | None = None, sensitivity: Sensitivity | None = None) -> Settings:
+    """Settings from a file (None: the one that ``settings_file`` finds, or the defaults).
 
     ``sensitivity`` replaces the file's; the numbers that the file gives still win over those of the name.
-    AtmeError, one line, for a file that is missing or not TOML, an unknown key, or a value of a wrong type.
+    AtmeError, one line, for a file that is missing or not TOML, an unknown key, or an impossible value.
     """
+    path = settings_file(None if path is None else Path(path))
     if path is None:
-        if not CONFIG_FILE.is_file():
-            return Settings(spotter=SpotterConfig(sensitivity=sensitivity or "normal"))
-        path = CONFIG_FILE
+        return Settings(spotter=SpotterConfig(sensitivity=sensitivity or "normal"))
+    raw = read_settings(path)
+    settings = _checked(raw, path)
+    if sensitivity is not None:
+        settings = _checked({**raw, "spotter": {**raw.get("spotter", {}), "sensitivity": sensitivity}}, path)
+    return settings
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a settings file says, unchecked. AtmeError where it is missing or not TOML."""
     try:
         if path.is_file() and path.stat().st_size > MOST_BYTES:
             raise AtmeError(f"{path}: too large for a settings file; name another one")
-        raw = parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AtmeError(
             f"{path}: cannot be read ({error.strerror}); name an existing settings file"
         ) from None
     except ValueError as error:
         raise AtmeError(f"{path}: not valid TOML ({error}); mend that line") from None
-    settings: Settings = _section(raw, Settings, str(path))
-    if sensitivity is not None:
-        raw["spotter"] = {**raw.get("spotter", {}), "sensitivity": sensitivity}
-        settings = _section(raw, Settings, str(path))
-    for wanted in nonsense_in(settings):
-        raise AtmeError(f"{path}: {wanted}; mend these settings")
-    return settings
 
 
-def _section(raw: dict[str, Any], kind: type, where: str, prefix: str = "") -> Any:
-    """The section's dataclass with the values given, each checked."""
-    hints = get_type_hints(kind)
-    valid = [f.name for f in fields(kind)]
-    values = {}
-    for key, value in raw.items():
-        if new := RENAMED.get(f"{prefix}{key}"):
-            raise AtmeError(f"{where}: {prefix}{key} is now called {new}; rename it")
-        if key not in valid:
-            near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
-            advice = f"did you mean {prefix}{near[0]}?" if near else f"valid here: {', '.join(valid)}"
-            raise AtmeError(f"{where}: unknown setting {prefix}{key}; {advice}")
-        if f"{prefix}{key}" == "spotter.sensitivity" and isinstance(value, (int, float)):
-            raise AtmeError(
-                f"{where}: spotter.sensitivity = {value} is now called spotter.threshold_factor; rename it"
-            )
-        if not is_dataclass(hints[key]):
-            values[key] = _value(value, hints[key], f"{where}: {prefix}{key}")
-        elif isinstance(value, dict):
-            values[key] = _section(value, hints[key], where, f"{prefix}{key}.")
-        else:
-            raise AtmeError(f"{where}: {prefix}{key} is a section; write [{prefix}{key}] above its settings")
-    return kind(**values)
-
-
-def _value(value: Any, kind: type, where: str) -> Any:
+def _checked(raw: dict[str, Any], path: Path) -> Settings:
     try:
-        checked: Any = TypeAdapter(kind).validate_python(value, strict=True)
+        return TypeAdapter(Settings).validate_python(raw)
     except ValidationError as error:
-        message = error.errors()[0]["msg"].lower()
-        raise AtmeError(f"{where} = {value!r} does not fit: {message}") from None
-    if isinstance(checked, (int, float)) and not 0 <= checked < math.inf:
-        raise AtmeError(f"{where} = {value!r} does not fit: input should be a number from 0 up")
-    return checked
+        raise AtmeError(f"{path}: {in_words(error, Settings)}") from None

@@ -1,40 +1,13 @@
-"""What settings may be: the range of each, and which contradict each other."""
+"""What is wrong with settings, in words: the range of each, its name, and which contradict each other."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_type_hints
 
-RANGES: dict[str, tuple[float, float]] = {
-    "camera.width": (31, 16_384),
-    "camera.height": (31, 16_384),
-    "camera.fps": (0, 10_000),
-    "session.backlog_ms": (0, 10_000),
-    "session.stall_timeout_s": (0, 3600),
-    "session.image_fps": (0, 10_000),
-    "session.fps": (-1, 10_000),
-    "session.slow_motion": (0, 10_000),
-    "session.min_fps": (-1, 10_000),
-    "motion.landmarks_ms": (-1, 10_000),
-    "motion.neutral_age_ms": (0, 60_000),
-    "motion.neutral_quiet": (0, 100),
-    "motion.hold_ms": (0, 60_000),
-    "motion.restless_ms": (0, 60_000),
-    "motion.floor_window_ms": (0, 600_000),
-    "spotter.min_motion": (0, 100),
-    "spotter.threshold_factor": (0, 100),
-    "spotter.accept_probability": (-1, 1),
-    "spotter.early_accept_probability": (-1, 1),
-    "spotter.end_fraction": (0, 100),
-    "spotter.fall_wait_ms": (-1, 10_000),
-    "spotter.plateau_ms": (-1, 10_000),
-    "spotter.warm_up_ms": (-1, 60_000),
-    "spotter.longest_gap_ms": (0, 10_000),
-    "spotter.max_duration_ms": (0, 2000),  # frames are kept for twice as long
-    "spotter.max_rise_ms": (0, 2000),
-}
-"""Setting → the number that it must be above, and the greatest that it may be. −1: 0 is allowed."""
+from pydantic import ValidationError
 
 RENAMED = {
     "spotter.fallen": "spotter.end_fraction",
@@ -63,21 +36,59 @@ IN_ORDER = (
 """Pairs of settings of which the first must be below the second, and what would come of it otherwise."""
 
 
-def nonsense_in(settings: Any) -> Iterator[str]:
-    """In words, what is out of its range, or contradicts another setting; nothing where all is well."""
-    values = {
-        f"{section.name}.{one.name}": getattr(getattr(settings, section.name), one.name)
-        for section in fields(settings)
-        for one in fields(getattr(settings, section.name))
-    }
-    for name, (low, high) in RANGES.items():
-        least = "from 0" if low < 0 else f"above {low:g}"
-        if not low < values[name] <= high:
-            yield f"{name} must be {least} and at most {high:g}"
+def contradictions_in(settings: Any) -> Iterator[str]:
+    """In words, which settings contradict each other; nothing where all is well."""
+
+    def value(name: str) -> float:
+        section, _, key = name.partition(".")
+        return float(getattr(getattr(settings, section), key))
+
     for lower, upper, otherwise in IN_ORDER:
-        if not values[lower] < values[upper]:
+        if not value(lower) < value(upper):
             yield f"{lower} must be below {upper}, or {otherwise}"
-    if values["spotter.end_fraction"] >= 1:
-        yield "spotter.end_fraction must be below 1: it is a fraction of the peak"
-    if values["spotter.accept_probability"] > values["spotter.early_accept_probability"]:
+    if value("spotter.accept_probability") > value("spotter.early_accept_probability"):
         yield "spotter.accept_probability must not be above spotter.early_accept_probability"
+
+
+def in_words(error: ValidationError, settings: type) -> str:
+    """The first mistake, what is wrong with it and what to do."""
+    first = error.errors(include_url=False)[0]
+    kind, path, value = first["type"], [str(part) for part in first["loc"]], first["input"]
+    name = ".".join(path)
+    if kind == "value_error":
+        return f"{first['ctx']['error']}; mend these settings"
+    if kind == "unexpected_keyword_argument":
+        return _unknown(path, settings)
+    if kind == "dataclass_type":
+        return f"{name} is a section; write [{name}] above its settings"
+    if name == "spotter.sensitivity" and isinstance(value, (int, float)):
+        return f"{name} = {value} is now called spotter.threshold_factor; rename it"
+    if kind.startswith(("greater_than", "less_than")):
+        return f"{name} = {value!r} does not fit: {name} must be {_range(path, settings)}"
+    return f"{name} = {value!r} does not fit: {first['msg'].lower()}"
+
+
+def _unknown(path: list[str], settings: type) -> str:
+    *section, key = path
+    name = ".".join(path)
+    if name in RENAMED:
+        return f"{name} is now called {RENAMED[name]}; rename it"
+    kind = get_type_hints(settings)[section[0]] if section else settings
+    valid = [one.name for one in fields(kind)]
+    near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+    advice = f"did you mean {'.'.join([*section, near[0]])}?" if near else f"valid here: {', '.join(valid)}"
+    return f"unknown setting {name}; {advice}"
+
+
+def _range(path: list[str], settings: type) -> str:
+    section, key = path
+    hint = get_type_hints(get_type_hints(settings)[section], include_extras=True)[key]
+    limits = {
+        bound: getattr(limit, bound)
+        for told in hint.__metadata__
+        for limit in getattr(told, "metadata", ())
+        for bound in ("gt", "ge", "le", "lt")
+        if hasattr(limit, bound)
+    }
+    words = {"gt": "above", "ge": "from", "le": "at most", "lt": "below"}
+    return " and ".join(f"{words[bound]} {limit:g}" for bound, limit in limits.items())

@@ -18,7 +18,8 @@ from recognizer import CLASSES, UNCERTAIN
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.units import UNITS
 from spotting.sensitivity import OPERATING_POINTS
-from stream.cli import SensitivityName, app
+from stream.cli import app
+from stream.commands.options import SensitivityName
 
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = (*CLASSES, UNCERTAIN)
@@ -127,7 +128,7 @@ def test_replay_writes_json_lines_and_the_same_to_the_log(short_clip, weights, t
 
 
 def test_a_settings_file_is_obeyed_and_flags_go_before_it(short_clip, weights, tmp_path):
-    (tmp_path / "config.toml").write_text(
+    (tmp_path / "atme.toml").write_text(
         '[spotter]\nmin_motion = 50.0\n[recognizer]\nweights = "nowhere.onnx"\n'
     )
     done = atme("replay", short_clip, "--speed", "max", "--weights", weights, "--json", cwd=tmp_path)

@@ -30,8 +30,6 @@ TOOLS = {"coverage", "mypy", "pandas", "ruff", "pre-commit", "setuptools", "mkdo
 """Used without an import of ours, or in the snippets of the documentation."""
 ASKED_FOR = {"torch", "ray", "pylsl"}
 """What the live program uses where it is there, or where an option asks for it."""
-BROUGHT = {"google": "mediapipe"}
-"""Module → the package of another name that it is a part of."""
 
 
 def modules(extra: str | None = None) -> set[str]:
@@ -46,7 +44,7 @@ def used(*folders: str) -> set[str]:
     own = {*ROOMS, "benchmarks", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
     own |= {path.stem for path in (ROOT / "docs").glob("*.py")}
     found = {name for _, tree in sources(*folders) for name in imported(tree)}
-    return {BROUGHT.get(name, name) for name in found - own - {"tomllib"}} - sys.stdlib_module_names
+    return found - own - {"tomllib"} - sys.stdlib_module_names
 
 
 def test_the_live_program_imports_what_the_base_brings():

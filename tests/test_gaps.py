@@ -207,7 +207,7 @@ def first_event(live: subprocess.Popen[str], after: float) -> dict[str, Any]:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_atme_live_waits_for_a_stream_and_logs_the_gap(tmp_path, short_clip, weights):
     clip = face_clip(short_clip, tmp_path)
-    (tmp_path / "config.toml").write_text("[session]\nbacklog_ms = 8000.0\n")
+    (tmp_path / "atme.toml").write_text("[session]\nbacklog_ms = 8000.0\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with ExitStack() as stack:

@@ -269,6 +269,7 @@ def test_synthesised_flow_becomes_a_feature_as_real_flow_does():
 
 def test_config_toml_is_every_setting_with_its_default():
     path = ROOT / "config.toml"
+    assert path.read_bytes() == (ROOT / "stream" / "atme.toml").read_bytes(), "what atme config --init writes"
     assert load_settings(path) == Settings()
     text = path.read_text(encoding="utf-8")
     whole = re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE)  # with the settings of the sensitivity

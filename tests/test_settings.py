@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from recognizer.errors import AtmeError
 from spotting.sensitivity import OPERATING_POINTS, OperatingPoint, Sensitivity
-from stream.settings import Settings, load_settings
+from stream.settings import Settings, load_settings, user_file
 
 
 @pytest.fixture
@@ -68,11 +70,61 @@ def test_an_empty_file_is_the_defaults(write):
     assert load_settings(write("# nothing\n")) == Settings()
 
 
-def test_without_a_name_the_file_of_this_folder_is_read(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> Path:
+    """In an empty folder, with an empty configuration folder."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+posix = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG_CONFIG_HOME")
+
+
+@posix
+def test_the_file_given_goes_before_that_of_this_folder_and_that_before_the_user_s(elsewhere):
     assert load_settings() == Settings()
-    Path("config.toml").write_text('[recognizer]\nweights = "mine.onnx"\n')
-    assert load_settings().recognizer.weights == "mine.onnx"
+    user_file().parent.mkdir(parents=True)
+    for path, name in ((user_file(), "user's"), (Path("atme.toml"), "here"), (Path("given.toml"), "given")):
+        path.write_text(f'[recognizer]\nweights = "{name}"\n')
+    assert load_settings(Path("given.toml")).recognizer.weights == "given"
+    assert load_settings().recognizer.weights == "here"
+    Path("atme.toml").unlink()
+    assert load_settings().recognizer.weights == "user's"
+
+
+@posix
+def test_another_program_s_config_stops_nothing(elsewhere):
+    Path("config.toml").write_text("[server]\nport = 80\n")
+    assert load_settings() == Settings()
+
+
+@posix
+def test_the_default_file_is_written_once_and_shown(elsewhere):
+    words = ["python", "-m", "stream.cli", "config"]
+    words[0] = sys.executable
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("# defaults alone")
+    assert 'device = "0"  # default' in said
+    said = subprocess.run([*words, "--init"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(str(user_file()))
+    assert load_settings(user_file()) == Settings()
+    user_file().write_text(user_file().read_text().replace("fps = 60.0", "fps = 120.0"))
+    done = subprocess.run([*words, "--init"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "is there already and is never overwritten" in done.stderr
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"# {user_file()}")
+    assert "fps = 120.0\n" in said
+    assert "accept_probability = 0.6  # default" in said
+
+
+def test_settings_from_python_are_checked_too():
+    assert Settings(spotter={"sensitivity": "keen"}).spotter.accept_probability == 0.3
+    for wrong in ({"spotter": {"min_moton": 1.0}}, {"camera": {"fps": 0.0}}, {"motion": {"hold_ms": 900.0}}):
+        with pytest.raises(ValueError, match="validation error"):
+            Settings(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +149,7 @@ def test_without_a_name_the_file_of_this_folder_is_read(tmp_path, monkeypatch):
         ("[camera]\ndevice = 0\n", "camera.device = 0 does not fit"),
         ("[recognizer]\nweights = 1979-05-27\n", "recognizer.weights"),
         ("[camera]\nfps = 0\n", "camera.fps must be above 0"),
-        ("[spotter]\nend_fraction = 1.5\n", "spotter.end_fraction must be below 1"),
+        ("[spotter]\nend_fraction = 1.5\n", "spotter.end_fraction must be above 0 and below 1"),
         ("[spotter]\nmax_duration_ms = 0\n", "max_duration_ms must be above 0"),
         (
             "[spotter]\nearly_accept_probability = 90\n",
@@ -109,7 +161,7 @@ def test_without_a_name_the_file_of_this_folder_is_read(tmp_path, monkeypatch):
         ("[motion]\nfloor_window_ms = 100\n", "must be below motion.floor_window_ms"),
         ("[spotter]\nmax_rise_ms = 600\n", "max_rise_ms must be below spotter.max_duration_ms"),
         ("[spotter]\nmax_duration_ms = 1e9\n", "spotter.max_duration_ms must be above 0 and at most 2000"),
-        ("[spotter]\nend_fraction = 1\n", "end_fraction must be below 1"),
+        ("[spotter]\nend_fraction = 1\n", "end_fraction must be above 0 and below 1"),
         ("[camera]\nwidth = 1000000\n", "camera.width must be above 31 and at most 16384"),
         ("x = " + "[" * 100_000, "nested too deeply"),
         ("a." * 100_000 + "b = 1", "nested too deeply"),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from networks_at import set_up
 from test_laws import ROOMS, ROOT
 
 from recognizer.console.extras import EXTRAS
@@ -52,6 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     outside = folder / "outside"
     outside.mkdir()
     env = {**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": str(folder / "cache")}
+    set_up(env)
 
     def run(command: str, *words: object, expected: int = 0) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, str(site / "bin" / command), *map(str, words)]

@@ -8,29 +8,32 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.errors import AtmeError
+from recognizer.setting import NO_OTHERS, Number, Text, Whole
 from stream.frame import Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
 
 DEVICES = Path("/sys/class/video4linux")  # Linux: one folder a device, with its name in a file
 
 
-@dataclass(frozen=True)
+@setting_dataclass(frozen=True, config=NO_OTHERS)
 class CameraConfig:
     """What is requested of the camera; ``Camera.warnings`` says where it delivers something else."""
 
-    device: str = "0"
+    device: Text = "0"
     """Number, ``/dev/videoN``, or (on Linux) part of the camera's name."""
-    width: int = 640
-    height: int = 480
-    fps: float = 60.0
-    fourcc: str = "MJPG"
+    width: Annotated[Whole, Field(gt=31, le=16_384)] = 640
+    height: Annotated[Whole, Field(gt=31, le=16_384)] = 480
+    fps: Annotated[Number, Field(gt=0, le=10_000)] = 60.0
+    fourcc: Text = "MJPG"
     """Pixel format: four letters, or empty for the camera's own choice. Raw formats are slow over USB."""
 
 
