@@ -19,8 +19,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.face import NoFaceError
+from recognizer.files.setting_types import NO_OTHERS, Number
 from recognizer.landmarks import Landmarker, Landmarks, eye_opening
-from recognizer.setting import NO_OTHERS, Number
 from spotting.face_places import (
     FACE,
     LANDMARKS,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass as setting_dataclass
 
-from recognizer.setting import NO_OTHERS, Number
+from recognizer.files.setting_types import NO_OTHERS, Number
 from spotting.place_flow import Floats, PlaceFlow
 
 _SMOOTH_S = 0.025

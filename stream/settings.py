@@ -10,8 +10,8 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.errors import AtmeError
+from recognizer.files.setting_types import NO_OTHERS, Number, Switch, Text
 from recognizer.files.untrusted_text import parse_toml
-from recognizer.setting import NO_OTHERS, Number, Switch, Text
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
 from spotting.spotter import SpotterConfig

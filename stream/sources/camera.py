@@ -17,7 +17,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.errors import AtmeError
-from recognizer.setting import NO_OTHERS, Number, Text, Whole
+from recognizer.files.setting_types import NO_OTHERS, Number, Text, Whole
 from stream.frame import Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
 
