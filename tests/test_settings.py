@@ -117,11 +117,12 @@ def test_the_default_file_is_written_once_and_shown(elsewhere):
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert said.startswith(f"# {user_file()}")
     assert "fps = 120.0\n" in said
-    assert "accept_probability = 0.6  # default" in said
+    assert f"accept_probability = {OPERATING_POINTS['normal'].accept_probability}  # default" in said
 
 
 def test_settings_from_python_are_checked_too():
-    assert Settings(spotter={"sensitivity": "keen"}).spotter.accept_probability == 0.3
+    keen = Settings(spotter={"sensitivity": "keen"}).spotter
+    assert keen.accept_probability == OPERATING_POINTS["keen"].accept_probability
     for wrong in ({"spotter": {"min_moton": 1.0}}, {"camera": {"fps": 0.0}}, {"motion": {"hold_ms": 900.0}}):
         with pytest.raises(ValueError, match="validation error"):
             Settings(**wrong)
