@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from recognizer.machine.own_module import own_module
-from stream import Session, demo
+from stream import Session
+from stream.commands import demo
 
 ROOT = Path(__file__).resolve().parents[1]
 
