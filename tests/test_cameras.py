@@ -92,7 +92,7 @@ def test_cameras_are_listed_and_those_that_cannot_be_asked_say_why(devices):
         "   MJPG    640x480  120, 60, 29.97 fps  *",
         "   YUYV    640x480  30 fps",
         "2  Infrared",
-        "   what it offers is not known: no permission; join the group video",
+        "   modes unknown: no permission; join the group video",
         "*  fast enough for micro-expressions (60 fps and more)",
     ]
 

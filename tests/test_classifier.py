@@ -124,7 +124,7 @@ def test_a_likely_movement_counts_with_the_times_that_the_classifier_gives(fps):
 
 
 def test_an_unlikely_one_is_rejected_for_what_it_looks_like():
-    spotter = Spotter(classifier=Told(0.5, "blink"))
+    spotter = Spotter(classifier=Told(0.4, "blink"))
     assert spot(spotter, moved(60)) == []
     assert [rejection.reason for rejection in spotter.rejections] == ["blink"]
 
@@ -170,7 +170,7 @@ def test_whatever_times_it_says_come_in_order_and_the_apex_has_been_seen(times):
     def classifier(movement, memory, rest):
         return Prediction(0.7, "speech", *(movement.apex + time for time in times))
 
-    spotter = Spotter(SpotterConfig(max_duration_ms=60_000), classifier)
+    spotter = Spotter(SpotterConfig(max_duration_ms=2_000), classifier)
     found = one(spotter, moved(60))
     assert found.onset < found.apex < found.offset
     assert found.apex <= found.decided
