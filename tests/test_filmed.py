@@ -344,7 +344,7 @@ def test_it_is_evaluated_like_a_rendered_one(benchmark: Path, tmp_path: Path, ca
 
 
 def test_nothing_is_trained_from_it(benchmark: Path, tmp_path: Path):
-    with pytest.raises(AtmeError, match="only measure"):
+    with pytest.raises(AtmeError, match="measuring only"):
         app(["spot-fit", str(benchmark), "--out", str(tmp_path / "classifier.onnx")], standalone_mode=False)
 
 

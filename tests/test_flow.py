@@ -123,7 +123,7 @@ def test_the_margin_keeps_motion_at_the_border() -> None:
     ("first", "second", "message"),
     [
         (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), r"grey images.*\(32, 32, 3\)"),
-        (np.zeros(32, np.uint8), np.zeros(32, np.uint8), "grey pictures"),
+        (np.zeros(32, np.uint8), np.zeros(32, np.uint8), "grey images"),
         (np.zeros((32, 40), np.uint8), np.zeros((48, 40), np.uint8), "40×32 and 40×48"),
         (np.zeros((15, 64), np.uint8), np.zeros((15, 64), np.uint8), "64×15"),
         (np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.uint8), "0×0"),

@@ -14,7 +14,8 @@ from training.loso.folds import content_hash, fold_seed, leave_one_subject_out, 
 
 
 def picked(archive: FeatureArchive, rows: np.ndarray) -> FeatureArchive:
-    return FeatureArchive(**{name: value[rows] for name, value in vars(archive).items()})
+    given = {name: value for name, value in vars(archive).items() if value is not None}
+    return FeatureArchive(**{name: value[rows] for name, value in given.items()})
 
 
 def test_every_sample_is_tested_once_by_a_model_that_never_saw_its_subject():

@@ -66,7 +66,7 @@ def test_one_that_is_faster_than_it_states_ends_in_an_error_and_not_in_lost_fram
     memory(NEEDED // 2)
     source = Faulty(short_clip)
     source.nominal_fps = 10.0
-    with pytest.raises(AtmeError, match=r"faster than the recording states.* ffmpeg -i"):
+    with pytest.raises(AtmeError, match=r"faster than was stated.* ffmpeg -i"):
         list(Session(source, settings).expressions())
 
 
