@@ -88,7 +88,8 @@ def test_an_array_that_lies_about_itself_is_refused_before_its_data(tmp_path, mo
     assert message in refused(read_arrays, npz(tmp_path / "a.npz", entire=data))
 
 
-def test_an_archive_that_would_grow_beyond_measure_is_refused(tmp_path, modest):
+def test_an_archive_that_would_grow_beyond_measure_is_refused(tmp_path, modest, monkeypatch):
+    monkeypatch.setattr(feature_archive, "MOST_BYTES", 300_000_000)
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number in range(40):
