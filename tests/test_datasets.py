@@ -466,7 +466,9 @@ def test_wrong_roots_are_one_clear_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(AtmeError, match="no such folder"):
         find(name).load(tmp_path / "nowhere")
     (tmp_path / "labels.xls").write_bytes(b"")
-    with pytest.raises(AtmeError, match=r"put the sheet|unpack the frames|record into it|synthesize-set") as error:
+    with pytest.raises(
+        AtmeError, match=r"put the sheet|unpack the frames|record into it|synthesize-set"
+    ) as error:
         find(name).load(tmp_path)
     assert "\n" not in str(error.value)
 
