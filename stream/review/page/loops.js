@@ -19,6 +19,9 @@ async function unpack(path, signal) {
   return head;
 }
 
+// A wait that was given up is no error, whoever else was waiting.
+addEventListener("unhandledrejection", (event) => { if (event.reason?.name === "AbortError") event.preventDefault(); });
+
 export function loop(path, ahead = false) {
   let entry = kept.get(path);
   if (entry && entry.ahead && !ahead) { // it is wanted now: the server shall hurry
