@@ -1,4 +1,4 @@
-"""What blinks look like to the spotter on film: how far the lids fall, and what skin they drag along.
+"""What real blinks look like to the spotter: how far the lids fall, and what skin they drag along.
 
 python -m benchmarks.blinks FOLDER_OF_VIDEOS
 
@@ -25,8 +25,9 @@ from stream.sources import open_recording
 Floats = npt.NDArray[np.float64]
 
 SHUT = 0.7
-"""Eyes are in a blink while their opening is under this part of the usual one …"""
+"""Eyes are in a blink while their opening is under this part of the median ..."""
 _LONGEST_S = 0.4
+"""... for no longer than this."""
 _BEFORE_S = 0.25
 """The skin is compared with where it was this long before the lids were down."""
 _RESTLESS = 2.0
@@ -48,21 +49,24 @@ def blinks(samples: Sequence[MotionSample]) -> Iterator[tuple[float, Floats]]:
     opening = np.array([s.eye_opening for s in samples])
     opening = opening / np.median(opening)
     places = np.array([s.places for s in samples]).reshape(len(samples), -1, 2)
-    row = 0
-    while row < len(samples):
-        end = row
-        while end < len(samples) and opening[end] < (SHUT if end == row else (1 + SHUT) / 2):
-            end += 1
-        if end > row:
-            deepest = row + int(opening[row:end].argmin())
-            before = int(np.searchsorted(times, times[deepest] - _BEFORE_S))
-            quiet = before > 8 and by_region((places[before] - places[before - 7])[None]).max() < _RESTLESS
-            if quiet and times[end - 1] - times[row] < _LONGEST_S:
-                drag = places[deepest - 1 : deepest + 2].mean(axis=0) - places[before - 3 : before + 1].mean(
-                    axis=0
-                )
-                yield 1 - float(opening[deepest]), drag
-        row = end + 1
+    for start, end in _closed(opening):
+        deepest = start + int(opening[start:end].argmin())
+        before = int(np.searchsorted(times, times[deepest] - _BEFORE_S))
+        quiet = before > 8 and by_region((places[before] - places[before - 7])[None]).max() < _RESTLESS
+        if quiet and times[end - 1] - times[start] < _LONGEST_S:
+            rest = places[before - 3 : before + 1].mean(axis=0)
+            yield 1 - float(opening[deepest]), places[deepest - 1 : deepest + 2].mean(axis=0) - rest
+
+
+def _closed(opening: Floats) -> Iterator[tuple[int, int]]:
+    """From where the eyes fall under ``SHUT`` to where they have come half of the way back."""
+    end = 0
+    for row, value in enumerate(opening):
+        if row < end or value >= SHUT:
+            continue
+        open_again = np.flatnonzero(opening[row + 1 :] >= (1 + SHUT) / 2)
+        end = row + 1 + int(open_again[0]) if len(open_again) else len(opening)
+        yield row, end
 
 
 def main() -> None:

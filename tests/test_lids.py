@@ -33,7 +33,7 @@ def video(*movements: Movement) -> LongVideo:
 
 @pytest.mark.parametrize("dip", [0.15, 0.28])
 @pytest.mark.parametrize("seed", [0, 7])
-def test_a_full_blink_reads_as_deep_as_on_film(dip, seed):
+def test_a_full_blink_reads_as_deep_as_on_real_faces(dip, seed):
     opening = np.array([s.eye_opening for s in lifelike_lids(video(BLINK), blinking(dip), seed)])
     full, half = 1 - opening[31:38].min() / 0.3, 1 - opening[61:68].min() / 0.3
     assert FULL_BLINK[0] - 0.01 <= full <= FULL_BLINK[1] + 0.01

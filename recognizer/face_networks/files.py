@@ -1,8 +1,8 @@
 """Where the two face networks come from: MediaPipe's package, converted once and kept in the user's cache.
 
-Nothing is downloaded here. ``atme setup`` brings the originals into the cache (`stream/setup.py`); where
-MediaPipe 0.10.21 is installed they are read from it. Each original must have the digest below, and what was
-converted carries a digest of its own.
+Nothing is downloaded here. ``atme setup`` brings the originals into the cache
+(`stream/commands/setup.py`); where MediaPipe 0.10.21 is installed they are read from it. Each original must
+have the digest below, and what was converted carries a digest of its own.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
             image = np.asarray(np.rint(close_eyes(image.astype(np.float32), eyes, closure)), np.uint8)
         strengths = [np.float32(action.strength(time)) for action in script.actions]
         gaze = script.gaze(time)
-        state = strengths, pose.yaw, pose.pitch, gaze, closure if script.lid_drag else 0.0
+        state = strengths, pose.yaw, pose.pitch, gaze, closure if drag is not None else 0.0
         if state != last:  # eyes that rest elsewhere need the same field for many frames
             moving = [s * field for s, field in zip(strengths, fields, strict=True) if s]
             if pose.yaw or pose.pitch:

@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.action_units import Bump
-from training.synthesis.motion_model import Field, drawn, face_width
+from training.synthesis.motion_model import Field, bump_field, face_width
 
 EYES = ((range(36, 42), range(17, 22)), (range(42, 48), range(22, 27)))
 """The landmarks of each eye and of the brow above it."""
 LOWER_SHARE = 0.1
 """Part of the way to the closed eye that the lower lid covers."""
 
-DRAGGED = (
-    Bump((27, 28), (0.0, 0.0), (0.0, 0.9), (0.16, 0.09), central=True),  # the root of the nose
-    Bump((41,), (0.03, 0.08), (0.0, 4.2), (0.09, 0.06)),  # under the eyes
-)
-"""The skin that goes down with closing lids, pixels of a 256-px face (on film: ``benchmarks.blinks``)."""
+_NOSE_ROOT = Bump((27, 28), (0.0, 0.0), (0.0, 0.9), (0.16, 0.09), central=True)
+_UNDER_EYE = Bump((41,), (0.03, 0.08), (0.0, 4.2), (0.09, 0.06))
+DRAGGED = ((_NOSE_ROOT, "central", 1 / 256), (_UNDER_EYE, "left", 1 / 256), (_UNDER_EYE, "right", 1 / 256))
+"""The skin that goes down with closing lids; pulls in pixels of a 256-px face, as ``benchmarks.blinks``
+measures it in recordings of people."""
 
 
 @dataclass(frozen=True)
@@ -132,5 +132,5 @@ def _draw_lid(
 
 
 def lid_drag(landmarks: npt.NDArray[np.float32], shape: tuple[int, int]) -> Field:
-    """Where closed lids drag the skin around them to, on a picture of ``shape`` (H, W)."""
-    return np.asarray(drawn(landmarks, DRAGGED, shape) / 256, np.float32)
+    """Where closed lids drag the skin around them to, on an image of ``shape`` (H, W)."""
+    return bump_field(landmarks, DRAGGED, shape)

@@ -6,7 +6,7 @@ The flow fields that the default weights learn from and the clips that test the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from recognizer.action_units import ACTION_UNITS, MIRROR, Bump
 
 Field = npt.NDArray[np.float32]
 """(H, W, 2) float32 pixels: where the skin at (y, x) goes, (u right, v down)."""
+SizedBump = tuple[Bump, str, float]
+"""A bump, on which side (``left``, ``right`` or ``central``), and how strong, in face widths."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,28 @@ def displacement(
 
     Bumps of one unit add up; directions follow the face's roll. Returns zeros without activations.
     """
-    field = np.zeros((*shape, 2), np.float32)
+    return bump_field(landmarks, _bumps(activations), shape)
+
+
+def _bumps(activations: Iterable[Activation]) -> Iterator[SizedBump]:
     for activation in activations:
         for bump in ACTION_UNITS[activation.unit].bumps:
-            sizes = {"left": activation.left, "right": activation.right}
             if bump.central:
-                sizes = {"central": (activation.left + activation.right) / 2}
-            for side, size in sizes.items():
-                if size:
-                    _add_bump(field, landmarks, bump, side, size)
-    return field
+                yield bump, "central", (activation.left + activation.right) / 2
+            else:
+                yield bump, "left", activation.left
+                yield bump, "right", activation.right
 
 
-def drawn(landmarks: npt.NDArray[np.float32], bumps: Iterable[Bump], shape: tuple[int, int]) -> Field:
-    """Sum of these bumps on both sides, each as strong as its ``pull`` is long, in face widths."""
+def bump_field(
+    landmarks: npt.NDArray[np.float32], bumps: Iterable[SizedBump], shape: tuple[int, int]
+) -> Field:
+    """Sum of bumps on an image of ``shape`` (H, W) whose face has these landmarks; zeros without any."""
+    ys, xs = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     field = np.zeros((*shape, 2), np.float32)
-    for bump in bumps:
-        for side in ("central",) if bump.central else ("left", "right"):
-            _add_bump(field, landmarks, bump, side, 1.0)
+    for bump, side, size in bumps:
+        if size:
+            _add_bump(field, xs, ys, landmarks, bump, side, size)
     return field
 
 
@@ -73,12 +79,13 @@ def peak_of(
 
 def _add_bump(
     field: Field,
+    xs: npt.NDArray[np.float32],
+    ys: npt.NDArray[np.float32],
     landmarks: npt.NDArray[np.float32],
     bump: Bump,
     side: str,
     size: float,
 ) -> None:
-    ys, xs = np.mgrid[0 : field.shape[0], 0 : field.shape[1]].astype(np.float32)
     unit = face_width(landmarks)
     across = (landmarks[15] - landmarks[1]) / unit
     down = np.array((-across[1], across[0]), np.float32)

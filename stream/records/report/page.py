@@ -100,7 +100,7 @@ def _summary(session: RecordedSession) -> str:
     if macros:
         lasted += f" Longer, and so without a label: {counted(macros, MACRO)}."
     return f"""<section aria-label="Summary">
-<p class="lead"><b>{words}</b> in {clock(session.duration)}{pace}.{lasted} {_turned_away(session)}</p> <div
+<p class="lead"><b>{words}</b> in {clock(session.duration)}{pace}.{lasted} {_rejected(session)}</p> <div
 class="tiles">{tiles}</div> {_seen(session)} <p class="caution">A label names how the movement looks to the
 program. It does not measure what a person feels: check each event against the video before you build on
 it.</p> </section>"""
@@ -117,7 +117,7 @@ def _seen(session: RecordedSession) -> str:
     return f"<p class='{'note' if seen.bad else 'seen'}'>Seen: {parts}.</p>"
 
 
-def _turned_away(session: RecordedSession) -> str:
+def _rejected(session: RecordedSession) -> str:
     reasons = Counter(r.reason for r in session.rejections)
     if not reasons:
         return ""

@@ -1,10 +1,10 @@
 """Makes the lids of rendered clips read as real ones do.
 
 FaceMesh takes a drawn lid for less closed than a real one: a full blink lowers the measured opening of the
-eyes by 0.15 to 0.35 in the rendered training clips, by 0.3 to 0.57 on film (``python -m benchmarks.blinks``).
-A classifier that learns from that takes eyes that narrow for a blink. So what is measured of the lids is
-deepened after measuring, by another factor for every clip. Only for training: what is measured on is left as
-it is.
+eyes by 0.15 to 0.35 in the rendered training clips, by 0.31 to 0.49 and at most 0.57 on real faces
+(``python -m benchmarks.blinks``). A classifier that learns from that takes eyes that narrow for a blink. So
+what is measured of the lids is deepened after measuring, by another factor for every clip. Only for training:
+what is measured on is left as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo, Movement
 
 FULL_BLINK = (0.4, 0.58)
-"""By how much of the opening a full blink lowers what is measured on film, least and most."""
+"""By how much of the opening a full blink shall lower what is measured, least and most: the deeper half of
+what real faces show."""
 _WITHOUT_BLINKS = 0.25
 """The same of a rendered clip that holds no blink."""
 _LEAST_DIP = 0.08
@@ -34,7 +35,7 @@ _FULL_RANK = 80
 
 
 def lifelike_lids(video: LongVideo, samples: Sequence[MotionSample], seed: int) -> Sequence[MotionSample]:
-    """The samples with lids that fall as far in a full blink as on film; ``seed`` draws how far."""
+    """The samples with lids that fall as far in a full blink as on real faces; ``seed`` draws how far."""
     seen = [sample for sample in samples if sample.face]
     if not seen:
         return samples
