@@ -22,7 +22,7 @@ from stream.frame import Frame, Image
 from stream.observer import Observer
 from stream.pipeline.frame_memory import allowed_bytes
 from stream.pipeline.ring import RingBuffer
-from stream.pipeline.stages import RecognitionStage, SpottingStage
+from stream.pipeline.stages import RecognitionStage, SpottingStage, kept_frames
 from stream.settings import Settings
 from stream.sources import open_recording
 
@@ -135,19 +135,16 @@ class Detector:
 
     def _event(self, candidate: Candidate, captured: float) -> MicroExpression | None:
         assert self._ring is not None
-        onset = apex = None
-        try:
-            onset, apex = self._ring.get(candidate.onset_frame), self._ring.get(candidate.apex_frame)
-        except KeyError:
-            if candidate.kind == "micro":
-                self._reject([Rejection(candidate, "frames gone")])
-                return None
-        features = self._recognition.features(onset, apex)
+        kept = kept_frames(self._ring, candidate)
+        if kept is None:
+            self._reject([Rejection(candidate, "frames gone")])
+            return None
+        features = self._recognition.features(*kept)
         event = self._recognition.event(candidate, features, captured)
         if event is None:
             self._reject([Rejection(candidate, "no face at onset")])
             return None
-        self.observer.event(event, onset, apex, features)
+        self.observer.event(event, *kept, features)
         return event if isinstance(event, MicroExpression) else None
 
 

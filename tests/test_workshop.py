@@ -85,6 +85,18 @@ def test_what_nobody_waits_for_is_not_made(workshop):
     assert workshop.ask("waiting", lambda: b"again").result(PATIENCE_S) == b"again"
 
 
+def test_who_leaves_what_has_just_been_made_leaves_no_debt(workshop):
+    assert workshop.ask("loop", lambda: b"once").result(PATIENCE_S) == b"once"
+    workshop.leave("loop")
+    workshop.forget()
+
+    def again() -> bytes:
+        workshop.pause()
+        return b"again"
+
+    assert workshop.ask("loop", again).result(PATIENCE_S) == b"again"
+
+
 def test_one_workshop_rests_while_another_is_at_work(workshop):
     after = Workshop(after=workshop)
     try:

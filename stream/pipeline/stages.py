@@ -16,6 +16,7 @@ from spotting.spotter import Spotter, SpotterConfig
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
 from stream.pipeline.gap import Gap, GapFinder
+from stream.pipeline.ring import RingBuffer
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,15 @@ class SpottingStage:
     def _rejections(self) -> list[Rejection]:
         rejections, self._spotter.rejections = self._spotter.rejections, []
         return rejections
+
+
+def kept_frames(ring: RingBuffer, candidate: Candidate) -> tuple[Frame | None, Frame | None] | None:
+    """Its onset and apex frames. Where they are no longer kept: (None, None) for a macro-expression, which is
+    reported without, and None for a micro-expression, which cannot be recognised."""
+    try:
+        return ring.get(candidate.onset_frame), ring.get(candidate.apex_frame)
+    except KeyError:
+        return None if candidate.kind == "micro" else (None, None)
 
 
 class RecognitionStage:

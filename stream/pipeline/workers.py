@@ -16,7 +16,7 @@ from stream.observer import Observer
 from stream.pipeline.capture import Capture
 from stream.pipeline.gap import Gap
 from stream.pipeline.ring import RingBuffer
-from stream.pipeline.stages import RecognitionStage, SpottingStage
+from stream.pipeline.stages import RecognitionStage, SpottingStage, kept_frames
 from stream.pipeline.watch import Watch
 
 _QUEUE = 8
@@ -156,15 +156,12 @@ class Workers:
 
     def _hand_over(self, candidates: list[Candidate], frame: Frame) -> None:
         for candidate in candidates:
-            onset = apex = None
-            try:
-                onset, apex = self._ring.get(candidate.onset_frame), self._ring.get(candidate.apex_frame)
-            except KeyError:
-                if candidate.kind == "micro":
-                    self._reject(Rejection(candidate, "frames gone"))
-                    continue
+            kept = kept_frames(self._ring, candidate)
+            if kept is None:
+                self._reject(Rejection(candidate, "frames gone"))
+                continue
             captured = self._ring.captured_at(frame.index) or time.monotonic()
-            pair = _Pair(candidate, onset, apex, captured)
+            pair = _Pair(candidate, *kept, captured)
             if not self._live:
                 self._pairs.put(pair)
                 continue
@@ -195,9 +192,8 @@ class Workers:
 
     def _finish(self, pair: _Pair) -> None:
         features = None
-        if (
-            pair.candidate.kind == "micro" or self.observer is not None
-        ):  # a macro-expression's are for pictures
+        # Those of a macro-expression are for the pictures of it.
+        if pair.candidate.kind == "micro" or self.observer is not None:
             features = self._recognition.features(pair.onset, pair.apex)
         event = self._recognition.event(pair.candidate, features, pair.captured)
         if event is None:

@@ -70,6 +70,8 @@ class Workshop:
     def leave(self, key: str) -> None:
         """Who asked for it does not wait any more; what nobody waits for is not made."""
         with self._wake:
+            if not self._waiting[key]:
+                return  # it was made at this very moment
             self._waiting[key] -= 1
             if self._waiting[key] <= 0 and key in self._asked:
                 self._asked.pop(key)[2].cancel()
