@@ -16,10 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.face import NoFaceError
-from recognizer.files.setting_types import NO_OTHERS, Number
+from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
 from recognizer.landmarks import Landmarker, Landmarks, eye_opening
 from spotting.face_places import (
     FACE,

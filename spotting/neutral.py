@@ -16,9 +16,8 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from pydantic.dataclasses import dataclass as setting_dataclass
 
-from recognizer.files.setting_types import NO_OTHERS, Number
+from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
 from spotting.place_flow import Floats, PlaceFlow
 
 _SMOOTH_S = 0.025

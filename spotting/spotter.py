@@ -19,9 +19,8 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from pydantic.dataclasses import dataclass as setting_dataclass
 
-from recognizer.files.setting_types import NO_OTHERS, Number
+from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier, Prediction
 from spotting.face_places import by_region

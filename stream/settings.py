@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
-from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.errors import AtmeError
-from recognizer.files.setting_types import NO_OTHERS, Number, Switch, Text
+from recognizer.files.setting_errors import in_words
+from recognizer.files.setting_types import NO_OTHERS, Number, Switch, Text, setting_dataclass
 from recognizer.files.untrusted_text import parse_toml
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
 from spotting.spotter import SpotterConfig
-from stream.settings_sense import contradictions_in, in_words
+from stream.settings_contradictions import contradictions_in
 from stream.sources import CameraConfig
 
 HERE = Path("atme.toml")
@@ -69,8 +69,8 @@ class Settings:
 
     @model_validator(mode="after")
     def _without_contradictions(self) -> Settings:
-        for wanted in contradictions_in(self):
-            raise ValueError(wanted)
+        for contradiction in contradictions_in(self):
+            raise ValueError(contradiction)
         return self
 
 

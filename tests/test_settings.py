@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recognizer.errors import AtmeError
+from spotting.motion import MotionConfig
 from spotting.sensitivity import OPERATING_POINTS, OperatingPoint, Sensitivity
-from stream.settings import Settings, load_settings, user_file
+from spotting.spotter import SpotterConfig
+from stream.settings import RecognizerConfig, Settings, load_settings, user_file
+from stream.sources import CameraConfig
 
 
 @pytest.fixture
@@ -123,9 +126,32 @@ def test_the_default_file_is_written_once_and_shown(elsewhere):
 def test_settings_from_python_are_checked_too():
     keen = Settings(spotter={"sensitivity": "keen"}).spotter
     assert keen.accept_probability == OPERATING_POINTS["keen"].accept_probability
-    for wrong in ({"spotter": {"min_moton": 1.0}}, {"camera": {"fps": 0.0}}, {"motion": {"hold_ms": 900.0}}):
-        with pytest.raises(ValueError, match="validation error"):
-            Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("construct", "message"),
+    [
+        (
+            lambda: Settings(spotter={"min_moton": 1.0}),
+            "Settings: unknown setting spotter.min_moton; did you mean spotter.min_motion?",
+        ),
+        (lambda: Settings(motion={"hold_ms": 900.0}), "Settings: motion.hold_ms must be below"),
+        (lambda: Settings(camera=3), "Settings: camera is a section"),
+        (lambda: Settings(spoter={}), "Settings: unknown setting spoter; did you mean spotter?"),
+        (lambda: CameraConfig(fps=0.0), "CameraConfig: fps = 0.0 does not fit: fps must be above 0"),
+        (lambda: CameraConfig(heigth=480), "CameraConfig: unknown setting heigth; did you mean height?"),
+        (lambda: RecognizerConfig(5), "RecognizerConfig: weights = 5 does not fit"),
+        (lambda: RecognizerConfig("a", True, 1), "RecognizerConfig: 2 = 1 does not fit"),
+        (lambda: SpotterConfig(likely=0.5), "SpotterConfig: likely is now called accept_probability"),
+        (lambda: SpotterConfig(sensitivity=2.0), "is now called threshold_factor; rename it"),
+        (lambda: replace(MotionConfig(), hold_ms=-1.0), "MotionConfig: hold_ms = -1.0 does not fit"),
+    ],
+)
+def test_a_mistake_in_python_is_one_line_too(construct, message):
+    with pytest.raises(AtmeError) as caught:
+        construct()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +180,7 @@ def test_settings_from_python_are_checked_too():
         ("[spotter]\nmax_duration_ms = 0\n", "max_duration_ms must be above 0"),
         (
             "[spotter]\nearly_accept_probability = 90\n",
-            "early_accept_probability must be from 0 and at most 1",
+            "early_accept_probability must be at least 0 and at most 1",
         ),
         ("[spotter]\naccept_probability = 1\n", "must not be above spotter.early_accept_probability"),
         ("[motion]\nneutral_age_ms = 400\n", "neutral_age_ms must be below motion.hold_ms"),

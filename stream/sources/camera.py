@@ -14,10 +14,9 @@ from typing import Annotated
 import cv2
 import numpy as np
 from pydantic import Field
-from pydantic.dataclasses import dataclass as setting_dataclass
 
 from recognizer.errors import AtmeError
-from recognizer.files.setting_types import NO_OTHERS, Number, Text, Whole
+from recognizer.files.setting_types import NO_OTHERS, Number, Text, Whole, setting_dataclass
 from stream.frame import Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
 
