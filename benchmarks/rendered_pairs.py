@@ -199,7 +199,8 @@ def _recognized(pairs: Sequence[Pair | FilmedPair], weights: Path) -> tuple[Floa
 
 def save_pairs(pairs: list[Pair], path: Path) -> None:
     """Keeps them for another run (.npz)."""
-    np.savez_compressed(path, **{key: [getattr(p, key) for p in pairs] for key in vars(pairs[0])})
+    arrays = {key: np.array([getattr(p, key) for p in pairs]) for key in vars(pairs[0])}
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def load_pairs(path: Path) -> list[Pair]:

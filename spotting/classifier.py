@@ -39,7 +39,7 @@ KINDS = (
 """The kinds of movement. ``mouth``: swallowing, chewing, a yawn; ``fragment``: part of a micro-expression
 whose main part is classified separately."""
 
-COURSE_S = np.arange(-26, 18) * 0.02
+COURSE_S = np.asarray(np.arange(-26, 18) * 0.02, np.float64)
 """Seconds around the apex at which the movement is sampled; after the newest sample its value is repeated."""
 _APEX = int(np.flatnonzero(COURSE_S == 0)[0])
 BEFORE_S = np.arange(-12, 0) * 0.25

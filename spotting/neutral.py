@@ -139,7 +139,7 @@ class NeutralFace:
 
     def _take(self, looks: Sequence[Look], now: float) -> None:
         """Their mean image: the noise of a single frame would stay in the signal until the next update."""
-        picture = np.mean([p.picture for p in looks], axis=0, dtype=np.float32)
+        picture = np.asarray(np.mean([p.picture for p in looks], axis=0, dtype=np.float32))
         self.flow = PlaceFlow(picture, self._skull, looks[-1].anchors, self._unit)
         self.outline = np.mean([p.outline for p in looks], axis=0)
         self.gone = np.mean([p.places for p in looks], axis=0)

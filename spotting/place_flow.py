@@ -62,7 +62,7 @@ class PlaceFlow:
         self._inverse = _inverse(self._texture + stiff)
         self._tiny = (1e-3 + 1e-4 * strength) * np.eye(4)
 
-    def measure(self, picture: Picture) -> tuple[Floats, Floats]:
+    def measure(self, picture: Picture) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
 
         Returns (4,): shift right and down in pixels, growth and turn (clockwise) in pixels at one ``unit``

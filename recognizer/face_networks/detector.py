@@ -90,7 +90,8 @@ def _proposals(raw: Floats, logits: Floats, least: float) -> tuple[Floats, Float
     middle = raw[likely, :2] / _SIDE + _CENTRES[likely]
     half = raw[likely, 2:4] / _SIDE / 2
     eyes = raw[likely, _EYES] / _SIDE + np.tile(_CENTRES[likely], 2)
-    return scores[likely], np.concatenate((middle - half, middle + half, eyes), axis=1)
+    places = np.concatenate((middle - half, middle + half, eyes), axis=1)
+    return np.asarray(scores[likely], np.float32), np.asarray(places, np.float32)
 
 
 def _merged(scores: Floats, places: Floats) -> list[tuple[float, Floats]]:

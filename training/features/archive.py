@@ -125,7 +125,7 @@ def save(archive: FeatureArchive, path: Path) -> None:
     metadata = np.array(json.dumps({"preprocessing": PREPROCESSING, SEAL: digest_of(archive)}))
     try:
         with replacing(path) as draft, draft.open("wb") as file:
-            np.savez_compressed(file, **archive.arrays(), metadata=metadata)
+            np.savez_compressed(file, **archive.arrays(), metadata=metadata)  # type: ignore[arg-type]
     except OSError as error:
         raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 

@@ -202,7 +202,7 @@ def _save(out: Path, good: Sequence[tuple[Sample, Pair]], result: Prepared) -> N
         with replacing(out) as draft, draft.open("wb") as file:
             np.savez_compressed(
                 file,
-                **archive.arrays(),
+                **archive.arrays(),  # type: ignore[arg-type]
                 apex_origin=np.array([pair.apex_origin for _, pair in good]),
                 metadata=np.array(json.dumps(metadata, ensure_ascii=False)),
             )

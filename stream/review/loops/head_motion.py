@@ -44,12 +44,14 @@ class HeadMotion:
     def fit(self, field: Plane) -> Numbers:
         """(4, 2): the head's part of a (H, W, 2) field in pixels, to be multiplied by ``basis``."""
         found = field[self._where].astype(np.float64)
-        weight, part = self._trust, np.zeros((4, 2))
+        weight = self._trust
+        part: Numbers = np.zeros((4, 2))
         if len(found) < 4:
             return part
         for _ in range(_ROUNDS):
             weighted = self._at * weight[:, None]
-            part = np.linalg.solve(self._at.T @ weighted + 1e-3 * np.eye(4), weighted.T @ found)
+            normal = self._at.T @ weighted + 1e-3 * np.eye(4)
+            part = np.asarray(np.linalg.solve(normal, weighted.T @ found), np.float64)
             off = np.hypot(*(found - self._at @ part).T)
             trusted = off[self._trust > 0.5]
             scale = 1.4826 * float(np.median(trusted if len(trusted) else off)) + _FLOOR_PX

@@ -162,7 +162,7 @@ def _grid(side: int) -> npt.NDArray[np.float32]:
 
 
 def _arrow_places(mask: npt.NDArray[np.float32]) -> Numbers:
-    line = np.arange(_ARROWS_APART // 2, SIDE, _ARROWS_APART)
+    line = np.arange(_ARROWS_APART // 2, SIDE, _ARROWS_APART, dtype=np.float64)
     grid = np.dstack(np.meshgrid(line, line)).reshape(-1, 2)
     cells = np.rint(on_grid(grid)).astype(int)
     return np.asarray(grid[mask[cells[:, 1], cells[:, 0]] > 0.5], np.float64)

@@ -126,7 +126,7 @@ def rises(samples: Sequence[MotionSample]) -> list[Rise]:
     value = np.convolve([s.signal for s in samples], np.full(3, 1 / 3), "same")
     usual = float(np.median([s.eye_opening for s in samples if s.face] or [0.0]))
     found: list[Rise] = []
-    for peak in np.flatnonzero(value >= STRONG):
+    for peak in map(int, np.flatnonzero(value >= STRONG)):
         near = (time >= time[peak] - _AROUND_S) & (time <= time[peak] + _AROUND_S)
         if value[peak] < value[near].max():
             continue

@@ -79,8 +79,9 @@ def _spans(
     times: npt.NDArray[np.float64], holds: npt.NDArray[np.bool_], pause: float
 ) -> Iterator[tuple[float, float]]:
     """(from, to) where it holds, from the frame before to the frame after; shorter pauses are passed over."""
-    begin = end = None
-    for k in np.flatnonzero(holds):
+    begin: float | None = None
+    end: float | None = None
+    for k in map(int, np.flatnonzero(holds)):
         before, after = float(times[max(k - 1, 0)]), float(times[min(k + 1, len(times) - 1)])
         if begin is not None and end is not None and before > end + pause:
             yield begin, end

@@ -53,7 +53,8 @@ def with_motion(image: Image, landmarks: Landmarks, motions: Sequence[tuple[Dono
         return image
     pose = level(landmarks)
     there = moved(pose, landmarks)
-    field = np.sum([peak * field_on(donor, there) for donor, peak in working], axis=0, dtype=np.float32)
+    parts = [peak * field_on(donor, there) for donor, peak in working]
+    field = np.asarray(np.sum(parts, axis=0, dtype=np.float32))
     to_frame = cv2.invertAffineTransform(pose)
     rows, columns = _box(to_frame, field, image.shape[1], image.shape[0])
     grid = np.dstack(np.meshgrid(np.arange(columns.start, columns.stop), np.arange(rows.start, rows.stop)))
