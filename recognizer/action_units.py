@@ -1,9 +1,9 @@
 """The facial action units (FACS) that micro-expressions are made of, as motion of the skin.
 
-Each action unit is a few *bumps*: places on the face that move, which way, and how far around they drag the
-skin along. Anatomy (which muscle pulls where) follows the FACS manual (Ekman, Friesen & Hager 2002) and the
-muscle descriptions there; extents are ours. Everything is measured in face widths (φ1 to φ15), so that one
-table serves any image.
+Each action unit is a few *bumps*: places on the face that move, in which direction, and how far around them
+the skin is dragged along. Anatomy (which muscle pulls where) follows the FACS manual (Ekman, Friesen & Hager
+2002) and the muscle descriptions there; extents are ours. Everything is measured in face widths (φ1 to φ15),
+so that one table serves any image.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ _TABLE = (
         "frontalis, pars lateralis",
         (
             Bump((17, 18, 19), (0.02, -0.02), (-0.08, -1.0), (0.10, 0.085)),
-            Bump((21,), (-0.01, 0.0), (0.25, -0.25), (0.045, 0.045)),  # the brow's head is drawn sideways
+            Bump(
+                (21,), (-0.01, 0.0), (0.25, -0.25), (0.045, 0.045)
+            ),  # the inner end of the brow is drawn sideways
         ),
     ),
     ActionUnit(

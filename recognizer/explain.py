@@ -1,4 +1,4 @@
-"""One image that shows what the network saw: face, puzzle and flow channels of both branches."""
+"""One image that shows the network's input: face, puzzle and flow channels of both branches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 def explain(features: PairFeatures, recognition: Recognition) -> Picture:
-    """(H, W, 3) BGR image: a row a branch (onset, apex, u, v, strain), label and probabilities below."""
+    """(H, W, 3) BGR image: one row per branch (onset, apex, u, v, strain), label and probabilities below."""
     rows = [
         _row("face", features.faces, features.entire_flow, strain(features.entire_flow)),
         _row("puzzle", features.puzzles, features.puzzled_flow, puzzle_strain(features.puzzled_flow)),
@@ -53,7 +53,7 @@ def _tile(title: str, picture: Picture) -> Picture:
 
 
 def _signed(channel: npt.NDArray[np.float32], reach: float) -> Picture:
-    """Blue for negative, orange for positive, grey for none: told apart by colour-blind eyes too."""
+    """Blue for negative, orange for positive, grey for none: distinguishable with any colour vision."""
     share = np.clip(channel / max(reach, 1e-6), -1, 1)[..., None]
     grey, orange, blue = (
         np.array(colour, np.float32) for colour in ((70, 70, 70), (0, 159, 230), (215, 120, 20))

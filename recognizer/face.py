@@ -19,16 +19,16 @@ Gray = npt.NDArray[np.uint8]
 """(H, W) uint8."""
 
 MIN_FACE_WIDTH = 48
-"""Pixels from φ1 to φ15 below which a micro-expression is smaller than the noise."""
+"""Face width (φ1 to φ15), pixels, below which a micro-expression is smaller than the noise."""
 
 
 class NoFaceError(AtmeError):
-    """No face, or none that can be used, in an image."""
+    """No face, or no usable face, in an image."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of the levelled image, in pixels; may reach outside of the image."""
+    """A rectangle of the levelled image, in pixels; may extend beyond the image."""
 
     left: float
     top: float
@@ -61,8 +61,8 @@ class FaceGeometry:
 def locate(landmarks: Landmarks) -> FaceGeometry:
     """Levels the eye line and lays out the crop and the three regions (paper Eqs. 1–6).
 
-    The paper finds the landmarks again after the rotation; FaceMesh follows roll by itself, so rotating the
-    points gives the same and saves a detection. Raises NoFaceError when the face is too small or the
+    The paper detects the landmarks again after the rotation; FaceMesh handles roll by itself, so rotating the
+    points gives the same result and saves a detection. Raises NoFaceError when the face is too small or the
     landmarks do not form an upright face.
     """
     eyes = landmarks[45] - landmarks[36]
@@ -76,7 +76,7 @@ def locate(landmarks: Landmarks) -> FaceGeometry:
     face = Box(x[1], y[19] - lift, x[15], y[8])
     if face.width < MIN_FACE_WIDTH:
         raise NoFaceError(
-            f"the face is {max(face.width, 0):.0f} px wide, {MIN_FACE_WIDTH} are needed; come closer"
+            f"the face is {max(face.width, 0):.0f} px wide, less than {MIN_FACE_WIDTH} px; come closer"
         )
 
     def brow(row: int, lid: int, first: int, last: int) -> Box:
@@ -88,12 +88,12 @@ def locate(landmarks: Landmarks) -> FaceGeometry:
     geometry = FaceGeometry(rotation, points, face, brow(19, 37, 17, 21), brow(24, 44, 22, 26), mouth)
     for box in (geometry.left_brow, geometry.right_brow, mouth, face):
         if box.width < 4 or box.height < 4:
-            raise NoFaceError("the face is turned too far away or covered; look towards the camera")
+            raise NoFaceError("the face is turned too far or covered; look towards the camera")
     return geometry
 
 
 def cut(image: Gray, geometry: FaceGeometry, box: Box, width: int, height: int) -> Gray:
-    """The box of the levelled image as a (height, width) image; outside of it the edge is repeated."""
+    """The box of the levelled image as a (height, width) image; beyond the image, its edge is repeated."""
     shift = geometry.rotation.copy()
     shift[:, 2] -= (box.left, box.top)
     native = (max(round(box.width), 2), max(round(box.height), 2))

@@ -19,10 +19,10 @@ from recognizer.landmarks import Landmarker, Landmarks, eye_opening
 
 FEATURE_SIZE = 28
 SEAM = 3
-"""Pixels beside a seam of the puzzle in which the flow's jump from one region to the next may lie."""
+"""Pixels beside a seam of the puzzle within which the flow may jump from one region to the next."""
 
 Feature = npt.NDArray[np.uint8]
-"""(3, 28, 28) uint8: u, v, |ε|, each stretched to 0–255 (min–max)."""
+"""(3, 28, 28) uint8: u, v, |ε|, each min–max normalised to 0–255."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PairFeatures:
     entire: Feature
     puzzled: Feature
     lids: float
-    """Opening of the eyes in the image where it is less, over that in the other: 1 where lids rest; 0
+    """Eye opening in the image where it is smaller, divided by that in the other: 1 where lids rest; 0
     without a face in the apex image."""
     geometry: FaceGeometry
     faces: tuple[Gray, Gray]
@@ -53,7 +53,7 @@ class FeatureExtractor:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of this machine; may grow."""
+        """What the user should know about this machine; may grow."""
         return (self._engine.problem,) if self._engine.problem else ()
 
     def extract(self, onset: npt.NDArray[np.uint8], apex: npt.NDArray[np.uint8]) -> PairFeatures:
@@ -98,7 +98,7 @@ class FeatureExtractor:
         )
 
     def close(self) -> None:
-        """Frees the landmark graph."""
+        """Frees the landmark networks."""
         self._landmarker.close()
 
 
@@ -110,11 +110,12 @@ def _lids(onset: Landmarks, apex: Landmarks | None) -> float:
 
 
 def puzzle_strain(field: Field) -> npt.NDArray[np.float32]:
-    """Strain of the puzzle's flow, (size, size): a region at a time, for skin does not join at the seams."""
+    """Strain of the puzzle's flow, (size, size): region by region, as skin is not continuous at the seams."""
     half = field.shape[0] // 2
 
     def region(flow: Field, rows: tuple[int, int], columns: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """The strain; within ``SEAM`` of a seam (before, after) that of the nearest row or column inside."""
+        """The strain, where rows and columns within ``SEAM`` of a seam repeat the nearest one further
+        inside."""
         height, width = flow.shape[:2]
         inner = strain(flow)[rows[0] : height - rows[1], columns[0] : width - columns[1]]
         return np.pad(inner, (rows, columns), mode="edge")
@@ -126,9 +127,10 @@ def puzzle_strain(field: Field) -> npt.NDArray[np.float32]:
 
 
 def to_feature(field: Field, tension: npt.NDArray[np.float32]) -> Feature:
-    """(H, W, 2) flow and (H, W) strain → (3, 28, 28) uint8: u, v, |ε|, shrunk, then min–max a channel.
+    """(H, W, 2) flow and (H, W) strain → (3, 28, 28) uint8: u, v, |ε|, shrunk, each channel then min–max
+    normalised.
 
-    Strain comes at full size, where it is finest. A channel without any contrast becomes zeros.
+    Strain is computed at full size, where it is finest. A channel without any contrast becomes zeros.
     """
     channels = (field[..., 0], field[..., 1], tension)
     return np.stack([_stretch(_shrink(channel)) for channel in channels])
@@ -147,5 +149,5 @@ def _stretch(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def normalise(feature: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """uint8 0–255 → float32 −1…1 (mean 0.5, std 0.5 of values in 0…1): what the network takes."""
+    """uint8 0–255 → float32 −1…1 (mean 0.5, std 0.5 of values in 0…1): the network's input."""
     return feature.astype(np.float32) / 127.5 - 1

@@ -1,7 +1,7 @@
 """Finds the 68 face landmarks in an image: MediaPipe's face mesh, mapped to dlib's order.
 
-Another detector replaces it here and nowhere else. MediaPipe itself does not run: its two networks do, in
-ONNX Runtime and on the calling thread (`recognizer/face_networks/`), the mesh on a crop of the face.
+To use another detector, replace it here and nowhere else. MediaPipe itself does not run: its two networks do,
+in ONNX Runtime and on the calling thread (`recognizer/face_networks/`), the mesh on a crop of the face.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ MESH_INDEX = np.array(
 
 _OUTER_EYES = (33, 263)
 _MARGIN = 1.5
-"""Side of the crop over the longer side of the face's box, as MediaPipe trained it."""
+"""Side of the crop, as a multiple of the longer side of the face's box; MediaPipe trained with this value."""
 _LOOK = 1280
-"""The face detector sees 128 px; a larger image than this is shrunk before it is handed over."""
+"""The face detector works at 128 px; an image larger than this is shrunk before it is passed on."""
 _SURELY_UPRIGHT = 0.9
-"""A face that the detector finds with this score is not looked for upside down."""
+"""A face found with at least this score is not searched for upside down."""
 _UPSIDE_DOWN = 0.05
-"""In an image upside down the detector takes mouth and brows for eyes and mouth, but with a score that is
-lower by .1 to .3 than what the turned image gives. A difference of this size decides."""
+"""In an upside-down image the detector takes mouth and brows for eyes and mouth, but with a score that is
+.1 to .3 lower than for the image turned upright. A difference of this size decides."""
 _NEARER = 1.3
-"""How many times wider another face must be for ``look_around`` to turn to it."""
+"""How many times wider another face must be for ``look_around`` to switch to it."""
 
 
 @dataclass(frozen=True)
 class _Region:
-    """A square of the image that holds a face, turned with it; pixels, radians."""
+    """A square of the image around a face, rotated with it; pixels, radians."""
 
     x: float
     y: float
@@ -73,8 +73,8 @@ class _Region:
 class Landmarker:
     """Finds one face's landmarks; where there are several, the nearest (widest) face's.
 
-    ``tracking=True`` follows the face from call to call (about 2 ms a frame); ``False`` looks at each
-    image afresh, so that the result depends on that image alone. Not safe to share between threads.
+    ``tracking=True`` follows the face from call to call (about 2 ms a frame); ``False`` searches each
+    image anew, so that the result depends on that image alone. Not safe to share between threads.
     """
 
     def __init__(self, tracking: bool = False, min_confidence: float = 0.5) -> None:
@@ -83,7 +83,7 @@ class Landmarker:
         self._region: _Region | None = None
         self._networks: tuple[FaceDetector, FaceMesh] | None = FaceDetector(), FaceMesh()
         self.faces = 0
-        """How many faces there were when the whole image was last looked at."""
+        """Number of faces when the whole image was last searched."""
 
     def detect(self, image: Image) -> Landmarks | None:
         """(68, 2) landmarks of the nearest face in a BGR uint8 image; None where there is none."""
@@ -92,15 +92,15 @@ class Landmarker:
                 f"an image must be BGR, uint8, height × width × 3; this one is {image.dtype} {image.shape}"
             )
         if self._tracking and self._region is not None:
-            # A face that is lost is not searched for at once: the one found might be another.
+            # A lost face is not searched for at once: the one found might be another.
             return self._mesh(image, self._region)
         regions = self._find(image)
         return self._mesh(image, regions[0]) if regions else None
 
     def look_around(self, image: Image) -> bool:
-        """Counts the faces in an image, and turns to one that is much nearer than the one followed.
+        """Counts the faces in an image, and switches to one that is much nearer than the one being followed.
 
-        Returns True when it has turned: the next ``detect`` tells of another face.
+        Returns True after a switch: the next ``detect`` finds another face.
         """
         followed = self._region
         regions = self._find(image)
@@ -118,7 +118,7 @@ class Landmarker:
         self._region = None
 
     def close(self) -> None:
-        """Frees the networks; once is enough, more does no harm."""
+        """Frees the networks; may be called more than once."""
         self._networks = None
 
     def _open(self) -> tuple[FaceDetector, FaceMesh]:
@@ -127,7 +127,7 @@ class Landmarker:
         return self._networks
 
     def _find(self, image: Image) -> list[_Region]:
-        """Where the mesh may look, the widest face first; also in an image that is upside down."""
+        """Regions for the mesh, the widest face first; also in an image that is upside down."""
         height, width = image.shape[:2]
         shrink = max(height, width) / _LOOK
         if shrink > 1:
@@ -142,13 +142,14 @@ class Landmarker:
         return sorted(found, key=lambda region: -region.side)
 
     def _detected(self, image: Image, scale: float) -> tuple[float, list[_Region]]:
-        """The best score (0 without a face), and the faces in pixels of an image so many times as large."""
+        """The best score (0 without a face), and the faces in pixels of an image ``scale`` times as large."""
         detector, _ = self._open()
         faces = detector.find(image, self._confidence)
         return max((face.score for face in faces), default=0.0), [_region(face, scale) for face in faces]
 
     def _mesh(self, image: Image, region: _Region) -> Landmarks | None:
-        """Landmarks within a region, and the next picture's region; None (and no region) without face."""
+        """Landmarks within a region, and the region for the next image; None (and no region) without a
+        face."""
         _, network = self._open()
         matrix = region.matrix()
         crop = cv2.warpAffine(
@@ -172,7 +173,7 @@ class Landmarker:
 
 
 def _region(face: FoundFace, scale: float) -> _Region:
-    """From a detection's box and eyes; ``scale``: pixels of the image over those that the detector saw."""
+    """From a detection's box and eyes; ``scale``: size of the image relative to the detector's."""
     left, top, right, bottom = (scale * place for place in face.box)
     (ax, ay), (bx, by) = face.eyes
     return _Region(

@@ -1,4 +1,4 @@
-"""Names that a package gives without loading, before they are used, the modules in which they are."""
+"""Names that a package offers without loading their modules before they are used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 def lazily(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package.
 
-    ``homes``: module → what is taken from it, as ``name``, or as ``name:path`` where it is called otherwise.
+    ``homes``: module → the names taken from it, as ``name``, or as ``name:path`` where they differ.
     """
     known = {
         name.partition(":")[0]: (module, name.partition(":")[2] or name)

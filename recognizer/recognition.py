@@ -1,4 +1,4 @@
-"""What the recognizer says about one onset–apex pair."""
+"""The result of the recognizer for one onset–apex pair."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNCERTAIN = "uncertain"
 
 @dataclass(frozen=True)
 class Recognition:
-    """Label, action units and confidence of one onset–apex pair, with the time each stage took."""
+    """Label, action units and confidence of one onset–apex pair, with the time that each stage took."""
 
     label: str
     """One of ``CLASSES``, or ``uncertain``."""
@@ -24,20 +24,20 @@ class Recognition:
     confidence: float
     """The greatest probability, 0–1."""
     evidence: float = 1.0
-    """How sure it is that this is an emotion at all and no blink, speech, head motion or noise, 0–1."""
+    """Probability that this is an emotion at all and not a blink, speech, head motion or noise, 0–1."""
     stage_ms: dict[str, float] = field(default_factory=dict)
     """Stage name (landmarks, flow, model, …) → milliseconds."""
     units: tuple[Unit, ...] = ()
-    """Each action unit that the model knows; empty without any."""
+    """All action units that the model knows; may be empty."""
 
     @property
     def nearest(self) -> str:
-        """The class with the greatest probability, also where the label is ``uncertain``."""
+        """The class with the greatest probability, even where the label is ``uncertain``."""
         return max(self.probabilities, key=lambda name: self.probabilities[name], default="none")
 
     @property
     def share(self) -> str:
-        """``87 %``; of an uncertain one ``nearest: positive 64 %``: that is what it is the share of."""
+        """``87 %``; for an uncertain one ``nearest: positive 64 %``, which names the class."""
         share = f"{100 * self.confidence:.0f} %"
         return f"nearest: {self.nearest} {share}" if self.label == UNCERTAIN else share
 
@@ -48,21 +48,21 @@ class Recognition:
 
     @property
     def at_work(self) -> tuple[Unit, ...]:
-        """The units that are at work on one side or both."""
+        """The units that are active on one or both sides."""
         return tuple(unit for unit in self.units if unit.side)
 
     @property
     def facs(self) -> str:
-        """``AU 4+L7``; empty where no unit is seen."""
+        """``AU 4+L7``; empty where no unit is active."""
         return facs_code(self.units)
 
     @property
     def speaking(self) -> tuple[Unit, ...]:
-        """The action units at work that speak for the nearest class, the one that counts most first."""
+        """The active units that support the nearest class, the strongest first."""
         told = (unit for unit in self.at_work if unit.weight > 0 and unit.unit not in (BLINK, HEAD))
         return tuple(sorted(told, key=lambda unit: -unit.weight))
 
     @property
     def why(self) -> str:
-        """``brow lowerer, lid tightener left``: what speaks for the nearest class, in words."""
+        """``brow lowerer, lid tightener left``: what supports the nearest class, in words."""
         return ", ".join(unit.in_words for unit in self.speaking)

@@ -24,8 +24,8 @@ class Recognizer:
     """
 
     def __init__(self, weights: Path | str = DEFAULT_WEIGHTS, *, units: bool = True) -> None:
-        """Loads the weights (.onnx); AtmeError when they cannot be used. ``units``: tell action units too,
-        where the weights know them."""
+        """Loads the weights (.onnx); AtmeError when they cannot be used. ``units``: report action units, too,
+        where the weights have them."""
         self._tells_units = units
         self.backend = Backend(Path(weights))
         self.extractor = FeatureExtractor(self.backend.info.working_size)
@@ -61,7 +61,7 @@ class Recognizer:
         )
 
     def _units(self, said: npt.NDArray[np.float32], best: int, features: PairFeatures) -> tuple[Unit, ...]:
-        """``said``: (units, 2) probabilities; ``best``: the class that their weights speak of."""
+        """``said``: (units, 2) probabilities; ``best``: the class that their weights refer to."""
         info = self.backend.info
         if not info.units:
             return ()

@@ -116,7 +116,7 @@ def read_settings(path: Path) -> dict[str, Any]:
             f"{path}: cannot be read ({error.strerror}); name an existing settings file"
         ) from None
     except ValueError as error:
-        raise AtmeError(f"{path}: not valid TOML ({error}); mend that line") from None
+        raise AtmeError(f"{path}: not valid TOML ({error}); correct that line") from None
 
 
 def _checked(raw: dict[str, Any], path: Path) -> Settings:

@@ -235,7 +235,7 @@ def test_samm_apex_outside_of_the_clip_is_to_be_estimated(samm_root: Path) -> No
         sample = next(s for s in loaded.samples if s.clip == clip)
         assert sample.apex_origin == "missing"
         problem = the_one(loaded, sample.id)
-        assert "outside of the clip 100 to 120" in problem.what
+        assert "outside the clip 100 to 120" in problem.what
         assert problem.repaired
 
 
@@ -273,7 +273,7 @@ def test_smic_cropped_needs_no_sheet(tmp_path: Path) -> None:
     assert (sample.onset, sample.apex, sample.offset) == (7, None, 29)
     assert (sample.apex_origin, sample.fps) == ("missing", 100.0)
     assert of(loaded, sample.id) == [], "SMIC annotates no apex at all: that is no fault of the sample"
-    assert "taken by its name" in the_one(loaded, "smic/s04/s04_po_01").what
+    assert "the name decides" in the_one(loaded, "smic/s04/s04_po_01").what
     assert "does not tell" in the_one(loaded, "smic/notes").what
     assert not the_one(loaded, "smic/s04/s04_sur_09").repaired
 
@@ -378,7 +378,7 @@ def test_megc2019_lists_decide(megc_root: Path) -> None:
     contrary = the_one(loaded, "casme2/sub02/EP01_11f")
     assert "'others' in the dataset, negative in combined_3class_gt.csv" in contrary.what
     assert contrary.repaired
-    assert "outside of the clip" in the_one(loaded, "samm/028/028_4_1").what
+    assert "outside the clip" in the_one(loaded, "samm/028/028_4_1").what
     assert "no frames in" in the_one(loaded, "casme2/sub05/EP07_01").what
     assert "not in the dataset's sheet" in the_one(loaded, "samm/099/099_1_1").what
     notes = " | ".join(loaded.notes)

@@ -210,5 +210,5 @@ def test_a_correction_runs_once_for_each_pre_training():
     assert _seeds(None, (one, two), ADAPTING) == 2
     assert _seeds(None, (one,), FINE_TUNING) == 5
     assert _seeds(None, (), SHORT) == 5
-    with pytest.raises(AtmeError, match="--seeds 5 with one --init: nothing is drawn"):
+    with pytest.raises(AtmeError, match="--seeds 5 with one --init: a correction"):
         _seeds(5, (one,), ADAPTING)

@@ -217,11 +217,11 @@ def test_table_3_is_the_papers():
         (("loso", "A", "--out", "o", "--model", "resnet"), "did you mean resnet18?"),
         (
             ("loso", "A", "--out", "o", "--model", "ststnet", "--grad-cam"),
-            "--grad-cam goes with --model dual",
+            "--grad-cam works only with --model dual",
         ),
         (
             ("loso", "A", "--out", "o", "--model", "ststnet", "--init", "w.onnx"),
-            "--init goes with --model dual",
+            "--init works only with --model dual",
         ),
         (("compare", "ALONE", "--out", "o"), "holds one subject only"),
         (("au-stats", "casme", "--root", ".", "--out", "o"), "did you mean casme"),

@@ -32,8 +32,8 @@ def local(
 ) -> Iterator[tuple[int, Result]]:
     """In worker processes with one thread each, which beats one process with many: the networks are tiny.
 
-    They end with this process, also where it is killed.
-    AtmeError when a worker is killed; what came before it was already yielded.
+    They end with this process, even when it is killed.
+    AtmeError when a worker is killed; results that came before were already yielded.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages for torch, a few per cent
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
@@ -47,7 +47,7 @@ def local(
             "with fewer --workers if it happens again"
         ) from None
     finally:
-        # If the caller stops, by Ctrl-C too, it does not wait for folds that nobody will collect.
+        # A caller that stops, also by Ctrl-C, does not wait for folds that nobody will collect.
         for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -80,6 +80,6 @@ def one_thread() -> None:
     import torch
 
     for kind in (np.float32, np.float64):
-        np.finfo(kind)  # numpy looks at denormal numbers once, and would complain afterwards
+        np.finfo(kind)  # numpy inspects denormal numbers once, and would warn about them afterwards
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

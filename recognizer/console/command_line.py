@@ -19,9 +19,9 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def run(application: Callable[[], object], name: str) -> None:
-    """Runs a command line; with ``--debug`` among its arguments the traceback stands before the line.
+    """Runs a command line; with ``--debug`` among its arguments, a traceback comes before the error's line.
 
-    What the terminal's encoding lacks is written as a sign like it, never a reason to end.
+    A character that the terminal's encoding lacks is replaced by a similar one and never ends the program.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -49,14 +49,14 @@ def run(application: Callable[[], object], name: str) -> None:
 def _end(name: str, line: str) -> NoReturn:
     if "--debug" in sys.argv:
         traceback.print_exc()
-    with suppress(OSError):  # stderr may be what is full
+    with suppress(OSError):  # stderr itself may be on the full disk
         print(f"{name}: {line}", file=sys.stderr, flush=True)
     sys.exit(2)
 
 
 def _flush() -> None:
-    """What was printed reaches its reader now. A reader that has gone is no error, a full disk is one."""
-    if sys.stdout is None:  # as it is where the shell was told ``>&-``
+    """Flushes standard output. A reader that has gone is not an error; a full disk is one."""
+    if sys.stdout is None:  # None after ``>&-`` in the shell
         return
     try:
         sys.stdout.flush()
@@ -67,7 +67,7 @@ def _flush() -> None:
 
 
 def let_go_of_stdout() -> None:
-    """Nobody reads it any more: what Python flushes into it at its end goes nowhere, without a complaint."""
+    """Nobody reads standard output any more: whatever Python still flushes into it is discarded silently."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Which packages belong to which extra of the installation, and the line that says that one is missing."""
+"""Which packages belong to which extra of the installation, and the line that says one is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTRAS = {
 
 
 def missing_extra(error: ModuleNotFoundError) -> str | None:
-    """What to install, in one line; None where it is no package of an extra that is missing."""
+    """What to install, in one line; None where the missing module belongs to no extra."""
     module = (error.name or "").partition(".")[0]
     if module not in EXTRAS:
         return None

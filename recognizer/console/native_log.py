@@ -14,15 +14,16 @@ from recognizer.errors import AtmeError
 
 STDERR = 2
 REPLAYED_BYTES = 8192
-"""How much of the noise is shown when the program falls over: the end of it, where the cause is."""
+"""How much of the log is shown when the program crashes: its end, where the cause is."""
 
 
 _terminals: list[int] = []
-"""The real stderr, while something else has its place."""
+"""The real stderr while it is redirected."""
 
 
 def say(line: str) -> None:
-    """Prints a line on the real stderr, also while ``native_log`` holds it; nothing where it has gone."""
+    """Prints a line on the real stderr, also while ``native_log`` redirects it; does nothing if it is
+    closed."""
     line = printable(line)
     with suppress(OSError):
         if _terminals:
@@ -32,20 +33,20 @@ def say(line: str) -> None:
 
 
 def stderr_is_terminal() -> bool:
-    """Whether somebody would see a line between the images on the screen."""
+    """Whether a line would be visible on the terminal at all."""
     return os.isatty(_terminals[0] if _terminals else STDERR)
 
 
 @contextmanager
 def native_log(path: Path | None = None) -> Iterator[Path]:
-    """Send everything written to file descriptor 2 into a file, and restore the descriptor afterwards.
+    """Sends everything written to file descriptor 2 into a file, and restores the descriptor afterwards.
 
     MediaPipe, ONNX Runtime and ffmpeg write there below Python, so replacing ``sys.stderr`` would not catch
     them; ``sys.stderr`` itself writes to the same descriptor and reaches the file as well.
 
-    With a ``path`` the output is appended to it. Without one a temporary file takes it and is deleted
-    afterwards (nothing is recorded unless asked for); after an unexpected error its end is first printed to
-    the real stderr. Yields the file's path.
+    With a ``path`` the output is appended to that file. Otherwise it goes to a temporary file, which is
+    deleted afterwards (nothing is recorded unless asked for); after an unexpected error its end is first
+    printed to the real stderr. Yields the file's path.
 
     Raises:
         AtmeError: the file cannot be opened for writing.
@@ -74,7 +75,7 @@ def native_log(path: Path | None = None) -> Iterator[Path]:
             if file != Path(os.devnull):
                 file.unlink()
             if unexpected:
-                with suppress(OSError):  # the terminal may be what went away
+                with suppress(OSError):  # the terminal itself may be gone
                     os.write(STDERR, noise)
 
 
@@ -82,7 +83,7 @@ def _open(path: Path | None) -> tuple[int, Path]:
     if path is None:
         try:
             target, name = tempfile.mkstemp(prefix="atme-", suffix=".log")
-        except OSError:  # no room for it: the noise is lost, nothing else
+        except OSError:  # the disk is full: only this log is lost
             return os.open(os.devnull, os.O_RDWR), Path(os.devnull)
         return target, Path(name)
     try:

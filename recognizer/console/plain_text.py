@@ -1,11 +1,11 @@
-"""Text that every terminal can show: names with control characters, and code pages with few signs."""
+"""Text that every terminal can show: no control characters, and substitutes for what a code page lacks."""
 
 from __future__ import annotations
 
 import codecs
 
 _BRAILLE_LEVELS = " .:|#"
-"""A filled column of 0 to 4 dots."""
+"""Code of a braille column with 0 to 4 dots filled."""
 _SAME = {
     "─━╌┄┈–—": "-",
     "│┃╎║‖": "|",
@@ -29,19 +29,19 @@ _SAME = {
     "°": "o",
 }
 ASCII = {ord(sign): plain for signs, plain in _SAME.items() for sign in signs}
-"""Code point of a sign that this program draws → one ASCII character that stands for it."""
+"""Code point of a character that this program draws → the ASCII character that stands for it."""
 for _code in range(0x2800, 0x2900):
     _dots = _code - 0x2800
     ASCII[_code] = _BRAILLE_LEVELS[max((_dots & 0x47).bit_count(), (_dots & 0xB8).bit_count())]
 
 LOOK_ALIKES = "atme-look-alikes"
-"""Name of the error handler for output streams: a sign that the encoding lacks becomes one like it."""
+"""Name of the error handler for output streams: a character that the encoding lacks becomes a similar one."""
 
 
 def printable(text: str) -> str:
-    """The text as one line without control characters: those, and bytes that are not UTF-8, as ``\\x1b``.
+    """The text as one line; control characters, and bytes that are not UTF-8, are written as ``\\x1b``.
 
-    A file's name may hold any of them, and a terminal obeys what it is sent.
+    A file name may contain any of them, and a terminal obeys what it is sent.
     """
     if text.isprintable():
         return text

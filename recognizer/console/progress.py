@@ -10,18 +10,18 @@ Item = TypeVar("Item")
 
 
 class Progress(Protocol):
-    """Moves the bar."""
+    """Updates the bar."""
 
     def __call__(self, done: float, total: float | None = None, text: str | None = None) -> None:
-        """``done`` of ``total`` (None: as before); ``text``: the words before the bar from now on."""
+        """``done`` of ``total`` (None: unchanged); ``text``: the words before the bar from now on."""
         ...
 
 
 @contextmanager
 def progress_bar(text: str, total: float | None = None, *, counted: bool = True) -> Iterator[Progress]:
-    """A bar with ``text`` before it, until the block ends; without a terminal only its last state is printed.
+    """A bar with ``text`` before it until the block ends; without a terminal only the last state is printed.
 
-    ``counted``: shows how many of how many are done; otherwise per cent. ``total``: None until it is known.
+    ``counted``: shows done and total counts instead of per cent. ``total``: None while it is unknown.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -39,7 +39,7 @@ def progress_bar(text: str, total: float | None = None, *, counted: bool = True)
 
 
 def followed(items: Iterable[Item], progress: Progress) -> Iterator[Item]:
-    """The items; the bar counts those that were done with."""
+    """The items, one by one; the bar counts the finished ones."""
     for count, item in enumerate(items, 1):
         yield item
         progress(count)

@@ -1,1 +1,1 @@
-"""MediaPipe's two face networks, run by ONNX Runtime: one finds faces, the other the points of a face."""
+"""MediaPipe's two face networks, run by ONNX Runtime: one finds faces, the other a face's points."""

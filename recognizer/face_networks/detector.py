@@ -13,11 +13,11 @@ from recognizer.face_networks.files import DETECTOR, open_face_network
 Floats = npt.NDArray[np.float32]
 
 _SIDE = 128
-"""Of the square that the network sees, in pixels."""
+"""Side of the network's input, in pixels."""
 _GRIDS = ((16, 2), (8, 6))
 """Cells along a side, and how many boxes each cell proposes: 896 in all."""
 _EYES = slice(4, 8)
-"""Of the 16 numbers of a proposal: 0–3 are the box, then x and y of eyes, nose, mouth and ears."""
+"""Places of both eyes in a proposal of 16 numbers: the box, then x and y of eyes, nose, mouth and ears."""
 _SAME_FACE = 0.3
 """Intersection over union above which two proposals are the same face."""
 
@@ -31,7 +31,7 @@ class FoundFace:
     box: tuple[float, float, float, float]
     """Left, top, right, bottom."""
     eyes: tuple[tuple[float, float], tuple[float, float]]
-    """The image's left one first."""
+    """The eye on the image's left comes first."""
 
 
 class FaceDetector:
@@ -62,7 +62,8 @@ class FaceDetector:
 
 
 def _shrunk(image: npt.NDArray[np.uint8], square: int, left: float, top: float) -> npt.NDArray[np.uint8]:
-    """(128, 128, 3): the image scaled, amid black. By corners, so that it rounds as MediaPipe does."""
+    """(128, 128, 3): the image, scaled, on black. Placed by its corners, so that it rounds as MediaPipe
+    does."""
     corners = np.array(((0, 1), (0, 0), (1, 0), (1, 1)), np.float32)
     before = corners * square - np.array((left, top), np.float32)
     matrix = cv2.getPerspectiveTransform(before, corners * _SIDE)

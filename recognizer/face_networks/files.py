@@ -1,8 +1,8 @@
-"""Where the two face networks come from: MediaPipe's package, converted once and kept in the user's cache.
+"""Where the two face networks come from: MediaPipe's package; converted once, kept in the user's cache.
 
 Nothing is downloaded here. ``atme setup`` brings the originals into the cache
 (`stream/commands/setup.py`); where MediaPipe 0.10.21 is installed they are read from it. Each original must
-have the digest below, and what was converted carries a digest of its own.
+have the digest below, and each converted file carries a digest of its own.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class FaceNetwork:
     """One of the networks."""
 
     path: str
-    """Within MediaPipe's wheel."""
+    """Path within MediaPipe's wheel."""
     sha256: str
     size: int
     """Bytes."""
 
     @property
     def name(self) -> str:
-        """Of its file, without the ending."""
+        """Name of its file, without the ending."""
         return Path(self.path).stem
 
 
@@ -102,12 +102,12 @@ def _is_original(data: bytes, network: FaceNetwork) -> bool:
 
 @cache
 def _conversion(network: FaceNetwork) -> str:
-    """A name that changes with the original and with the code that converts it."""
+    """Key that changes with the original and with the code that converts it."""
     return hashlib.sha256(network.sha256.encode() + _CONVERTER.read_bytes()).hexdigest()[:12]
 
 
 def _kept(path: Path) -> bytes | None:
-    """The conversion made earlier; None if there is none, or it is damaged."""
+    """The earlier conversion; None if there is none or it is damaged."""
     if not path.is_file():
         return None
     try:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from recognizer.face_networks.files import MESH, open_face_network
 
 SIDE = 192
-"""Of the crop, in pixels."""
+"""Side of the crop, in pixels."""
 _POINTS, _PRESENCE = "conv2d_21", "conv2d_31"
 
 

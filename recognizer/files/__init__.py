@@ -1,1 +1,1 @@
-"""Files in and out: whatever comes from elsewhere is untrusted, whatever is written is written whole."""
+"""Reading and writing files: what comes from elsewhere is untrusted, what is written is written whole."""

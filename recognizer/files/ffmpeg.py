@@ -1,7 +1,7 @@
-"""Opens and writes video files with FFmpeg, and nothing but the file that is named.
+"""Opens and writes video files with FFmpeg, and touches nothing but the named file.
 
-FFmpeg takes ``http:/a`` for an address and ``12:30.mp4`` for a protocol, and follows playlists to wherever
-they point. Here a path is a path, and only formats that hold the images themselves are read.
+FFmpeg takes ``http:/a`` for an address and ``12:30.mp4`` for a protocol, and follows playlists wherever they
+point. Here a path is a path, and only formats that contain the images themselves are read.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _WHAT_IS_READ = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 
 def open_video(path: Path, format: str | None = None) -> Any:
-    """A PyAV container to read from, of a ``format`` that is known or found out.
+    """A PyAV container to read from; ``format``: None detects it.
 
-    FFmpegError or OSError; ArgumentError where it is none of ``FORMATS``.
+    FFmpegError or OSError; ArgumentError for a format outside ``FORMATS``.
     """
     return av.open(f"file:{path}", format=format, options=_WHAT_IS_READ, metadata_errors="replace")
 
 
 def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
-    """The packets of these streams, or of all. A stream that turns up in the middle, or that damage makes up,
-    is passed over: PyAV knows those of the beginning only, and ends with an IndexError there."""
+    """The packets of these streams, or of all. A stream that appears midway, or only because of damage, is
+    skipped: PyAV knows only the streams at the beginning and raises an IndexError for others."""
     while True:
         try:
             yield from container.demux(*streams)
@@ -46,8 +46,8 @@ def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
 def frames_of(packet: Any) -> list[Any]:
     """The frames that a packet completes; FFmpegError where it is damaged.
 
-    An empty packet ends a video: the decoder refuses all that follows. Damage makes empty packets up, and the
-    end may come twice, so after one the decoder begins again.
+    An empty packet ends a video: the decoder refuses everything after it. Damage can produce empty packets,
+    and the end may come twice, so the decoder is reset after each.
     """
     try:
         return list(packet.decode())
@@ -62,7 +62,7 @@ def create_video(path: Path, options: dict[str, str] | None = None) -> Any:
 
 
 TICKS = 90_000
-"""Ticks a second; divides evenly by the usual frame rates."""
+"""Ticks a second; divisible by the usual frame rates."""
 
 
 class TimedEncoder:
@@ -99,10 +99,10 @@ class TimedEncoder:
         return self._last < 0
 
     def finish(self) -> None:
-        """Writes what the codec still holds back."""
+        """Writes the frames that the codec still holds."""
         self._container.mux(self.stream.encode(None))
 
 
 def reason(error: Exception) -> str:
-    """FFmpeg's or the system's own words for what went wrong, without numbers and names."""
+    """What went wrong in FFmpeg's or the system's own words, without numbers and names."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__).rstrip(".")

@@ -1,4 +1,4 @@
-"""Reads an image file that comes from anywhere: its size first, and only then its pixels."""
+"""Reads image files of any origin: the size first, and only then the pixels."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 
 MOST_PIXELS = 80_000_000
-"""More than any camera's; in memory 240 MB."""
+"""More than any camera has; 240 MB in memory."""
 MOST_BYTES = 300_000_000
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 
 
 def read_image(path: Path, advice: str = "give a PNG or JPEG file") -> npt.NDArray[np.uint8]:
-    """(H, W, 3) BGR uint8, upright as its EXIF data asks for. AtmeError where the file is missing, no image
-    or larger than ``MOST_PIXELS``; ``advice`` ends its line."""
+    """(H, W, 3) BGR uint8, upright as its EXIF data asks for. AtmeError where the file is missing, not an
+    image or larger than ``MOST_PIXELS``; ``advice`` ends its line."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise AtmeError(f"{path}: too large for an image; {advice}")
-        data = path.read_bytes()  # not cv2.imread: on Windows it opens names of the code page only
+        data = path.read_bytes()  # not cv2.imread: on Windows it can open only names in the code page
     except OSError as error:
         raise AtmeError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
     return decode_image(data, path, advice)
@@ -36,7 +36,7 @@ def decode_image(
     formats: tuple[str, ...] = FORMATS,
     largest: int = MOST_PIXELS,
 ) -> npt.NDArray[np.uint8]:
-    """The same of bytes; ``path`` is what errors call it. ``largest``: pixels that the image may have."""
+    """The same for bytes; ``path`` is what errors call them. ``largest``: most pixels allowed."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -1,4 +1,4 @@
-"""Archives of arrays (.npz) that come from anywhere: sizes are read before data, pickles never."""
+"""Archives of arrays (.npz) of any origin: sizes are read before data, and pickles never."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 
 MOST_BYTES = 256_000_000
-"""Of all arrays together: features of 54,000 samples."""
+"""Limit for all arrays together: features of 54,000 samples."""
 MOST_MEMBERS = 256
 
 
 def check_zip(path: Path, most_bytes: int, what: str) -> None:
-    """Before anything of a zip file is read: AtmeError, naming ``what`` it should be, where its members would
-    grow beyond ``most_bytes``. OSError and zipfile.BadZipFile as they come."""
+    """Checks a zip file before reading any of it: AtmeError, naming ``what`` it should be, where its members
+    would grow beyond ``most_bytes``. OSError and zipfile.BadZipFile pass through."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         total = sum(member.file_size for member in members)
@@ -51,13 +51,13 @@ def read_arrays(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, npt.NDArr
 
 
 def _array(file: IO[bytes], size: int) -> npt.NDArray[np.generic]:
-    """One member; ValueError where its header promises another size than ``size``, or objects."""
+    """One member; ValueError where its header promises objects or a size other than ``size``."""
     start = _Counted(file)
     layout: Any = np.lib.format
     read = {(1, 0): layout.read_array_header_1_0, (2, 0): layout.read_array_header_2_0}
     try:
         shape, column_major, dtype = read[layout.read_magic(start)](start)
-    except Exception as error:  # it is Python text to numpy, and to whoever wrote it
+    except Exception as error:  # numpy parses it as Python text, whoever wrote it
         raise ValueError(f"a header that cannot be read ({type(error).__name__})") from None
     if dtype.hasobject:
         raise ValueError("holds Python objects, which are never loaded")

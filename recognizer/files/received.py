@@ -1,4 +1,4 @@
-"""Files of a session folder, as they may come from anyone: no link is followed, and nothing is endless."""
+"""Files of a session folder, which may come from anyone: no link is followed, and all sizes are limited."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from recognizer.errors import AtmeError
 
 MIB = 1 << 20
 LONGEST_LINE = MIB
-"""Bytes; hardly a line of any of our files has more than two thousand."""
+"""Bytes in a line; lines of our own files rarely exceed two thousand."""
 
 
 def open_received(path: Path, most: int, *, linked: bool = False) -> BinaryIO:
-    """Opens for reading. ``most``: bytes. ``linked``: a link is followed, for a file that the user has named.
+    """Opens for reading. ``most``: bytes. ``linked``: follow a link, for a file that the user named.
 
-    FileNotFoundError where nothing has this name. AtmeError for a link, what is no file, one that is too
-    large, and one that cannot be read.
+    FileNotFoundError where nothing has this name. AtmeError for a link, for anything but a file, and for one
+    that is too large or cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not linked:
@@ -57,7 +57,7 @@ def read_received(path: Path, most: int) -> bytes:
 
 
 def lines_of(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Number, from 1, and content of each line that is not empty; AtmeError for one without end."""
+    """Number (from 1) and content of each line that is not empty; AtmeError for a line that is too long."""
     number = 0
     while line := file.readline(LONGEST_LINE):
         number += 1
@@ -68,9 +68,10 @@ def lines_of(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def parse(data: bytes) -> Any:
-    """JSON. ValueError where it is cut off or none; TypeError where no session can have written it.
+    """Parses JSON. ValueError where it is cut off or is not JSON; TypeError where no session can have written
+    it.
 
-    That is: nested without end, numbers of thousands of digits, NaN.
+    The latter means: very deep nesting, numbers of thousands of digits, NaN.
     """
     try:
         return json.loads(data.decode("utf-8", "replace"), parse_constant=_refuse)

@@ -24,7 +24,7 @@ def in_words(error: ValidationError, settings: type) -> str:
     path = _named(first["loc"], settings)
     name = ".".join(path)
     if kind == "value_error":
-        return f"{first['ctx']['error']}; mend these settings"
+        return f"{first['ctx']['error']}; correct these settings"
     if kind == "unexpected_keyword_argument":
         return _unknown(path, settings)
     if kind == "dataclass_type":

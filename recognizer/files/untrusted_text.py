@@ -1,4 +1,4 @@
-"""JSON and TOML that come from anywhere: whatever is wrong with them is a ValueError."""
+"""JSON and TOML of any origin: whatever is wrong with them is a ValueError."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ else:
 
 Record = TypeVar("Record")
 MOST_DOTS = 1000
-"""In one line of TOML: the parser takes the square of a key's parts."""
+"""Dots in one line of TOML: the parser's time grows with the square of a key's parts."""
 _DEEP = "nested too deeply"
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value that a JSON text stands for. ValueError for anything else, also for nesting without end."""
+    """The value of a JSON text. ValueError for anything else, including very deep nesting."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -30,7 +30,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The table that a TOML text stands for. ValueError for anything else, as above."""
+    """The table of a TOML text. ValueError for anything else, as above."""
     if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
         raise ValueError(_DEEP)
     try:
@@ -40,8 +40,8 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def read_records(path: Path, build: Callable[[dict[str, Any]], Record]) -> list[Record]:
-    """What ``build`` makes of each object of a JSON Lines file. OSError as it comes; AtmeError, naming the
-    line, where one is no object, or ``build`` raises for want of an entry or at its type."""
+    """``build`` applied to each object of a JSON Lines file. OSError passes through; AtmeError, naming the
+    line, where a line is not an object, or where ``build`` finds an entry missing or of the wrong type."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:

@@ -1,10 +1,10 @@
-"""Work repeated on a GPU until a flag on it says enough: launched as a CUDA graph, asked about in passing.
+"""Repeats work on a GPU until a flag there says that it is done, launched as a CUDA graph.
 
-Small kernels are over sooner than Python has launched the next one. Here a block of them, which works in
-place on buffers of its own, is recorded once and then launched as a whole. The flag goes to the host behind
-every block, and the host reads it while the next block runs, so that the GPU is never out of work.
+Small kernels finish before Python has launched the next one. Here a block of them, which works in place on
+buffers of its own, is recorded once and then launched as a whole. The flag is sent to the host after every
+block, and the host reads it while the next block runs, so that the GPU never idles.
 
-Only `cuda_graph` and `PinnedNotice` need a GPU: tests put others in their places.
+Only `cuda_graph` and `PinnedNotice` need a GPU: tests replace them.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ import torch
 from torch import Tensor
 
 AHEAD = 1
-"""Blocks that are launched before it is known whether they are needed; they change nothing if they are not.
+"""Blocks launched before it is known whether they are needed; if they are not, they change nothing.
 
-With 0 the GPU would have nothing to do while the host reads. Without a bound the host, much faster, would
-launch every block before the first flag is back: of a call's 250, eight pairs of faces at 128 px need 34.
+With 0 the GPU would idle while the host reads. Without a bound the host, which is much faster, would launch
+every block before the first flag is back: of a call's 250, eight pairs of faces at 128 px need 34.
 """
 
 Work = Callable[[], None]
 Capture = Callable[[Work], Work]
-"""Takes work that was not done yet; what it returns does it, and may be called many times."""
+"""Records work without doing it; returns a function that does it and may be called many times."""
 
 
 class Notice(Protocol):
-    """News of one block: is anything still running after it?"""
+    """Notice of one block: is anything still running after it?"""
 
     def send(self) -> None:
-        """Asks for the news as of now, without waiting for it."""
+        """Requests the present state, without waiting for it."""
 
     def stopped(self, wait: bool) -> bool:
-        """Whether nothing was running when `send` was called; False too if that is not known yet."""
+        """True if nothing was running when `send` was called; False also while that is unknown."""
 
 
 class PinnedNotice:
-    """A flag on the GPU, copied to memory that the GPU writes by itself; an event tells when it is there."""
+    """A flag on the GPU, copied to pinned memory; an event tells when it has arrived."""
 
     def __init__(self, running: Tensor) -> None:
         self._running = running
@@ -59,14 +59,14 @@ class PinnedNotice:
 
 
 def cuda_graph(work: Work) -> Work:
-    """Records the work of the current device. It must read and write tensors that stay, and not wait.
+    """Records work on the current device. It must use tensors that stay in place, and must not synchronise.
 
-    Graphs share the memory of what they make on the way: two of them must not run at the same time.
+    Graphs share the memory of their intermediate results: two of them must not run at the same time.
     """
     side, memory = _aside(torch.cuda.current_device())
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        work()  # what libraries set up at their first call cannot be recorded
+        work()  # libraries' set-up at their first call cannot be recorded
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     # Only this thread must do nothing unsafe meanwhile: others (of onnxruntime) may be using the GPU.
@@ -78,13 +78,13 @@ def cuda_graph(work: Work) -> Work:
 
 @cache
 def _aside(device: int) -> tuple[torch.cuda.Stream, Any]:
-    """A stream to record on and the memory that the graphs share; sharing wants one stream for all."""
+    """A stream to record on and the memory that the graphs share; sharing requires one stream for all."""
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     return stream, torch.cuda.graph_pool_handle()
 
 
 def repeat(work: Work, notices: Sequence[Notice], ahead: int = AHEAD) -> int:
-    """Does the work once a notice, at most ``ahead`` times more often than needed; returns how often."""
+    """Does the work once per notice, at most ``ahead`` times more than needed; returns how often."""
     for done, notice in enumerate(notices):
         if done > 0 and notices[done - 1].stopped(wait=False):
             return done
@@ -96,7 +96,7 @@ def repeat(work: Work, notices: Sequence[Notice], ahead: int = AHEAD) -> int:
 
 
 class Loop:
-    """A block of work that was recorded once, with the buffers that it works on.
+    """A block of work, recorded once, with its buffers.
 
     ``read`` and ``written``: buffers that ``work`` only reads, and those that it changes in place.
     ``notices``: one for each time that the work may be done. Several threads may call loops, on one stream.
@@ -118,7 +118,7 @@ class Loop:
         self._work = capture(work)
 
     def __call__(self, *values: Tensor) -> tuple[Tensor, ...]:
-        """Fills the buffers, does the work until nothing runs, and returns copies of those it has written."""
+        """Fills the buffers, works until nothing runs any more, and returns copies of the written buffers."""
         with self._one_at_a_time:
             for buffer, value in zip(self._buffers, values, strict=True):
                 buffer.copy_(value)

@@ -1,7 +1,7 @@
 """TV-L1 optical flow between onset and apex, and the strain of the skin (paper §3.2.3).
 
-On the processor the flow is that of ``tvl1_cpu.py``, on a GPU that of ``tvl1_gpu.py``; both follow OpenCV's.
-Which of them is found out by computing one: a GPU that the driver reports may be of no use to this torch.
+On the CPU the flow is that of ``tvl1_cpu.py``, on a GPU that of ``tvl1_gpu.py``; both follow OpenCV's. Which
+of them runs is found out by trying: a GPU that the driver reports may be unusable for the installed torch.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Field = npt.NDArray[np.float32]
 """(H, W, 2) float32: u (right) and v (down) in pixels."""
 
 MARGIN = 8
-"""Pixels by which images are mirrored outwards before the flow and the flow is cut after it: TV-L1 knows no
-motion across the border, and a few wild pixels there would stretch the whole feature (min–max)."""
+"""Pixels by which images are extended by mirroring before the flow, and the flow is cropped after it: TV-L1
+knows no motion across the border, and a few wild pixels there would distort the whole feature (min–max)."""
 SMALLEST = 16
-"""Least side of an image, pixels."""
+"""Shortest allowed side of an image, pixels."""
 
 
 class FlowEngine:
-    """Flow of several pairs at once, on whatever this machine has.
+    """Flow of several pairs at once, on a GPU or the CPU.
 
     A pair's flow depends on that pair alone: not on the others of its call, nor on the number of threads.
     """
@@ -51,15 +51,15 @@ class FlowEngine:
 
     @property
     def problem(self) -> str:
-        """Why a GPU that is there is not used, in one line; empty otherwise, and while it is not known."""
+        """Why an existing GPU is not used, in one line; empty otherwise, and while that is unknown."""
         return self._failed or (self._trial.result().problem if self._trial.done() else "")
 
     def flows(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
-        """One field a pair of (H, W) images: uint8, or float with grey values 0–255.
+        """One field per pair of (H, W) images: uint8, or float with grey values 0–255.
 
         The images of one call have one size. On the CPU the pairs share as many threads as OpenCV may use
-        (``cv2.setNumThreads``). AtmeError for images that have no flow: colour, different sizes, too small,
-        values that are not 0–255 (NaN).
+        (``cv2.setNumThreads``). AtmeError for unusable images: in colour, of different sizes, too small, or
+        with values outside 0–255 (NaN).
         """
         check(pairs)
         wide = [(_widen(first), _widen(second)) for first, second in pairs]
@@ -70,7 +70,7 @@ class FlowEngine:
         if self.device == "cuda":
             try:
                 return _on_gpu(pairs)
-            except RuntimeError as error:  # its memory is full, or it has gone
+            except RuntimeError as error:  # its memory is full, or it is gone
                 self._failed = _unused(_first_line(error))
         return _on_cpu(pairs)
 
@@ -119,8 +119,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _unused(reason: str) -> str:
-    """Says why the GPU is not used."""
-    line = f"the optical flow is computed on the processor: torch cannot use the GPU ({reason})"
+    """The line that says why the GPU is not used."""
+    line = f"the optical flow is computed on the CPU: torch cannot use the GPU ({reason})"
     log.warning(line)
     return line
 
@@ -146,7 +146,7 @@ def _on_gpu(pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
 
 
 def check(pairs: Sequence[tuple[Gray, Gray]]) -> None:
-    """Raise AtmeError unless the images are such as ``FlowEngine.flows`` takes."""
+    """Raises AtmeError unless ``FlowEngine.flows`` can use the images."""
     sizes = {picture.shape for pair in pairs for picture in pair}
     for size in sizes:
         if len(size) != 2:
@@ -165,12 +165,12 @@ def check(pairs: Sequence[tuple[Gray, Gray]]) -> None:
                 continue
             if not np.issubdtype(picture.dtype, np.floating):
                 raise AtmeError(f"flow needs uint8 or float images, not {picture.dtype}; convert them")
-            if not (picture.min() >= 0 and picture.max() <= 255):  # not so for NaN either
+            if not (picture.min() >= 0 and picture.max() <= 255):  # false for NaN, too
                 raise AtmeError("flow needs grey values from 0 to 255; an image has others, or NaN")
 
 
 def _widen(picture: Gray) -> Gray:
-    """Mirrored outwards by ``MARGIN`` on every side; floats become float32."""
+    """Extended by mirroring, ``MARGIN`` pixels on every side; floats become float32."""
     plain = np.ascontiguousarray(picture, None if picture.dtype == np.uint8 else np.float32)
     return np.asarray(cv2.copyMakeBorder(plain, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REFLECT_101))
 

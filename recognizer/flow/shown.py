@@ -1,4 +1,4 @@
-"""Optical flow for people's eyes. What the network looks at is made by ``FeatureExtractor`` alone."""
+"""Optical flow for display. The network's input comes from ``FeatureExtractor`` alone."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from recognizer.flow.parameters import DEFAULTS
 QUICK = DEFAULTS._replace(warps=3, outer_iterations=1, epsilon=0.03)
 """Stopped early: at its optimum TV-L1 measures a small movement at half its size, in four times the time."""
 _SMOOTH = 3.5 / 192
-"""Standard deviation, of the picture's width, over which TV-L1's field is smoothed."""
+"""Standard deviation, as a fraction of the image's width, by which TV-L1's field is smoothed."""
 _WINDOW = 5 / 192
-"""The same of the windows in which what is left is measured."""
+"""The same for the windows in which the remaining motion is measured."""
 _GRAIN_PX = 1.0
 _FLAT = 5.0
-"""Squared grey levels a pixel that noise has: where skin shows less texture the first measurement stays."""
+"""Noise, in squared grey levels per pixel: where skin has less texture, the first measurement stays."""
 _REFINEMENTS = 2
 _STEP_PX = 1.0
-"""By which one refinement changes the field at most: what closes or opens has no motion to be measured."""
+"""Largest change in one refinement: what closes or opens has no motion that could be measured."""
 
 _Plane = npt.NDArray[np.float32]
 
 
 def shown_flow(first: Gray, second: Gray) -> Field:
-    """(H, W, 2): how far each place of ``first`` has moved, in pixels; on one core. AtmeError as ``flows``.
+    """(H, W, 2): how far each place in ``first`` has moved, in pixels; on one core. AtmeError as ``flows``.
 
-    TV-L1 finds the motion; its bias towards small motion is then taken off by least squares in small windows
-    (Lucas and Kanade), from the image warped by it.
+    TV-L1 finds the motion; its bias towards small motion is then removed by least squares in small windows
+    (Lucas and Kanade) on the image warped by it.
     """
     from recognizer.flow.tvl1_cpu import tvl1
 
@@ -48,7 +48,7 @@ def shown_flow(first: Gray, second: Gray) -> Field:
 
 
 def _left(still: _Plane, back: _Plane, window: float) -> Field:
-    """(H, W, 2): the motion that is left between an image and one that was warped back to it."""
+    """(H, W, 2): the motion that remains between an image and one that was warped back to it."""
     both = (still + back) / 2
     gx = cv2.Scharr(both, cv2.CV_32F, 1, 0, scale=1 / 32)
     gy = cv2.Scharr(both, cv2.CV_32F, 0, 1, scale=1 / 32)

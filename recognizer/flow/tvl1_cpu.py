@@ -2,14 +2,14 @@
 
 The method is that of Zach, Pock and Bischof (2007, DOI 10.1007/978-3-540-74936-3_22), with the warps and
 the stopping rule described by Sánchez, Meinhardt-Llopis and Facciolo (2013, DOI 10.5201/ipol.2013.26). The
-details follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that its flows and these can stand in
-for each other. The sum of λ·|I₁(x + u) − I₀(x)| + |∇u| over all pixels is minimised, coarse to fine.
+details follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that both flows are
+interchangeable. The sum of λ·|I₁(x + u) − I₀(x)| + |∇u| over all pixels is minimised, coarse to fine.
 
-Why it is fast: an iteration is one walk down the image, in which the dual variables follow the flow by one
-row while both are in the nearest cache; every loop along a row becomes vector instructions (which is why they
-stand in one function: a call with arrays costs more than a row); the median of 25 is found by sorting rows,
-columns and three diagonals; and nothing waits for a
-second thread. The lock of the interpreter is not held, so pairs can run in threads beside each other.
+Why it is fast: an iteration is one pass down the image, in which the dual variables follow the flow by one
+row while both are in the nearest cache; every loop along a row becomes vector instructions (which is why all
+of them are in one function: a call with arrays costs more than a row); the median of 25 is found by sorting
+rows, columns and three diagonals; and nothing waits for a second thread. The interpreter's lock is released,
+so pairs can run in parallel threads.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ Plane = npt.NDArray[np.float32]
 """(H, W) float32; several: (N, H, W)."""
 
 SMALLEST = 16
-"""No pyramid level has a side below this many pixels."""
+"""Shortest side of a pyramid level, pixels."""
 LINE = 16
-"""float32s in a line of the cache: column x of a plane lies at x + LINE, so that rows begin on one."""
+"""float32s in a cache line: column x of a plane is at x + LINE, so that rows begin on one."""
 MEDIAN = 5
-"""Side of the only median filter there is here, pixels."""
+"""Side of the only median filter available here, pixels."""
 EDGE = 4
-"""Zeros around the second image: what a warp from outside finds."""
+"""Zeros around the second image, which a warp from outside reads."""
 
 
 def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Parameters = DEFAULTS) -> Plane:
     """Flow from ``first`` to ``second``: ``second(x + u, y + v)`` looks like ``first(x, y)``.
 
-    Both: (H, W), grey values 0–255 of any real type, finite, of one size, sides of at least 16 pixels (not
-    checked: ``engine.py`` does). Returns (H, W, 2) float32: u (to the right) and v (down) in pixels.
-    Raises ValueError for a median filter of another side than 5.
+    Both: (H, W), grey values 0–255 of any real type, finite, of one size, sides of at least 16 pixels
+    (checked in ``engine.py``, not here). Returns (H, W, 2) float32: u (to the right) and v (down) in pixels.
+    Raises ValueError for a median filter whose side is not 5.
     """
     if p.median != MEDIAN:
         raise ValueError(f"the median filter of the flow on the CPU has a side of {MEDIAN}, not {p.median}")
@@ -83,17 +83,19 @@ f32 = np.float32
 
 
 def compiled(function: Function) -> Function:
-    """For functions that compiled ones call."""
+    """For functions called by compiled ones."""
     return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
 
 
 def compiled_once(function: Function) -> Function:
-    """For the one that Python calls: compiled at its first call, with all that it calls, and kept on disk."""
+    """For the function called from Python: compiled at its first call with everything it calls, and
+    cached."""
     return kept_on_disk(compiled(function))
 
 
 def _cubic_weights() -> Plane:
-    """(32, 4): weights (a = −0.75) of the four pixels around a place k/32 between the second and third."""
+    """(32, 4): weights (a = −0.75) of four pixels, for a place k/32 of the way from the second to the
+    third."""
     a, t = -0.75, np.arange(32) / 32
     outer = [((a * d - 5 * a) * d + 8 * a) * d - 4 * a for d in (t + 1, 2 - t)]
     inner = [((a + 2) * d - (a + 3)) * d * d + 1 for d in (t, 1 - t)]
@@ -182,7 +184,7 @@ def _warp_row(
     warped_c: Plane,
     width: int,
 ) -> None:
-    """Row y of three images, cubic samples at its moved places: read to 1/32 pixel, as OpenCV 4 does."""
+    """Row y of three images, sampled cubically at its moved places to 1/32 pixel, as OpenCV 4 does."""
     height = u.shape[0]
     across = np.empty(width, np.int32)
     along = np.empty(width, np.int32)
@@ -190,7 +192,7 @@ def _warp_row(
         across[k] = np.int32(np.rint(f32(32) * (f32(k) + u[y, k + LINE])))
         along[k] = np.int32(np.rint(f32(32) * (f32(y) + v[y, k + LINE])))
     for k in range(width):
-        # The mask changes nothing: it tells the compiler that no index counts from the end.
+        # The mask changes nothing: it tells the compiler that no index is negative.
         left = (min(max(across[k] >> 5, -3), width + 1) + EDGE - 1) & 0xFFFFFF
         top = (min(max(along[k] >> 5, -3), height + 1) + EDGE - 1) & 0xFFFFFF
         m, n = across[k] & 31, along[k] & 31
@@ -220,8 +222,8 @@ def _iterate(
 ) -> float:
     """One iteration in place; returns the sum over the pixels of the squared change of the flow.
 
-    Row y takes its step before the dual variables of row y − 1, which need its result and which it needs as
-    they were. ``dual``: for u d/dx, d/dy, then for v. Row y of the flow is row y of d/dx and, under a row of
+    Row y is updated before the dual variables of row y − 1: those need its result, and it needs their old
+    values. ``dual``: for u d/dx, d/dy, then for v. Row y of the flow is row y of d/dx and, under a row of
     zeros, row y + 1 of d/dy.
     """
     height = u.shape[0]
@@ -270,9 +272,9 @@ def _iterate(
 def _median(source: Plane, result: Plane, width: int) -> None:
     """Median of the 5×5 pixels around each one, edges repeated.
 
-    Columns and then rows of the square are sorted; sorting the diagonal from corner to corner, too, and the
-    two beside it leaves three values that can be the middle one: the greatest above it, the middle one of it,
-    the least below it. The others have 13 that are not smaller, or not greater.
+    Columns and then rows of the square are sorted, then the diagonal from corner to corner and the two beside
+    it. That leaves three candidates for the median: the greatest value above the diagonal, the middle one on
+    it and the least below it. All others have 13 values that are not smaller, or not greater.
     """
     height = source.shape[0]
     for y in range(height):

@@ -2,9 +2,9 @@
 
 The method is that of Zach, Pock and Bischof (2007, DOI 10.1007/978-3-540-74936-3_22), with the warps and
 the stopping rule described by Sánchez, Meinhardt-Llopis and Facciolo (2013, DOI 10.5201/ipol.2013.26). The
-details follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that its flows and these can stand in
-for each other. The sum of λ·|I₁(x + u) − I₀(x)| + |∇u| over all pixels is minimised, coarse to fine, by
-taking turns: a pointwise step towards the data, then one step of the dual problem that smooths.
+details follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that both flows are
+interchangeable. The sum of λ·|I₁(x + u) − I₀(x)| + |∇u| over all pixels is minimised, coarse to fine, in
+alternating steps: a pointwise step towards the data, then one step of the dual problem that smooths.
 
 How close: rounding to 1/32 px and stopping on a threshold amplify the last bits of float32, so that OpenCV,
 given 1e-5 grey levels of noise, agrees with itself to 0.1 px on 99 % of the pixels of a face pair (nearly all
@@ -27,22 +27,22 @@ from recognizer.flow.cuda_graphs import Capture, Loop, Notice, PinnedNotice, cud
 from recognizer.flow.parameters import DEFAULTS, Parameters
 
 SMALLEST = 16
-"""No pyramid level has a side below this many pixels."""
+"""Shortest side of a pyramid level, pixels."""
 
 
 class Problem(NamedTuple):
-    """What an iteration reads: the problem of every sample, linearised around the flow of the last warp."""
+    """Inputs of an iteration: every sample's problem, linearised around the flow of the last warp."""
 
     constant: Tensor
     """(N, 1, H, W) float32: residual(u) = constant + gradient · u, in grey levels."""
     gradient: Tensor
-    """(N, 2, H, W) float32: of the warped second image."""
+    """(N, 2, H, W) float32: gradient of the warped second image."""
     inverse_square: Tensor
     """(N, 1, H, W) float32: 1 / |gradient|²."""
 
 
 class Solution(NamedTuple):
-    """What an iteration improves."""
+    """Variables that an iteration improves."""
 
     flow: Tensor
     """(N, 2, H, W) float32."""
@@ -71,7 +71,7 @@ def tvl1(first: Tensor, second: Tensor, config: Parameters = DEFAULTS) -> Tensor
 
 
 def check(first: Tensor, second: Tensor) -> None:
-    """Raise ValueError unless both are (N, H, W) images that `tvl1` can take."""
+    """Raises ValueError unless both are (N, H, W) images that `tvl1` can use."""
     if first.shape != second.shape or first.ndim != 3:
         raise ValueError(
             f"two (N, H, W) images of one shape expected, not {(*first.shape,)}, {(*second.shape,)}"
@@ -101,8 +101,8 @@ def pyramid(images: Tensor, config: Parameters) -> list[Tensor]:
 def resize(x: Tensor, size: list[int] | torch.Size, step: float | None = None) -> Tensor:
     """Bilinear (N, C, H, W) → (N, C, *size), pixel centres at halves, no smoothing, edges repeated.
 
-    ``step``: input pixels an output pixel. The pyramid gives it because a rounded size would stretch the
-    image; without it the images' extents are matched.
+    ``step``: input pixels per output pixel. The pyramid passes it because rounding the size would stretch the
+    image; without it, the images' extents are matched.
     """
     for axis, length in zip((-2, -1), size, strict=True):
         last = x.shape[axis] - 1
@@ -118,7 +118,7 @@ def resize(x: Tensor, size: list[int] | torch.Size, step: float | None = None) -
 
 
 def refine(first: Tensor, second: Tensor, flow: Tensor, config: Parameters) -> Tensor:
-    """One scale: improve ``flow`` (N, 2, H, W) between two images (N, H, W)."""
+    """One scale: improves ``flow`` (N, 2, H, W) between two images (N, H, W)."""
     sources = torch.cat([second.unsqueeze(1), centred_gradient(second)], dim=1)
     dual = flow.new_zeros(*flow.shape[:2], 2, *flow.shape[2:])
     for _ in range(config.warps):
@@ -133,7 +133,7 @@ def refine(first: Tensor, second: Tensor, flow: Tensor, config: Parameters) -> T
 def minimise(
     constant: Tensor, gradient: Tensor, flow: Tensor, dual: Tensor, config: Parameters
 ) -> tuple[Tensor, Tensor]:
-    """Iterate on one linearised problem until every sample has stopped: the new flow and dual variables.
+    """Iterates on one linearised problem until every sample has stopped: the new flow and dual variables.
 
     Shapes: see `Problem` and `Solution`.
     """
@@ -145,14 +145,14 @@ def minimise(
 
 
 def solve_step_by_step(problem: Problem, solution: Solution, config: Parameters) -> Solution:
-    """Where asking costs nothing: ends with the iteration in which the last sample stops."""
+    """Where checking is free: ends with the iteration in which the last sample stops."""
     for _ in range(config.outer_iterations):
         solution = block(problem, solution, config, asks=True)
     return solution
 
 
 def solve_in_graph(problem: Problem, solution: Solution, config: Parameters) -> Solution:
-    """On a GPU: the same result, in blocks that are launched as a whole."""
+    """On a GPU: the same result, in blocks launched as a whole."""
     number, _, height, width = solution.flow.shape
     with torch.cuda.device(solution.flow.device):
         loop = loop_of_blocks(number, height, width, solution.flow.device, config)
@@ -171,7 +171,8 @@ def loop_of_blocks(
 ) -> Loop:
     """A block of iterations for ``number`` samples of one size, and its buffers; those of 20 sizes are kept.
 
-    A call needs one a scale, five. ``capture`` and ``notice`` are the GPU's unless a test has none.
+    A call needs five, one per scale. ``capture`` and ``notice`` are the GPU's; tests without one replace
+    them.
     """
 
     def plane(*channels: int) -> Tensor:
@@ -194,8 +195,8 @@ def loop_of_blocks(
 def block(problem: Problem, solution: Solution, config: Parameters, asks: bool) -> Solution:
     """One outer iteration: the median filter, then the inner iterations.
 
-    ``asks``: whether to end early when all samples have stopped, which makes a GPU wait. The result is the
-    same: masks freeze a sample that has stopped.
+    ``asks``: whether to end early when all samples have stopped, which stalls a GPU. The result is the same:
+    masks freeze a sample that has stopped.
     """
     for iteration in range(config.inner_iterations):
         if asks and not solution.running.any():
@@ -257,7 +258,7 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
     x = torch.arange(width, device=flow.device) + u
     y = torch.arange(height, device=flow.device).unsqueeze(1) + v
     # OpenCV 4's remap reads its coordinates to 1/32 pixel. In a square whose side is a power of two,
-    # grid_sample's units (−1 to 1) hold such coordinates exactly: a warp by nothing changes nothing.
+    # grid_sample's units (−1 to 1) represent such coordinates exactly: a warp by zero changes nothing.
     side = 1 << (max(height, width) - 1).bit_length()
     square = F.pad(images, (0, side - width, 0, side - height))
     grid = (2 * (torch.stack([x, y], dim=-1) * 32).round() / 32 + 1) / side - 1

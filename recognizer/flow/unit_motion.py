@@ -1,4 +1,4 @@
-"""How far each action unit's place has moved, measured in the flow of the face: pixels, not probabilities."""
+"""How far the place of each action unit has moved, measured in the face's flow: pixels, not probabilities."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Points = npt.NDArray[np.float64]
 def unit_motion(flow: Field, geometry: FaceGeometry) -> dict[str, tuple[float, float]]:
     """Code → motion on the person's left and right, in pixels of a face 256 px wide.
 
-    ``flow``: (S, S, 2), of the face's crop. Of a unit it is the part along the unit's own direction, so it is
-    negative where its place moves the other way; the median flow, the head's, is taken off. Of the head it is
-    the length of that.
+    ``flow``: (S, S, 2), of the face's crop. For a unit, the value is the component along the unit's
+    direction, negative where its place moves the other way, after subtracting the median flow, which is the
+    head's. For the head, it is the length of that median.
     """
     width, height = geometry.face.width, geometry.face.height
     # The crop is stretched to a square: each axis has a scale of its own.
@@ -50,9 +50,9 @@ def _along(
     across = np.exp(-2 * ((columns - x) / bump.radius[0]) ** 2)
     along = np.exp(-2 * ((rows - y) / bump.radius[1]) ** 2)
     total = along.sum() * across.sum()
-    if total < 1e-6:  # the place lies outside of the image
+    if total < 1e-6:  # the place is outside the image
         return 0.0
-    # The weight is a product of both, so one axis goes after the other; BLAS would start threads for it.
+    # The weight is separable, so one axis is summed after the other; BLAS would start threads for it.
     mean = np.einsum("j,jc->c", across, np.einsum("i,ijc->jc", along, moved)) / total
     pull = direction * bump.pull
     return float(mean @ pull / np.linalg.norm(pull))

@@ -1,4 +1,4 @@
-"""Functions that numba compiles at their first call: kept on disk, and announced, for it takes a while."""
+"""Functions that numba compiles at their first call: cached on disk, and announced, as it takes a while."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def kept_on_disk(function: Function) -> Function:
-    """A function that numba compiles, once and for all where there is a place to keep it.
+    """A function that numba compiles, once only where there is a folder for its cache.
 
-    What is damaged there is compiled again; a place that cannot be written to costs the time, nothing else.
+    Damaged cache files are compiled again; a folder that is not writable only costs time.
     """
     try:
         function._cache = _Kept(function.py_func)  # type: ignore[attr-defined]  # as enable_caching does
@@ -29,7 +29,8 @@ def kept_on_disk(function: Function) -> Function:
 
 
 class _Kept(FunctionCache):  # type: ignore[misc]
-    """numba's files, whose damage numba itself does not survive: a half-written one ended every start."""
+    """numba's cache files, safe against damage: numba itself fails at every start after a half-written
+    one."""
 
     def __init__(self, py_func: Callable[..., object]) -> None:
         super().__init__(py_func)
@@ -41,10 +42,10 @@ class _Kept(FunctionCache):  # type: ignore[misc]
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled function, or None where there is none that is whole."""
+        """The compiled function, or None where no intact one is cached."""
         try:
             return super().load_overload(sig, target_context)
-        except Exception as error:  # pickle raises whatever the damage looks like
+        except Exception as error:  # damaged pickles can raise anything
             log.warning("%s: damaged (%s); it is compiled again", self._cache_path, type(error).__name__)
         try:
             self.flush()
@@ -53,7 +54,7 @@ class _Kept(FunctionCache):  # type: ignore[misc]
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keeps a compiled function, if it can be kept."""
+        """Caches a compiled function if possible."""
         try:
             super().save_overload(sig, data)
         except Exception as error:  # a full disk must not end a session
@@ -61,7 +62,7 @@ class _Kept(FunctionCache):  # type: ignore[misc]
 
 
 class _SealedFiles(IndexDataCacheFile):  # type: ignore[misc]
-    """A digest before the machine code: a changed byte in it would be run, and do anything."""
+    """Puts a digest before the machine code: a changed byte would be executed, with any effect."""
 
     def _save_data(self, name: str, data: object) -> None:
         packed = self._dump(data)

@@ -8,9 +8,9 @@ import threading
 
 
 def end_with_parent() -> None:
-    """From now on this process ends at once when its parent does, also where that is killed.
+    """From now on this process ends as soon as its parent does, even if the parent is killed.
 
-    Called by a process of ``multiprocessing`` when it begins to work. What it has written stays as it is, as
+    Called by a ``multiprocessing`` process when it begins to work. Whatever it has written stays as it is, as
     after a kill. Does nothing in a process that ``multiprocessing`` did not start.
     """
     if multiprocessing.parent_process() is not None:
@@ -20,5 +20,5 @@ def end_with_parent() -> None:
 def _wait_and_end() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()  # on a pipe that the system closes with the parent: no polling
+    parent.join()  # waits on a pipe that the system closes with the parent: no polling
     os._exit(1)

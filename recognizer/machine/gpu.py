@@ -1,4 +1,4 @@
-"""Is there an NVIDIA GPU? Asked of the driver, because the libraries' own lists do not tell."""
+"""Is there an NVIDIA GPU? The driver is asked, because the libraries' own lists do not tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another module of this program in a process of its own, whatever lies in the folder one is in."""
+"""Runs a module of this program as a process of its own, whatever the current folder contains."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-"""Where the program's packages lie."""
+"""The folder of the program's packages."""
 
-# ``python -m`` would look into the current folder first, and take the user's own training/ for ours.
+# ``python -m`` would search the current folder first and take a user's training/ for ours.
 _START = """
 import sys
 root, name, *words = sys.argv[1:]

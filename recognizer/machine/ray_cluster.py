@@ -1,4 +1,4 @@
-"""The Ray cluster of ``--executor ray``: the user's own, never one that is started here."""
+"""The Ray cluster for ``--executor ray``: the user's own, never one that is started here."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def each_on_ray(
     gpus: float = 0.0,
     failed: Callable[[Item, str], Result] | None = None,
 ) -> Iterator[tuple[int, Result]]:
-    """(item's index, result) as they come from the cluster; each item takes one core and ``gpus``.
+    """Yields (item's index, result) as the cluster finishes them; each item takes one core and ``gpus``.
 
-    Ray repeats the items of a machine that goes away. ``failed``: what becomes of an item that still fails,
-    from the item and a line of Ray's; None: the error is raised. AtmeError without a cluster.
+    Ray repeats the items of a machine that goes away. ``failed``: makes a result of an item that still fails,
+    from the item and one line of Ray's error; None: the error is raised. AtmeError without a cluster.
     """
     with ray_cluster() as ray:
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(function)
@@ -42,10 +42,10 @@ def each_on_ray(
 
 @contextmanager
 def ray_cluster() -> Iterator[Any]:
-    """The ``ray`` module, connected to the cluster that ``RAY_ADDRESS`` names, or as it is connected already.
+    """The ``ray`` module, connected to the cluster that ``RAY_ADDRESS`` names or to its present one.
 
-    Without an address Ray would start a cluster on this machine: it listens on the network, and at its start
-    it looks up hosts that name the cloud it runs in, even where the report of its use is switched off.
+    Without an address Ray would start a cluster on this machine: that listens on the network and, at its
+    start, contacts hosts that identify cloud providers, even with usage reports switched off.
     AtmeError without the ray package, an address, or a cluster there.
     """
     try:

@@ -1,1 +1,1 @@
-"""The Dual-ATME network: its ONNX file, what runs it, what it says of itself, where it attends."""
+"""The Dual-ATME network: its ONNX file and metadata, the session that runs it, its attention."""

@@ -1,7 +1,7 @@
 """Where the network looks on the face: the spatial attention of its first branch, taken out of the ONNX file.
 
 The weights give logits only. The map M_s of CBAM (Woo et al. 2018, doi 10.1007/978-3-030-01234-2_1; the
-paper's AARS, §3.3.2) is computed on the way there: this finds it in the network and asks for it as well.
+paper's AARS, §3.3.2) is an intermediate result: this finds it in the network and makes it an output.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from recognizer.network.onnx_runtime import onnxruntime, session_options
 from recognizer.network.weights_file import read_weights
 
 Map = npt.NDArray[np.float32]
-"""(7, 7) float32 in 0–1, rows from the forehead down: by how much each place of the face counts."""
+"""(7, 7) float32 in 0–1, rows from the forehead down: how much each place of the face counts."""
 
 
 class Attention:
-    """A second run of the network, on the CPU, for explanations; the live recognition does without it."""
+    """Runs the network a second time, on the CPU, for explanations; live recognition does without it."""
 
     def __init__(self, weights: Path = DEFAULT_WEIGHTS) -> None:
-        """``weights`` are those of a ``Backend``. A network without such a map gives none."""
+        """``weights`` are those of a ``Backend``."""
         import onnx
 
         model = onnx.load_model_from_string(read_weights(weights))
@@ -45,10 +45,10 @@ class Attention:
 
 
 def _spatial_map(graph: Any) -> str | None:
-    """The sigmoid of a convolution of (greatest, mean) over the channels of what comes from ``entire``.
+    """Name of the map: the sigmoid of a convolution of (maximum, mean) over channels derived from ``entire``.
 
-    Weights that average over the mirrored pair hold the network twice; the one asked is that which takes
-    ``entire`` as it is.
+    Weights that average over the mirrored pair contain the network twice; the one that takes ``entire``
+    unmirrored is used.
     """
     maker = {output: node for node in graph.node for output in node.output}
 

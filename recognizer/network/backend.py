@@ -1,4 +1,4 @@
-"""The network in ONNX Runtime: TensorRT, then CUDA, then the CPU, whichever this machine really gives."""
+"""The network in ONNX Runtime: on TensorRT, else CUDA, else the CPU, whichever really works here."""
 
 from __future__ import annotations
 
@@ -31,20 +31,19 @@ _PROVIDERS = {
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of N pairs."""
+    """The network's answer for N pairs."""
 
     probabilities: npt.NDArray[np.float32]
-    """(N, classes), rows sum to 1: which emotion, if it is one."""
+    """(N, classes), rows sum to 1: which emotion it is, if it is one."""
     evidence: npt.NDArray[np.float32]
-    """(N,): the probability that it is an emotion at all. Of a network without a logit for "no emotion":
+    """(N,): the probability that it is an emotion at all. For a network without a logit for "no emotion":
     the greatest probability. Below ``ModelInfo.refusal`` the program abstains."""
     units: npt.NDArray[np.float32]
-    """(N, units, 2): probability that each of ``ModelInfo.units`` is at work, on the person's left, right."""
+    """(N, units, 2): probability that each of ``ModelInfo.units`` is active, on the person's left, right."""
 
 
 class BoundSession:
-    """A session whose inputs and outputs stay where it runs: one copy in, one out, nothing allocated
-    again."""
+    """A session whose inputs and outputs stay on its device: one copy in, one out, no new allocations."""
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class BoundSession:
         device: str,
         outputs: Sequence[str] = ("logits",),
     ) -> None:
-        """For so many pairs a run; ``device``: ``cuda`` or ``cpu``."""
+        """For a fixed number of pairs per run; ``device``: ``cuda`` or ``cpu``."""
         self._session, self._binding = session, session.io_binding()
         shape = (pairs, *FEATURE_SHAPE)
         self._inputs = {
@@ -74,10 +73,10 @@ class BoundSession:
 
 
 class Backend:
-    """One loaded model. ``info`` is its metadata, ``provider`` what it runs on, ``notes`` what to say."""
+    """One loaded model. ``info``: its metadata; ``provider``: what it runs on; ``notes``: for the user."""
 
     def __init__(self, weights: Path = DEFAULT_WEIGHTS) -> None:
-        """AtmeError when the file is missing, damaged, or not one of ours; none that does harm is opened."""
+        """AtmeError when the file is missing, damaged, or not one of ours; a harmful file is never opened."""
         if not weights.is_file():
             raise AtmeError(f"{weights}: no such weights file; give an .onnx file made by atme-train")
         onnxruntime.set_default_logger_severity(4)
@@ -115,7 +114,7 @@ class Backend:
         return self._bound[pairs].run(feeds)
 
     def predict(self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]) -> Prediction:
-        """The same, made into calibrated probabilities and evidence."""
+        """The same, as calibrated probabilities and evidence."""
         logits, *units = self._run(entire, puzzled)
         scaled = logits / self.info.temperature
         raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
@@ -135,12 +134,12 @@ class Backend:
     def probabilities(
         self, entire: npt.NDArray[np.uint8], puzzled: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.float32]:
-        """Of ``predict``, the probabilities alone: (N, classes)."""
+        """Only the probabilities of ``predict``: (N, classes)."""
         return self.predict(entire, puzzled).probabilities
 
 
 def _probe() -> dict[str, npt.NDArray[np.float32]]:
-    """A pair in which nothing moves, and one in which everything does."""
+    """Features of a pair in which nothing moves, and of one in which everything does."""
     ramp = np.arange(np.prod(FEATURE_SHAPE)).reshape(FEATURE_SHAPE) % 256
     features = np.stack([np.zeros(FEATURE_SHAPE, np.uint8), ramp.astype(np.uint8)])
     return {"entire": normalise(features), "puzzled": normalise(features[:, :, ::-1])}
@@ -155,18 +154,17 @@ def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: 
     found = outputs["logits"][-1] if outputs["logits"] else 0
     if found != named:
         raise AtmeError(
-            f"{where}: its network tells {found} classes apart and its metadata names {named}; "
-            "export it again"
+            f"{where}: its network has {found} classes and its metadata names {named}; export it again"
         )
     if info.units and outputs.get("units", [])[1:] != [len(info.units), 2]:
         raise AtmeError(
-            f"{where}: its metadata names {len(info.units)} action units and its network does not tell "
-            "them; export it again"
+            f"{where}: its metadata names {len(info.units)} action units that its network does not "
+            "have; export it again"
         )
 
 
 def _wanted(weights: bytes) -> list[str | tuple[str, dict[str, str]]]:
-    """Asking for a GPU where there is none prints native errors, so the driver is asked first."""
+    """Requesting a GPU where there is none prints native errors, so the driver is asked first."""
     offered = onnxruntime.get_available_providers()
     if not gpu_count():
         return ["CPUExecutionProvider"]
@@ -175,16 +173,16 @@ def _wanted(weights: bytes) -> list[str | tuple[str, dict[str, str]]]:
 
 
 def _tensorrt_options(weights: bytes) -> dict[str, str]:
-    """Half precision, and engines that are built once and kept.
+    """Options for half precision, and for engines that are built once and cached.
 
-    An engine belongs to one model, which is in the folder's name, and to one GPU, TensorRT and precision,
-    which ONNX Runtime puts into the file's name.
+    An engine belongs to one model (in the folder's name) and to one GPU, TensorRT version and precision
+    (which ONNX Runtime puts into the file's name).
     """
     digest = hashlib.sha256(weights).hexdigest()[:16]
     folder = Path(user_cache_dir("atme-live")) / "tensorrt" / f"{onnxruntime.__version__}-{digest}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # nothing can be kept here: built again each time
+    except OSError:  # no cache here: built anew each time
         return {"trt_fp16_enable": "1"}
     return {
         "trt_fp16_enable": "1",

@@ -21,7 +21,7 @@ class ModelConfig:
 
     classes: int = 3
     width: int = 6
-    """Filters a branch of the first inception block; the second has twice as many."""
+    """Filters per branch of the first inception block; the second has twice as many."""
     reduction: int = 16
     hidden: int = 1024
     dropout: float = 0.5

@@ -1,4 +1,4 @@
-"""What a model says of itself, carried inside its ONNX file under the metadata key ``atme``."""
+"""A model's metadata, stored inside its ONNX file under the key ``atme``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recognizer.units import UNITS
 
 KEY = "atme"
 PREPROCESSING = 1
-"""Version of align → crop → puzzle → flow → feature. Raised whenever features change."""
+"""Version of align → crop → puzzle → flow → feature; increased whenever features change."""
 
 _SENSIBLE: dict[str, tuple[tuple[type, ...], float, float]] = {
     "preprocessing": ((int,), 0, 1000),
@@ -22,7 +22,7 @@ _SENSIBLE: dict[str, tuple[tuple[type, ...], float, float]] = {
     "nothing": ((bool,), 0, 1),
     "refusal": ((int, float), 0, 1),
 }
-"""Types of the entries, and their least and greatest values."""
+"""Types of the entries, and their minimum and maximum values."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ModelInfo:
 
     name: str
     trained_on: str
-    """In words: which data, how many samples."""
+    """Which data and how many samples, in words."""
     command: str
     """The command that reproduces the weights."""
     preprocessing: int = PREPROCESSING
@@ -42,13 +42,13 @@ class ModelInfo:
     temperature: float = 1.0
     """Logits are divided by this before the softmax (calibration)."""
     nothing: bool = False
-    """The network has one logit more than classes, the last: no emotion (blink, speech, noise, …)."""
+    """The network has one logit more than classes, the last one: no emotion (blink, speech, noise, …)."""
     refusal: float = 0.0
     """Below this evidence (see ``Prediction``) the label is ``uncertain``."""
     units: tuple[str, ...] = ()
-    """Action units that its output ``units`` tells, in order; empty where it has none."""
+    """Action units of its output ``units``, in order; empty where it has no such output."""
     unit_thresholds: tuple[float, ...] = ()
-    """From this probability on a unit counts as at work."""
+    """From this probability up, a unit counts as active."""
     unit_weights: tuple[tuple[float, ...], ...] = ()
     """For each unit, by how much its presence raises each class's log-odds: a summary of the network."""
 
@@ -77,7 +77,7 @@ class ModelInfo:
         return info
 
     def _check(self) -> None:
-        """ValueError for values that no model can mean."""
+        """ValueError for impossible values."""
         for name, (kind, low, high) in _SENSIBLE.items():
             value = getattr(self, name)
             if type(value) not in kind or not low <= value <= high:
@@ -109,7 +109,7 @@ def _number(value: object, least: float, most: float) -> bool:
 
 
 def _later(field: Field[Any]) -> bool:
-    """Weights from before there were units say nothing of them."""
+    """Older weights, from before action units, have no such entries."""
     return field.name.startswith("unit")
 
 

@@ -17,9 +17,9 @@ __all__ = ["onnxruntime", "session_options"]
 
 
 def session_options() -> onnxruntime.SessionOptions:
-    """Those of a small network that runs beside other threads."""
+    """Options for a small network that runs beside other threads."""
     options = onnxruntime.SessionOptions()
-    # The net is tiny and the other threads have work to do: one thread, and none that spins while idle.
+    # The network is tiny and the other threads are busy: one thread, which does not spin while idle.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -1,4 +1,4 @@
-"""Runs the parts of the recognizer once, on what is known beforehand, and says what they ran on."""
+"""Runs the parts of the recognizer once, on inputs with known results, and says what they ran on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from recognizer.flow.engine import FlowEngine
 from recognizer.network.backend import FEATURE_SHAPE, Backend
 
 _NEAR = 0.1
-"""Pixels by which the flow of a whole pixel may be wrong."""
+"""Allowed error, in pixels, of a flow of one pixel."""
 
 
 def run_flow() -> FlowEngine:
-    """Computes the optical flow of a pattern that moves to the right by one pixel.
+    """Computes the optical flow of a pattern that moves one pixel to the right.
 
     Returns the engine, which tells what it ran on. AtmeError where it finds another motion.
     """
@@ -32,7 +32,7 @@ def run_flow() -> FlowEngine:
 
 
 def run_network() -> Backend:
-    """Shows the network a pair without motion. AtmeError where its answer is no probabilities."""
+    """Runs the network on a pair without motion. AtmeError where its answers are not probabilities."""
     backend = Backend()
     nothing = np.zeros((1, *FEATURE_SHAPE), np.uint8)
     prediction = backend.predict(nothing, nothing)

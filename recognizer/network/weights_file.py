@@ -1,7 +1,7 @@
-"""ONNX files as untrusted input: sealed with a digest, and opened only where nothing in them can do harm.
+"""ONNX files as untrusted input: sealed with a digest, and opened only if nothing in them can do harm.
 
 The seal is an ordinary entry ``sha256`` of the file's metadata, the last thing in the file, and covers every
-byte before it. A file that was changed in any place since it was written is refused.
+byte before it. A file that has changed anywhere since it was written is refused.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from recognizer.network.onnx_runtime import onnxruntime
 
 SEAL = "sha256"
 MOST_BYTES = 200_000_000
-"""No weights of this program come near that size."""
+"""Far larger than any weights of this program."""
 MOST = 2**15
-"""Greatest number that an operator of these networks may be given: of padding, kernel, stride, axis."""
+"""Largest number allowed as an operator's attribute: of padding, kernel, stride, axis."""
 # Field 14 of a model (metadata_props) with 74 bytes: field 1 (the key) and field 2 (the value, 64 bytes). In
 # protobuf a field that is appended to the bytes of a message is one more entry of a repeated field.
 _BEGINS = b"\x72\x4a\x0a\x06" + SEAL.encode() + b"\x12\x40"
@@ -33,7 +33,7 @@ _OF_A_RECOGNIZER = """
     Relu Reshape Shape Sigmoid Slice Sqrt Sub TopK
 """
 OPERATORS = frozenset(_OF_A_RECOGNIZER.split())
-"""What a recognizer's network is made of. None makes much of little, or repeats others."""
+"""Operators of a recognizer's network. None of them can blow up a small input, or loop."""
 
 
 def sealed(data: bytes) -> bytes:
@@ -46,7 +46,7 @@ def _seal(data: bytes | memoryview) -> bytes:
 
 
 def read_weights(path: Path) -> bytes:
-    """The bytes of an ONNX file, whose seal, if it has one, fits. AtmeError where it does not."""
+    """The bytes of an ONNX file. AtmeError where it carries a seal that does not fit."""
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size <= MOST_BYTES else b""
@@ -62,7 +62,7 @@ def read_weights(path: Path) -> bytes:
 
 
 def is_sealed(data: bytes) -> bool:
-    """Whether a digest stands at the end."""
+    """Whether the data ends with a digest."""
     return data[-_LENGTH:].startswith(_BEGINS) and len(data) > _LENGTH
 
 
@@ -72,11 +72,11 @@ def open_network(
     options: onnxruntime.SessionOptions,
     providers: Sequence[str | tuple[str, dict[str, str]]] = ("CPUExecutionProvider",),
 ) -> onnxruntime.InferenceSession:
-    """A session of the network in ``data``. AtmeError, naming ``where``, for one that cannot be read, or
-    whose metadata says that it was sealed while its end is missing."""
+    """A session of the network in ``data``. AtmeError, naming ``where``, where it cannot be read, or where
+    its metadata says that it was sealed but its end is missing."""
     try:
         session = onnxruntime.InferenceSession(data, options, providers=list(providers))
-    except Exception as error:  # onnxruntime raises several kinds of its own
+    except Exception as error:  # onnxruntime raises several types of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AtmeError(f"{where}: not a readable ONNX model ({reason}); get or export it again") from None
     if SEAL in session.get_modelmeta().custom_metadata_map and not is_sealed(data):
@@ -87,10 +87,10 @@ def open_network(
 def check_harmless(
     data: bytes, where: Path, what: str = "a readable ONNX model", operators: frozenset[str] = OPERATORS
 ) -> None:
-    """AtmeError, "not ``what``", for a network that reads other files, brings operators of its own or has
-    others than ``operators``, loops, or blows up.
+    """AtmeError, "not ``what``", for a network that reads other files, defines operators, uses any but
+    ``operators``, loops, or blows up.
 
-    Of the weights that come with the program nobody need ask this; it costs the import of ``onnx``.
+    Unnecessary for the weights that come with the program; it costs the import of ``onnx``.
     """
     import onnx
 
@@ -108,7 +108,7 @@ def _harm(model: Any, operators: frozenset[str]) -> str:
 
     graph = model.graph
     if model.functions or any(one.domain not in ("", "ai.onnx") for one in model.opset_import):
-        return "it brings operators of its own"
+        return "it defines operators of its own"
     tensors = [*graph.initializer]
     for node in graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type not in operators:
@@ -118,7 +118,7 @@ def _harm(model: Any, operators: frozenset[str]) -> str:
                 return "a network within the network"
             tensors += [attribute.t] if attribute.type == AttributeProto.TENSOR else []
             if any(abs(number) > MOST for number in (attribute.i, *attribute.ints)):
-                return f"{node.op_type} with {attribute.name!r:.40} out of all proportion"
+                return f"{node.op_type} with an excessive {attribute.name!r:.40}"
     if graph.sparse_initializer or any(one.data_location == TensorProto.EXTERNAL for one in tensors):
         return "its weights are in another file"
     return ""
@@ -130,12 +130,12 @@ def run_probe(
     feeds: Mapping[str, npt.NDArray[np.float32]],
     where: Path,
 ) -> list[npt.NDArray[np.float32]]:
-    """What the network says of ``feeds``; AtmeError where it cannot be run, or says no finite numbers."""
+    """The network's outputs for ``feeds``; AtmeError where it cannot be run, or they are not finite."""
     try:
         found = [np.asarray(one, np.float32) for one in session.run(list(outputs), dict(feeds))]
-    except Exception as error:  # onnxruntime's own kinds
+    except Exception as error:  # onnxruntime's own types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AtmeError(f"{where}: its network cannot be run ({reason}); export it again") from None
     if not all(np.isfinite(one).all() for one in found):
-        raise AtmeError(f"{where}: damaged, its network gives no finite numbers; train or export it again")
+        raise AtmeError(f"{where}: damaged, its network's numbers are not finite; train or export it again")
     return found

@@ -42,7 +42,7 @@ def prepare(
     keep_faces: Annotated[
         bool,
         typer.Option(
-            "--keep-faces", help="Also keep onset and apex face, for the methods that look at them."
+            "--keep-faces", help="Also keep the onset and apex faces, for methods that need the images."
         ),
     ] = False,
 ) -> None:

@@ -48,7 +48,7 @@ def export(
     command = f"atme-train export {weights.name} --out {out.name}"
     info = ModelInfo(
         name=out.stem,
-        trained_on=trained_on or f"not said; the weights came from {weights.name}",
+        trained_on=trained_on or f"not stated; the weights came from {weights.name}",
         command=command + (f" --calibrate {calibrate.name}" if calibrate else ""),
         temperature=temperature,
         nothing=True,
@@ -58,6 +58,7 @@ def export(
     write(Refusing(network, evidence, temperature), info, out)
     print(
         printable(
-            f"{out}: ONNX Runtime's logits are torch's within {TOLERANCE:.0e}; try atme live --weights {out}"
+            f"{out}: ONNX Runtime's logits match torch's to within {TOLERANCE:.0e}; "
+            f"try atme live --weights {out}"
         )
     )

@@ -35,14 +35,15 @@ def loso(
     init: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Start from these weights (.onnx, .safetensors); several: one a seed. Default: random."
+            help="Start from these weights (.onnx, .safetensors); several: one per seed. Default: random."
         ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="With --init: fine-tune all weights for so many batches a fold.")
+        int | None,
+        typer.Option(min=1, help="With --init: fine-tune all weights for this many batches per fold."),
     ] = None,
     executor: Annotated[str, typer.Option(help="local, or ray to use a cluster.")] = "local",
     workers: Annotated[
@@ -124,7 +125,7 @@ def fit(
         int | None, typer.Option(min=1, help="Epochs from random weights; default: the paper's.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="With --init: fine-tune all weights for so many batches.")
+        int | None, typer.Option(min=1, help="With --init: fine-tune all weights for this many batches.")
     ] = None,
     calibrate: Annotated[
         Path | None, typer.Option(help="Run folder of `atme-train loso` to calibrate the temperature with.")
@@ -158,11 +159,11 @@ def fit(
 
 
 def _seeds(wanted: int | None, starts: tuple[Path, ...], recipe: Recipe) -> int:
-    """How often everything is repeated: a correction draws nothing, so it runs once for each pre-training."""
+    """The seeds. A correction involves no chance, so it runs once for each set of pre-trained weights."""
     drawn = not recipe.correction
     if wanted is not None and wanted > 1 and len(starts) == 1 and not drawn:
         raise AtmeError(
-            f"--seeds {wanted} with one --init: nothing is drawn, so all would be the same; leave --seeds "
+            f"--seeds {wanted} with one --init: a correction involves no chance; leave --seeds "
             "out, or give an --init for each"
         )
     return wanted or (5 if drawn and len(starts) < 2 else max(len(starts), 1))
@@ -174,9 +175,9 @@ def recipe_for(pretrained: bool, epochs: int | None, steps: int | None) -> Recip
     from training.loso.run import FINE_TUNING
 
     if epochs is not None and pretrained:
-        raise AtmeError("--epochs goes with random weights; with --init the length is --steps")
+        raise AtmeError("--epochs applies to random weights; with --init, use --steps")
     if steps is not None and not pretrained:
-        raise AtmeError("--steps goes with --init; from random weights the length is --epochs")
+        raise AtmeError("--steps applies to --init; for random weights, use --epochs")
     if pretrained:
         return ADAPTING if steps is None else replace(FINE_TUNING, steps=steps)
     return replace(Recipe(), epochs=epochs or Recipe().epochs)

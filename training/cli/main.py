@@ -143,7 +143,7 @@ def evaluate(
 def _unit_report(
     archive: FeatureArchive, prediction: Prediction, backend: Backend, asked: dict[str, Coding] | None
 ) -> UnitReport | None:
-    """By the table that was given, or by the archive's own codes where there are enough to score."""
+    """Scored against the given table, or against the archive's own codes where there are enough of them."""
     from training.evaluation.unit_codings import coded_among
     from training.evaluation.unit_scores import TooFewCodedError, score_units
 
@@ -169,7 +169,10 @@ def synthesize(
     samples: Annotated[int, typer.Option(help="How many.")] = 300,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
     published: Annotated[
-        float, typer.Option(help="Share in the geometry of the published feature lists.", min=0, max=1)
+        float,
+        typer.Option(
+            help="Fraction of samples in the geometry of the published feature lists.", min=0, max=1
+        ),
     ] = 0.5,
 ) -> None:
     """Write synthetic features as an archive, to try everything without a dataset."""
@@ -209,10 +212,12 @@ def synthesize_clip(
 def synthesize_set(
     out: Annotated[Path, typer.Argument(help="Folder for the frames and their sheet.")],
     subjects: Annotated[int, typer.Option(min=2, help="Variations of the portrait.")] = 6,
-    each: Annotated[int, typer.Option(min=1, help="Clips of each; the three classes take turns.")] = 9,
+    each: Annotated[
+        int, typer.Option(min=1, help="Clips of each variation; the three classes alternate.")
+    ] = 9,
     seed: Annotated[int, typer.Option(help="Same seed, same clips.")] = 0,
 ) -> None:
-    """Render a small dataset for `prepare rendered`, to try what needs images without a licensed one."""
+    """Render a small dataset for `prepare rendered`, to try out whatever needs images without a licence."""
     from recognizer.console.native_log import native_log
     from training.paper.rendered_set import write_set
 

@@ -212,7 +212,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _advance(what: str, steps: Iterable[tuple[int, int]]) -> None:
-    """Runs through (done, of how many) with a progress bar on the terminal."""
+    """Consumes pairs (done, total), with a progress bar on the terminal."""
     with progress_bar(what) as progress:
         for done, total in steps:
             progress(done, total)

@@ -22,7 +22,7 @@ def load(root: Path) -> Loaded:
     """The three-class samples under ``root``: the sheet, and ``spNO.1/b/color/175.jpg`` (whole recordings) or
     ``frame/spNO.1_b_175/175.jpg`` (the release of clips only).
 
-    AtmeError: no root, no sheet or one of other columns, no frames.
+    AtmeError: no root, no sheet or one with other columns, no frames.
     """
     check_root(root)
     path, notes = find_sheet(root, r"cas\(me\)3_part_A_ME_label_JpgIndex.*\.xlsx", SHEET)
@@ -39,7 +39,7 @@ def _annotation(row: Row) -> Annotation:
     return Annotation(
         DATABASE,
         f"spNO.{match[1]}" if match else row.text("Subject"),
-        # A recording shows many movements: its name and the onset together name one.
+        # A recording shows many movements: its name and the onset together identify one.
         f"{row.text('Filename').casefold() or f'row {row.number}'}_{row.text('Onset')}",
         row.cells.get("Onset"),
         row.cells.get("Apex"),

@@ -20,9 +20,9 @@ KINDS = {"macro-expression": "macro", "micro-expression": "micro"}
 def load(root: Path) -> LoadedVideos:
     """The recordings under ``root``: the sheet, and ``rawpic/s15/15_0101…/img001.jpg``.
 
-    The first sheet has no header; the second tells a subject's number in the folders, the third a video's.
+    The first sheet has no header; the second maps subjects to folder numbers, the third videos.
     An offset of 0 means that the face does not return: the apex is used instead. AtmeError: no root, no
-    sheet or one of another form, no frames.
+    sheet or one in another form, no frames.
     """
     check_root(root)
     path, notes = find_sheet(root, r"CAS\(ME\)\^?2code_final.*\.xlsx", SHEET)
@@ -58,7 +58,7 @@ def load(root: Path) -> LoadedVideos:
 
 
 def _movement(cells: list[Any], name: str, problems: list[Problem]) -> tuple[Movement, int, int] | None:
-    """The movement, its onset and its offset frame; None where the row says none."""
+    """The movement, its onset and its offset frame; None where the row names none."""
     kind = KINDS.get(str(cells[7]).strip().casefold())
     onset, apex, offset = (whole(cell) for cell in cells[2:5])
     if kind is None or onset is None or apex is None:
@@ -66,7 +66,7 @@ def _movement(cells: list[Any], name: str, problems: list[Problem]) -> tuple[Mov
         problems.append(Problem(name, what, repaired=False))
         return None
     if not offset:
-        problems.append(Problem(name, f"offset is '{cells[4]}'; the apex {apex} taken", repaired=True))
+        problems.append(Problem(name, f"offset is '{cells[4]}'; the apex {apex} used", repaired=True))
         offset = apex
     return Movement(kind, onset / FPS, apex / FPS, offset / FPS, class_of(str(cells[6]))), onset, offset
 

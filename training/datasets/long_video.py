@@ -58,7 +58,7 @@ class LongVideo:
 
     @property
     def first_frame(self) -> int:
-        """What a submission adds to a frame's number: images keep theirs, those of a video begin with 1."""
+        """What a submission adds to a frame's number: images keep theirs, a video's frames begin with 1."""
         return 0 if self.file is None else 1
 
     def pictures(self) -> Iterator[tuple[int, float, Image]]:
@@ -104,8 +104,8 @@ def settle_videos(
     """Recordings with their annotations, checked against the frames on disk.
 
     ``videos``: name, frame number → image, and (annotation, movement, onset and offset frame) of each.
-    A movement outside the frames is left out; recordings without frames are too, those without movements
-    are kept: they show false alarms.
+    A movement outside the frames is left out, and so are recordings without frames; those without movements
+    are kept, for they show false alarms.
     """
     kept, said = [], list(problems)
     for name, frames, annotated in videos:

@@ -25,13 +25,13 @@ def load(root: Path) -> Loaded:
     Under ``root`` lie that file and the three sets, each in a folder of its name (CASME2, SAMM, SMIC) or all
     together; of SMIC the HS folders or, without them, HS-E. The file decides which samples count and their
     labels; the sets' own sheets give the frames.
-    AtmeError: no root, no file, a line of another form, or what the loaders of the three sets raise.
+    AtmeError: no root, no file, a line in another form, or what the loaders of the three sets raise.
     """
     check_root(root)
     path, notes = find_sheet(root, r"combined_3class_gt.*\.csv", LABELS)
     lines, blank = _lines(path)
     if blank:
-        notes.append(f"{path.name}: {blank} blank rows passed over")
+        notes.append(f"{path.name}: {blank} blank rows skipped")
     if len(lines) != ROWS:
         notes.append(f"{path.name} has {len(lines)} rows, the release has {ROWS}")
     sets = {
@@ -63,7 +63,7 @@ def load(root: Path) -> Loaded:
 
 
 def _lines(path: Path) -> tuple[list[tuple[str, int]], int]:
-    """(sample id, label) a line, and the number of blank ones."""
+    """(sample id, label) for each line, and the number of blank lines."""
     lines, blank = [], 0
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         for number, cells in enumerate(csv.reader(file), 1):

@@ -21,7 +21,7 @@ MOST_BYTES = 10_000_000
 def load(root: Path) -> Loaded:
     """The samples under ``root``: ``movements.csv`` and ``s01/c01/000.png``.
 
-    AtmeError: no root, no sheet or one of other columns.
+    AtmeError: no root, no sheet or one with other columns.
     """
     check_root(root)
     samples, problems = settle_all((a, inside(root, a.subject, a.clip)) for a in _annotations(root / SHEET))

@@ -65,7 +65,7 @@ def load_videos(root: Path) -> LoadedVideos:
         if about["undecided"] or about["unsure"]:
             notes.append(
                 f"{session.name}: {about['undecided']} movements undecided and {about['unsure']} unsure, "
-                "taken for none"
+                "counted as no movement"
             )
         movements = tuple(
             Movement(
@@ -85,7 +85,7 @@ def load_videos(root: Path) -> LoadedVideos:
 def _usable(
     root: Path, study: Study | None, problems: list[Problem], *, pictures: bool
 ) -> Iterator[tuple[Path, Who, dict[str, Any]]]:
-    """The reviewed sessions that can be used; of the others a problem each."""
+    """The reviewed sessions that can be used, and a problem for each of the others."""
     for session in _reviewed(root):
         who, about = _one(root, session, study, problems, pictures=pictures)
         if about is not None:

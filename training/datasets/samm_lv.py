@@ -21,7 +21,7 @@ def load(root: Path) -> LoadedVideos:
 
     The sheet names no emotions: they are SAMM's, by the file name, where its sheet lies in ``root`` as well.
     An onset of 0 means that the movement had already begun: the first frame is used instead. AtmeError: no
-    root, no sheet or one of other columns, no frames.
+    root, no sheet or one with other columns, no frames.
     """
     check_root(root)
     path, notes = find_sheet(root, r"SAMM_LongVideos_V\d_Release.*\.xlsx", SHEET)
@@ -57,10 +57,10 @@ def _movement(
         problems.append(Problem(name, f"{what}: no movement", repaired=False))
         return None
     if onset <= 0:
-        problems.append(Problem(name, f"onset is {onset}; the first frame taken", repaired=True))
+        problems.append(Problem(name, f"onset is {onset}; the first frame used", repaired=True))
         onset = 1
     if apex is None or not onset <= apex <= offset:
-        problems.append(Problem(name, f"apex is '{row.text('Apex')}'; the middle taken", repaired=True))
+        problems.append(Problem(name, f"apex is '{row.text('Apex')}'; the middle used", repaired=True))
         apex = (onset + offset) // 2
     label = class_of(emotions.get(row.text("Filename"), "")) if kind == "micro" else None
     return Movement(kind, onset / FPS, apex / FPS, offset / FPS, label), onset, offset

@@ -13,7 +13,7 @@ Unit = tuple[int, str | None]
 """FACS number, and the letter before it, if any: Left, Right, Unilateral, Asymmetric, Top, Bottom."""
 
 OTHERS = -1
-"""Label of an emotion that is none of the three classes; never in what ``load`` returns."""
+"""Label of an emotion outside the three classes; ``load`` never returns one."""
 
 _NEGATIVE = ("negative", "repression", "anger", "angry", "contempt", "disgust", "fear", "sadness", "sad")
 _LABELS = {
@@ -78,22 +78,22 @@ class Loaded:
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
-    """What concerns the copy as a whole: its version, counts, subjects with one class."""
+    """Notes on the copy as a whole: its version, counts, subjects with one class."""
 
 
 def label_of(emotion: str) -> int | None:
-    """Emotion → class as MEGC2019 maps it; ``OTHERS`` for others, None for a word that is not known."""
+    """Emotion → class as MEGC2019 maps it; ``OTHERS`` for others, None for an unknown word."""
     return _LABELS.get(emotion.strip().casefold())
 
 
 def class_of(emotion: str) -> str | None:
-    """The name of the emotion's class; None for others, and for a word that is not known."""
+    """The name of the emotion's class; None for others and for an unknown word."""
     label = label_of(emotion)
     return None if label is None or label == OTHERS else CLASSES[label]
 
 
 def without_others(loaded: Loaded) -> Loaded:
-    """Leaves out, with a reason each, what is none of the three classes: it is not negative either."""
+    """Leaves out, with a reason each, whatever is none of the three classes: `others` is not negative."""
     others = [
         Problem(s.id, f"emotion '{s.emotion}' is none of the three classes", repaired=False)
         for s in loaded.samples
@@ -104,7 +104,7 @@ def without_others(loaded: Loaded) -> Loaded:
 
 
 def without_duplicates(loaded: Loaded) -> Loaded:
-    """Leaves out, with a reason each, samples whose name or whose onset and apex frames came before."""
+    """Leaves out, with a reason each, samples whose name, or whose onset and apex frames, came before."""
     seen: dict[object, Sample] = {}
     kept, problems = [], list(loaded.problems)
     for sample in loaded.samples:

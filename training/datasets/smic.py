@@ -46,7 +46,7 @@ def load(root: Path) -> Loaded:
                     problems.append(_nameless(folder.name))
                     continue
                 if group.name.casefold() != clip.emotion:
-                    what = f"lies in {group.name}/, but its name says {clip.emotion}; taken by its name"
+                    what = f"lies in {group.name}/, but its name says {clip.emotion}; the name decides"
                     problems.append(Problem(clip.id, what, repaired=True))
                 frames = frames_in(folder)
                 ends = min(frames, default=None), max(frames, default=None)
@@ -59,7 +59,7 @@ def load(root: Path) -> Loaded:
 def load_extended(root: Path) -> Loaded:
     """HS-E: its sheet and ``SMIC_HS_E/s20/s20_ne_01/image17581039.jpg``; the first movement of each clip.
 
-    AtmeError: no root, no sheet or one of other columns, no such folders.
+    AtmeError: no root, no sheet or one with other columns, no such folders.
     """
     check_root(root)
     path, notes = find_sheet(root, r"SMIC[-_]HS[-_]E_annotation.*\.xlsx", SHEET)
@@ -67,7 +67,7 @@ def load_extended(root: Path) -> Loaded:
     if len(rows) != ROWS:
         notes.append(f"{path.name} has {len(rows)} rows, the release has {ROWS}")
     if rows and any("apex" in column.casefold() for column in rows[0].cells):
-        notes.append(f"{path.name} has apexes of unknown origin, for SMIC has none; they are not used")
+        notes.append(f"{path.name} has apexes of unknown origin, although SMIC codes none; they are not used")
     home = find_frames(root, _SUBJECT, "SMIC_HS_E/s20/s20_ne_01/image17581039.jpg", _has_clips, _OTHER_PARTS)
     clips = [
         (clip, folder)
@@ -84,7 +84,7 @@ def load_extended(root: Path) -> Loaded:
             problems.append(_nameless(row.text("Filename") or f"row {row.number}"))
             continue
         if row.text("Emotion").casefold() != clip.emotion:
-            what = f"the sheet says '{row.text('Emotion')}', its name {clip.emotion}; taken by its name"
+            what = f"the sheet says '{row.text('Emotion')}', its name {clip.emotion}; the name decides"
             problems.append(Problem(clip.id, what, repaired=True))
         annotation = _annotation(clip, row.cells.get("OnsetF"), row.cells.get("OffsetF"))
         movements.append((annotation, on_disk.get(clip.id, home / clip.subject / clip.name)))
@@ -111,7 +111,7 @@ class ClipName:
 
 
 def read_clip(written: str) -> ClipName | None:
-    """None for a name of another form."""
+    """None for a name in another form."""
     match = _CLIP.fullmatch(written.strip())
     if match is None:
         return None

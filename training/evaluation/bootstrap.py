@@ -1,4 +1,4 @@
-"""Intervals by the bootstrap. Whole units are drawn (subjects, videos), for what comes from one is alike."""
+"""Bootstrap intervals. Whole groups are drawn (subjects, videos), because what comes from one is alike."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Interval:
 
 
 def drawn(units: int, draws: int = 1000, seed: int = 0) -> npt.NDArray[np.int64]:
-    """(draws, units): how often each unit is in each draw of as many as there are, with replacement."""
+    """(draws, units): how often each unit occurs in each draw of ``units`` units with replacement."""
     chosen = np.random.default_rng(seed).integers(units, size=(draws, units))
     return np.stack([np.bincount(row, minlength=units) for row in chosen])
 
 
 def bounds(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """(2, …): the lower and the upper end over the draws, the first axis; NaN draws are left out."""
+    """(2, …): lower and upper ends over the draws, which are the first axis; NaN draws are left out."""
     return np.asarray(np.nanpercentile(values, (2.5, 97.5), axis=0), np.float64)

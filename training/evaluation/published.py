@@ -1,4 +1,4 @@
-"""The numbers of the paper's tables (Entropy 2023, 25(3), 460), to stand beside ours."""
+"""The numbers in the paper's tables (Entropy 2023, 25(3), 460), to print beside ours."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TABLE_1: dict[str, Scores] = {
     "attention-on-both": (None, 0.662, 0.662),
     "dual-atme": (None, 0.680, 0.679),
 }
-"""Modules, MEGC2019-CD; which row is which is read from the text, for the printed check marks are lost."""
+"""Modules, MEGC2019-CD; which row is which follows from the text, for the printed check marks are lost."""
 
 TABLE_4: dict[str, Scores] = {
     "brows-nose": (None, 0.630, 0.631),

@@ -18,7 +18,7 @@ from training.evaluation.unit_scores import UnitReport
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the scores, the confusion matrix and what refusal costs and buys."""
+    """Prints the scores, the confusion matrix, and what refusal costs and gains."""
     console.print(Group(_score_table(report), _confusion_table(report.overall), _summary(report)))
 
 
@@ -29,7 +29,7 @@ def to_json(report: Report, units: UnitReport | None = None) -> str:
 
 
 def without_nan(value: Any) -> Any:
-    """Of what JSON has: dicts, lists, numbers, text; NaN becomes None."""
+    """Only what JSON knows: dicts, lists, numbers, text; NaN becomes None."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

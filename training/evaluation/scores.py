@@ -1,4 +1,4 @@
-"""How good predictions are: the paper's scores (§4.1), their uncertainty, and how honest confidence is."""
+"""How good predictions are: the paper's scores (§4.1), their uncertainty, and calibration."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What refusing the samples of least evidence buys."""
+    """What is gained by refusing the samples with the least evidence."""
 
     coverage: tuple[float, ...]
-    """Share of the samples answered, from the most evident on."""
+    """Share of the samples answered, those with the most evidence first."""
     risk: tuple[float, ...]
     """Share of errors among those answered."""
 
@@ -66,7 +66,7 @@ def confusion_matrix(truth: Labels, predicted: Labels, classes: int = len(CLASSE
 
 
 def score(truth: Labels, predicted: Labels) -> Scores:
-    """The scores of one set; counts are pooled before the means, as the paper does over its folds."""
+    """The scores of one set; counts are pooled before averaging, as the paper does over its folds."""
     counts = confusion_matrix(truth, predicted)
     accuracy, uar, uf1 = means(counts).tolist()
     true = counts.sum(axis=1)
@@ -97,7 +97,7 @@ def means(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 def bootstrap(
     truth: Labels, predicted: Labels, groups: npt.NDArray[np.str_], draws: int = 1000, seed: int = 0
 ) -> dict[str, Interval]:
-    """95 % percentile intervals. Whole groups (subjects) are drawn: a person's samples are alike."""
+    """95 % percentile intervals. Whole groups (subjects) are drawn, because a person's samples are alike."""
     names, member = np.unique(groups, return_inverse=True)
     tables = np.stack(
         [confusion_matrix(truth[member == g], predicted[member == g]) for g in range(len(names))]
@@ -135,7 +135,7 @@ def reliability(
 def risk_coverage(
     truth: Labels, probabilities: Probabilities, evidence: npt.NDArray[np.float64] | None = None
 ) -> RiskCoverage:
-    """Errors among the k samples of most evidence (default: confidence), for every k; ties in order."""
+    """Error rate among the k samples with the most evidence (default: confidence), for every k."""
     order = np.argsort(-(probabilities.max(axis=1) if evidence is None else evidence), kind="stable")
     wrong = (probabilities.argmax(axis=1) != truth)[order]
     answered = np.arange(1, len(truth) + 1)

@@ -19,12 +19,12 @@ SAMPLE, UNITS = "sample", "action_units"
 
 @dataclass(frozen=True)
 class Coding:
-    """What somebody has coded of one sample."""
+    """What coders found in one sample."""
 
     units: dict[int, str]
     """FACS number → ``L``, ``R`` (the person's), or ``""`` for both sides."""
     doubtful: frozenset[int] = frozenset()
-    """Coded with an "or" or a question mark: neither there nor not there."""
+    """Coded with an "or" or a question mark: counted neither as present nor as absent."""
     unread: tuple[str, ...] = ()
     """Pieces that are no action unit."""
 
@@ -50,7 +50,7 @@ def read_coding(written: str) -> Coding:
 
 
 def coded_among(names: Sequence[str], written: Sequence[str]) -> dict[str, Coding]:
-    """Name → coding, of the samples of which something was coded; ``written`` as the coder wrote it."""
+    """Name → coding, for samples with any coding; ``written`` as the coder wrote it."""
     found = {name: read_coding(one) for name, one in zip(names, written, strict=True)}
     return {name: one for name, one in found.items() if one.units or one.doubtful}
 

@@ -1,4 +1,4 @@
-"""How good a network's action units are, against what somebody has coded."""
+"""How well a network finds action units, compared with what coders found."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class UnitScore:
 
     positives: int
     samples: int
-    """Without those of which the coder was in doubt."""
+    """Samples, without those in which the coder was in doubt."""
     auc: Interval
     f1: Interval
     """At the threshold that comes with the weights."""
     sides: int
     """Samples in which it is coded on one side."""
     sides_right: int
-    """… of which the network holds the coded side for the likelier one."""
+    """… and in which the network finds the coded side likelier."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class UnitReport:
     auc: Interval
     f1: Interval
     side: Interval
-    """Share of right sides, over all units and samples coded on one side."""
+    """Share of correct sides, over all units and samples coded on one side."""
     sides: int
     samples: int
     """Samples of the archive with a coding."""
@@ -66,7 +66,7 @@ def score_units(
     codings: Mapping[str, Coding],
 ) -> UnitReport:
     """``said``: (N, units, 2) probabilities on the person's left and right, units named by ``codes``.
-    ``thresholds``: of each unit, one for all or (N,).
+    ``thresholds``: for each unit, one value for all samples, or (N,).
 
     Intervals are 95 %, by the bootstrap over ``people``. AtmeError where no sample has a coding, or no unit
     was coded often enough (``TooFewCodedError``).
@@ -166,7 +166,7 @@ def _share(right: list[tuple[int, bool]], draws: npt.NDArray[np.int64]) -> Float
 
 
 def _interval(values: Floats) -> Interval:
-    """The first value is of all samples as they are, the others of draws."""
+    """The first value is that of all samples, the others those of the draws."""
     if np.isnan(values).all():
         return Interval(float("nan"), float("nan"), float("nan"))
     low, high = bounds(values[1:])

@@ -14,7 +14,7 @@ from training.evaluation.unit_scores import LEAST, UnitReport
 
 
 def show_units(report: UnitReport, console: Console) -> None:
-    """Prints a row a unit and the means."""
+    """Prints one row per unit, and the means."""
     table = Table(box=None, pad_edge=False)
     table.add_column("action unit")
     for column in ("coded", "AUC", "95 %", "F1", "95 %", "side right"):

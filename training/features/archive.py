@@ -40,14 +40,14 @@ class Faces:
     pictures: npt.NDArray[np.uint8]
     """(n, 2, 128, 128): grey, levelled and cropped."""
     landmarks: npt.NDArray[np.float32]
-    """(n, 68, 2): x and y of the onset face's landmarks, in pixels of the pictures."""
+    """(n, 68, 2): x and y of the onset face's landmarks, in pixels of ``pictures``."""
     flow: npt.NDArray[np.float16]
-    """(n, 2, 128, 128): u and v between the pictures, in their pixels: what became the features."""
+    """(n, 2, 128, 128): u and v between ``pictures``, in their pixels: the flow behind the features."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """What a method is given of n samples to name them: neither labels nor names."""
+    """What a method is given of n samples to classify: neither labels nor names."""
 
     entire: npt.NDArray[np.uint8]
     """(n, 3, 28, 28)."""
@@ -60,7 +60,7 @@ class FeatureArchive:
     """N samples in one order."""
 
     entire: npt.NDArray[np.uint8]
-    """(N, 3, 28, 28): u, v, |ε| of the whole face, min–max a channel."""
+    """(N, 3, 28, 28): u, v, |ε| of the whole face, each channel min–max normalised."""
     puzzled: npt.NDArray[np.uint8]
     """The same of the brow–mouth puzzle."""
     label: npt.NDArray[np.int64]
@@ -69,12 +69,12 @@ class FeatureArchive:
     database: npt.NDArray[np.str_]
     sample: npt.NDArray[np.str_]
     units: npt.NDArray[np.str_] | None = None
-    """(N,): action units as the coder wrote them (``L`` and ``R`` are the person's), ``""`` of a sample that
-    nobody has coded; None of an archive without codes."""
+    """(N,): action units as the coder wrote them (``L`` and ``R`` are the person's), ``""`` for a sample that
+    nobody has coded; None in an archive without codes."""
     faces: npt.NDArray[np.uint8] | None = None
-    """(N, 2, 128, 128) as ``Faces.pictures``; None of an archive without faces."""
+    """(N, 2, 128, 128) as ``Faces.pictures``; None in an archive without faces."""
     landmarks: npt.NDArray[np.float32] | None = None
-    """(N, 68, 2) as ``Faces.landmarks``; there where the faces are, as is the next."""
+    """(N, 68, 2) as ``Faces.landmarks``; present exactly when the faces are, as is ``flow``."""
     flow: npt.NDArray[np.float16] | None = None
     """(N, 2, 128, 128) as ``Faces.flow``."""
 
@@ -82,24 +82,24 @@ class FeatureArchive:
         return len(self.label)
 
     def pairs(self, rows: Rows = slice(None)) -> Pairs:
-        """These samples without what is to be told of them."""
+        """What a method may see of these samples."""
         return Pairs(self.entire[rows], self.puzzled[rows], self.faces_of(rows))
 
     def faces_of(self, rows: Rows = slice(None)) -> Faces | None:
-        """Their faces; None of an archive without."""
+        """Their faces; None in an archive without faces."""
         if self.faces is None or self.landmarks is None or self.flow is None:
             return None
         return Faces(self.faces[rows], self.landmarks[rows], self.flow[rows])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Key → array, of those that are there."""
+        """Key → array, for every array that is present."""
         return {name: values for name, values in vars(self).items() if values is not None}
 
 
 def load(path: Path, *, told: bool = False) -> FeatureArchive:
     """Reads and checks an archive; AtmeError names the file, the key and what was expected.
 
-    One without a digest, as published lists are, is read with a word of it; ``told``: without.
+    One without a digest, such as a published list, is read with a warning; ``told``: without the warning.
     """
     arrays = read_arrays(path, MOST_BYTES)
     archive = _checked(arrays, path)

@@ -24,7 +24,7 @@ from training.features.archive import SHAPE
 
 UNPACK = "unpack it again"
 WORKING_SIZE = 128
-"""Side of the pictures that flow is computed between, in pixels."""
+"""Side of the images between which flow is computed, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Pair:
     apex_origin: str
     """annotated or estimated."""
     digest: str
-    """Of the bytes of the onset and apex files: equal for the same images under other names."""
+    """Digest of the onset and apex files: equal for the same images under other names."""
     faces: npt.NDArray[np.uint8] | None = None
-    """(2, 128, 128): onset and apex face, where they are kept; so are the next two."""
+    """(2, 128, 128): onset and apex faces, where they are kept; the same holds for the next two."""
     landmarks: npt.NDArray[np.float32] | None = None
     """(68, 2): of the onset face, in its pixels."""
     flow: npt.NDArray[np.float16] | None = None
@@ -88,7 +88,7 @@ def landmarks_on(features: PairFeatures) -> npt.NDArray[np.float32]:
 def estimate_apex(sample: Sample) -> tuple[int, Path]:
     """The frame in which the face has moved furthest since the onset: the spotter's measure and smoothing.
 
-    NoFaceError without a face at the onset, AtmeError without any in the frames after it.
+    NoFaceError without a face at the onset, AtmeError without a face in any frame after it.
     """
     after = [(number, path) for number, path in sample.frames if number > sample.onset]
     regions = regions_from(
@@ -105,7 +105,7 @@ def estimate_apex(sample: Sample) -> tuple[int, Path]:
 
 
 def part_name(sample: Sample, keep_faces: bool = False) -> str:
-    """File name of a finished sample; another one when its files, the preprocessing or the wish changes."""
+    """File name of a finished sample; it changes with its files, the preprocessing and ``keep_faces``."""
     used = [sample.onset_path, sample.apex_path] if sample.apex_path else [path for _, path in sample.frames]
     files = []
     for path in filter(None, used):
@@ -122,7 +122,7 @@ def write_part(outcome: Pair | Failure, path: Path) -> None:
 
 
 def read_part(path: Path) -> Pair | Failure | None:
-    """None where there is none, or none that can be read."""
+    """None where it is missing or cannot be read."""
     try:
         part: dict[str, Any] = read_arrays(path)
         if "reason" in part:

@@ -1,7 +1,7 @@
 """Samples → feature archive: the live preprocessing over every sample, in parallel, resumable.
 
-Every finished sample lies as a small file in ``OUT.partial/`` until the archive is written, so a kill at any
-time loses the samples under work and no others.
+Every finished sample is kept as a small file in ``OUT.partial/`` until the archive is written, so a kill at
+any time loses only the samples in progress.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def prepare(
 ) -> Prepared:
     """Writes the feature archive ``out`` (F.npz), and F.report.json and F.report.txt beside it.
 
-    ``dataset``: its name, for the records; ``jobs``: worker processes, default one a CPU; ``force``: replace
-    an archive that exists. The archive holds, of one length N, ``entire`` and ``puzzled`` (N, 3, 28, 28)
+    ``dataset``: its name, for the records; ``jobs``: worker processes, default one per CPU; ``force``:
+    replace an existing archive. The archive holds, all of length N, ``entire`` and ``puzzled`` (N, 3, 28, 28)
     uint8, ``label`` int64, ``subject``, ``database``, ``sample``, ``units`` and ``apex_origin`` text; with
-    ``keep_faces`` also ``faces`` (N, 2, 128, 128) uint8, ``landmarks`` (N, 68, 2) float32 and ``flow``
-    (N, 2, 128, 128) float16; and ``metadata``, a JSON object. A person is (database, subject), for two
-    databases may both have a subject 01.
-    AtmeError: the file exists or cannot be written, a worker died, no sample could be prepared.
+    ``keep_faces`` also ``faces`` (N, 2, 128, 128) uint8, ``landmarks`` (N, 68, 2) float32 and ``flow`` (N, 2,
+    128, 128) float16; and ``metadata``, a JSON object. A person is (database, subject), because two databases
+    may both have a subject 01. AtmeError: the file exists or cannot be written, a worker died, no sample
+    could be prepared.
     """
     if not loaded.samples:
         raise AtmeError(f"{dataset}: no sample can be used{_for_instance(loaded.problems)}")
@@ -120,12 +120,12 @@ def _work_through(
 
 
 _extractor: FeatureExtractor
-"""A worker's own."""
+"""State of one worker process."""
 
 
 def _begin(log: Path) -> None:
     """Readies a worker process: one thread, native messages into a file, no life without the parent."""
-    global _extractor  # noqa: PLW0603 - the only way to hand a worker something to keep
+    global _extractor  # noqa: PLW0603 - the only way to give a worker process state
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     end_with_parent()
     cv2.setNumThreads(1)
@@ -139,7 +139,7 @@ def _work(sample: Sample, path: Path, keep_faces: bool) -> None:
 def _sorted_out(
     samples: Sequence[Sample], outcomes: Sequence[Pair | Failure | None]
 ) -> tuple[list[tuple[Sample, Pair]], list[Problem]]:
-    """Samples with features, and those without or with the same images as another."""
+    """Samples with features; and those without, or with the same images as another."""
     good: list[tuple[Sample, Pair]] = []
     left_out: list[Problem] = []
     first: dict[str, Sample] = {}
@@ -177,7 +177,7 @@ def _summary(
         by_database=dict(Counter(sample.database for sample, _ in good)),
         by_class={name: sum(CLASSES[sample.label] == name for sample, _ in good) for name in CLASSES},
         estimated={sample.id: pair.apex for sample, pair in good if pair.apex_origin == "estimated"},
-        # What holds of the subjects may have changed with the samples that were left out.
+        # Leaving samples out may have changed what holds for the subjects.
         notes=tuple(dict.fromkeys((*loaded.notes, *remaining.notes))),
         problems=(*loaded.problems, *left_out),
     )
@@ -213,6 +213,6 @@ def _save(out: Path, good: Sequence[tuple[Sample, Pair]], result: Prepared) -> N
 
 
 def _stacked(pieces: Sequence[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
-    """One array of all; None where they are not kept."""
+    """All of them as one array; None where they are not kept."""
     there = [piece for piece in pieces if piece is not None]
     return np.stack(there) if len(there) == len(pieces) else None

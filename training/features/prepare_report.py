@@ -29,7 +29,7 @@ class Prepared:
     samples: int
     """In the archive."""
     reused: int
-    """Taken over from an earlier run that was interrupted."""
+    """Reused from an earlier, interrupted run."""
     by_database: dict[str, int]
     by_class: dict[str, int]
     estimated: dict[str, int]
@@ -45,12 +45,12 @@ class Prepared:
 
     @property
     def repaired(self) -> int:
-        """Samples in the archive that were not taken as annotated."""
+        """Samples in the archive whose annotation was changed."""
         lost = {p.sample for p in self.problems if not p.repaired}
         return len({p.sample for p in self.problems if p.repaired} - lost)
 
     def metadata(self) -> dict[str, Any]:
-        """What the archive says of itself."""
+        """What the archive says about itself."""
         kept = ("dataset", "date", "program", "preprocessing", "working_size")
         counts = {
             "samples": self.samples,

@@ -21,15 +21,15 @@ from torch.nn import functional as F
 from recognizer.network.model import DualAtme
 
 SIDE = 28
-"""Of a feature."""
+"""Cells along each side of a feature."""
 CELLS = 7
-"""The flow is averaged down to so many cells a side: neighbouring places move together."""
+"""The flow is averaged down to this many cells a side: neighbouring places move together."""
 WIDTH = 8.4
-"""Of the Gaussian kernel: its exponent is −1 for two samples at the median distance."""
+"""Width of the Gaussian kernel: its exponent is −1 for two samples at the median distance."""
 MIXING = 0.1
-"""Penalty on what S adds of one class's logit to another's: few samples say little of it."""
+"""Penalty on what S adds of one class's logit to another's: few samples say little about it."""
 PREFIX = "correction."
-"""Names of the correction's parameters in a state begin so; the others are the network's."""
+"""Prefix of the correction's parameters in a state; all others are the network's."""
 
 State = dict[str, Tensor]
 View = tuple[Tensor, Tensor]
@@ -39,8 +39,8 @@ View = tuple[Tensor, Tensor]
 def coarse_flow(entire: Tensor) -> Tensor:
     """What the kernel compares: the face's flow in a few cells, (n, 3, 28, 28) → (n, 3·CELLS²)."""
     flow = entire.flatten(2)
-    # An archive stretches each channel and so forgets where zero was. Most of a face holds still, so
-    # it is the median.
+    # An archive stretches each channel and so loses where zero was. Most of a face holds still, so
+    # zero is taken to be the median.
     middle = flow.topk(SIDE**2 // 2, dim=2).values[..., -1:]
     moved = flow - middle
     moved = moved / (moved.square().mean(dim=2, keepdim=True).sqrt() + 0.03)
@@ -55,12 +55,12 @@ def kernel(first: Tensor, second: Tensor) -> Tensor:
 
 
 class Correction(nn.Module):
-    """What was learnt of one dataset: its samples' coarse flows, their weights, the scales and the bias."""
+    """What was learnt from one dataset: its samples' coarse flows, their weights, the scales and the bias."""
 
     samples: Tensor
 
     def __init__(self, samples: int, classes: int = 3) -> None:
-        """``samples``: how many are compared with."""
+        """``samples``: the number of samples in the kernel expansion."""
         super().__init__()
         self.register_buffer("samples", torch.zeros(samples, 3 * CELLS**2))
         self.weight = nn.Parameter(torch.zeros(classes, samples))
@@ -74,7 +74,7 @@ class Correction(nn.Module):
 
 
 class CorrectedAtme(nn.Module):
-    """Dual-ATME and a correction: takes and gives what Dual-ATME does."""
+    """Dual-ATME with a correction; its inputs and outputs are those of Dual-ATME."""
 
     def __init__(self, network: DualAtme, correction: Correction) -> None:
         super().__init__()
@@ -107,8 +107,9 @@ def correct(state: State, views: Sequence[View], label: Tensor, balance: float, 
     """``state`` and a correction learnt from samples seen in one or more views (as they are, mirrored).
 
     Minimises the mean cross-entropy of the views' mean logits + ``penalty`` · |f|² / 2, with |f| the norm of
-    the kernel's part of the logits, + ``MIXING`` · |S − s·1|² / 2, with s as it likes. ``label`` (n,);
-    ``balance``: 0 all samples count alike, 1 all classes. L-BFGS in double precision on one processor.
+    the kernel's part of the logits, + ``MIXING`` · |S − s·1|² / 2, with s free. ``label`` (n,);
+    ``balance``: with 0 all samples have equal weight, with 1 all classes. L-BFGS in double precision on one
+    processor.
     """
     network = network_of(state)
     with torch.no_grad():
@@ -141,7 +142,7 @@ def correct(state: State, views: Sequence[View], label: Tensor, balance: float, 
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    # Every view of a sample is compared with, each with an equal part of the sample's weight.
+    # Every view of a sample is in the expansion, each with an equal part of the sample's weight.
     each_view = (basis @ weight).mT.repeat(1, len(views)) / len(views)
     scales = scale * torch.eye(len(bias)) + mixing
     own = {"samples": torch.cat(flows), "weight": each_view, "scale": scales, "bias": bias}
@@ -149,7 +150,7 @@ def correct(state: State, views: Sequence[View], label: Tensor, balance: float, 
 
 
 def _basis(alike: Tensor) -> Tensor:
-    """B, (n, r), with BᵀKB = 1: in it the norm of the kernel's part is that of its coordinates."""
+    """B, (n, r), with BᵀKB = 1: in this basis the norm of the kernel's part is that of its coordinates."""
     lengths, directions = torch.linalg.eigh(alike)
     real = lengths > 1e-10 * lengths[-1]
     basis: Tensor = directions[:, real] / lengths[real].sqrt()

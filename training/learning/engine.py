@@ -1,7 +1,7 @@
-"""Trains many small networks at once, each on its own fold: the same result whoever else is in the stack.
+"""Trains many small networks at once, each on its own fold; the rest of the stack never changes a result.
 
 ``train`` is given what a model may learn from and nothing else. It cannot peek at a test fold, because it
-never has one; ``predict`` is called afterwards by whoever does (law 6).
+never receives one; the caller, who has it, calls ``predict`` afterwards (law 6).
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Recipe:
 
     epochs: int = 60
     steps: int = 0
-    """Batches to draw at random instead of whole epochs; 0: epochs."""
+    """Number of random batches to train on instead of whole epochs; 0: epochs."""
     batch: int = 128
     """An epoch is cut into equal batches of at most this many samples."""
     learning_rate: float = 1e-3
-    """Adam (0.5, 0.999), falling to zero as a cosine."""
+    """Of Adam (0.5, 0.999); falls to zero along a cosine."""
     gamma: float = 2.0
-    """Focal loss."""
+    """γ of the focal loss."""
     contrast: float = 0.01
     """λ of the contrast loss between both branches."""
     balance: float = 0.0
-    """Drawn batches: 0 as often as the classes occur, 1 all classes equally often."""
+    """Random batches: 0 draws classes as often as they occur, 1 all of them equally often."""
     synthetic: float = 0.0
-    """Share of synthetic samples in drawn batches."""
+    """Share of synthetic samples in random batches."""
     flip_average: bool = False
     """Predict from the sample and its mirror image."""
     correction: float = 0.0
@@ -61,13 +61,13 @@ class TrainingSet:
     puzzled: npt.NDArray[np.uint8]
     label: npt.NDArray[np.int64]
     real: int
-    """The first so many samples are real, the others synthetic."""
+    """This many samples, the first ones, are real; the others are synthetic."""
     seed: int
-    """Of order, flips and dropout."""
+    """Seed of order, flips and dropout."""
     start: State
     """Weights to start from."""
     faces: Faces | None = None
-    """Of the real samples, for methods that look at them."""
+    """Faces of the real samples, for methods that use images."""
 
     @property
     def pairs(self) -> Pairs:
@@ -76,11 +76,11 @@ class TrainingSet:
 
 
 Watch = Callable[[int, list[State]], None]
-"""Called with the number of finished epochs and a copy of the weights; training hears nothing back."""
+"""Called with the number of finished epochs and a copy of the weights; it cannot influence training."""
 
 
 def steps_of(real: int, recipe: Recipe) -> int:
-    """How many batches a model with so many real samples is trained on."""
+    """The number of batches on which a model with this many real samples is trained."""
     return recipe.steps or recipe.epochs * math.ceil(real / recipe.batch)
 
 
@@ -91,10 +91,10 @@ def train(
     half: bool = False,
     watch: Watch | None = None,
 ) -> list[State]:
-    """The weights after the last step, one ``state_dict`` a set, in order.
+    """The weights after the last step: one ``state_dict`` per set, in order.
 
-    All sets must take the same number of steps (ValueError). ``half``: see ``StackedModels``. On a processor
-    one set at a time is fastest; a graphics card wants as many as fit.
+    All sets must take the same number of steps (ValueError). ``half``: see ``StackedModels``. On a CPU
+    one set at a time is fastest; on a GPU, as many as fit.
     """
     if recipe.correction:
         states = [_corrected(item, recipe) for item in sets]
@@ -156,11 +156,11 @@ def contrast_loss(entire: Tensor, puzzled: Tensor) -> Tensor:
 # --------------------------------------------------------------------------- which samples when
 
 Plan = list[npt.NDArray[np.int64]]
-"""For each step the rows of the model's bank: sample, or sample + n for its mirror image."""
+"""For each step, row numbers in the model's bank: sample, or sample + n for its mirror image."""
 
 
 def plan(item: TrainingSet, recipe: Recipe) -> Plan:
-    """Depends on the set and its seed only."""
+    """It depends only on the set and its seed."""
     rng = np.random.default_rng(item.seed)
     draw = _drawn if recipe.steps else _epochs
     n = len(item.label)
@@ -272,7 +272,9 @@ def pooled(features: Tensor) -> Tensor:
     greatest = features
     for axis in (-2, -1):
         first, last = greatest.narrow(axis, 0, 27), greatest.narrow(axis, 1, 27)
-        pair = torch.maximum(first, last)  # of each two neighbours; at the edges they are all there is
+        pair = torch.maximum(
+            first, last
+        )  # maxima of neighbouring pairs; at the edges a pair is the whole window
         edges = pair.narrow(axis, 0, 1), pair.narrow(axis, 26, 1)
         inner = torch.maximum(pair.narrow(axis, 0, 26), pair.narrow(axis, 1, 26))
         greatest = torch.cat([edges[0], inner, edges[1]], dim=axis)
@@ -293,7 +295,7 @@ def normalise(features: Tensor) -> Tensor:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
+    """Whether this CPU multiplies bfloat16 faster than float32."""
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 

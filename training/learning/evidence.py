@@ -1,8 +1,8 @@
-"""Keeps what pre-trained weights know of "no emotion" in a network that was fitted to a dataset.
+"""Keeps what pre-trained weights know about "no emotion" in a network that was fitted to a dataset.
 
 Datasets hold emotions only: nothing can be learnt from them about blinks, speech, head motion or noise, and
-a network of their classes alone would name every one of them. So the fitted network says which emotion it
-is, and the pre-trained one says, as before and with its own threshold, whether it is one at all.
+a network of their classes alone would give each of them a class. So the fitted network says which emotion
+it is, and the pre-trained one says, as before and with its own threshold, whether it is one at all.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from training.learning.pretrain import FlipAveraged
 from training.learning.unit_head import LOGITS, OUTPUTS, UnitReader
 
 PREFIX = "evidence."
-"""Names of its parameters in a state of fitted weights begin so."""
+"""Prefix of its parameters in a state of fitted weights."""
 _SETTINGS = ("temperature", "refusal")
 _TOLD = ("scale", "bias", "thresholds", "weights")
 _UNITS = "unit_told."
-"""Names of what makes the units' outputs probabilities begin so."""
+"""Prefix of the parameters that turn the units' outputs into probabilities."""
 LAST = ("classifier.5.weight", "classifier.5.bias")
-"""Names of the last layer's parameters: a row an output."""
+"""The last layer's parameters, with one row per output."""
 
 State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class UnitsTold:
-    """What makes a network's outputs for units probabilities; all float32, in the order of ``UNITS``."""
+    """Turns a network's outputs for units into probabilities; all float32, in the order of ``UNITS``."""
 
     scale: Tensor
-    """(units, 1): of ``UnitReader``, as the next."""
+    """(units, 1): as in ``UnitReader``, like the next."""
     bias: Tensor
     thresholds: Tensor
     """(units,)."""
     weights: Tensor
-    """(units, classes): what each unit says of the pre-trained network's label."""
+    """(units, classes): what each unit says about the pre-trained network's label."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Pre-trained weights as far as they tell emotions from what is none, and action units."""
+    """The part of pre-trained weights that tells emotions from anything else, and finds action units."""
 
     state: State
-    """Of a Dual-ATME whose logits are the classes and "no emotion", and, with ``units``, those of units."""
+    """State of a Dual-ATME whose outputs are the classes, "no emotion" and, with ``units``, action units."""
     temperature: float
     refusal: float
     """Below this evidence the label is ``uncertain``."""
     units: UnitsTold | None = None
-    """None of weights that tell none."""
+    """None for weights without action units."""
 
     def network(self) -> nn.Module:
         """(N, 3, 28, 28) twice → (N, classes + 1) logits, averaged over the mirrored pair; with ``units``
@@ -79,14 +79,14 @@ class Evidence:
         }
 
     def to_state(self) -> State:
-        """As entries of a fitted state."""
+        """The evidence as entries of a fitted state."""
         settings = {name: torch.tensor(getattr(self, name), dtype=torch.float64) for name in _SETTINGS}
         told = {} if self.units is None else {_UNITS + name: getattr(self.units, name) for name in _TOLD}
         return {PREFIX + name: value for name, value in {**self.state, **settings, **told}.items()}
 
 
 def evidence_in(state: State) -> Evidence | None:
-    """What ``to_state`` wrote; None where there is none. KeyError where a part of it is missing."""
+    """Reads what ``to_state`` wrote; None where there is no evidence, KeyError where a part is missing."""
     own = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     if not own:
         return None
@@ -96,8 +96,8 @@ def evidence_in(state: State) -> Evidence | None:
 
 
 def blank(outputs: int) -> State:
-    """A state with the names and shapes that evidence of a network of so many outputs has; its numbers mean
-    nothing."""
+    """A state with the names and shapes of evidence from a network with this many outputs; its numbers are
+    arbitrary."""
     state = DualAtme(ModelConfig(classes=outputs)).state_dict()
     if outputs == LOGITS:
         return Evidence(state, 1.0, 0.0).to_state()
@@ -109,10 +109,11 @@ def blank(outputs: int) -> State:
 
 
 class Refusing(nn.Module):
-    """A network of classes with one logit more, for "no emotion", that gives the evidence its own odds."""
+    """A network of the classes with one more logit, for "no emotion", whose odds are those of the
+    evidence."""
 
     def __init__(self, classes: nn.Module, evidence: Evidence, temperature: float) -> None:
-        """``temperature``: that by which the logits of the whole will be divided."""
+        """``temperature``: the one by which the combined logits will be divided."""
         super().__init__()
         self.classes, self.evidence = classes, evidence.network()
         self._own, self._temperature = evidence.temperature, temperature

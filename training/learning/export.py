@@ -21,13 +21,13 @@ from recognizer.network.weights_file import sealed
 
 OPSET = 17
 TOLERANCE = 1e-4
-"""Greatest difference of a logit between torch and ONNX Runtime."""
+"""Greatest allowed difference of a logit between torch and ONNX Runtime."""
 HALVED = 1_000_000
-"""Weights with at least this many numbers are stored in half precision."""
+"""Arrays with at least this many numbers are stored in half precision."""
 
 
 def round_to_half(model: nn.Module) -> None:
-    """Rounds, in place, the weights that the file stores in half precision, so that both stay the same."""
+    """Rounds, in place, the weights that the file stores in half precision, so that model and file agree."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.numel() >= HALVED:
@@ -70,7 +70,7 @@ def traced(
 ) -> onnx.ModelProto:
     """The graph of ``model``, for any number of samples; ``examples``: input name → (2, …)."""
     with warnings.catch_warnings():
-        # The TorchScript exporter is told to be old; the new one prints about parts that nobody asked for.
+        # The old TorchScript exporter is used: the new one prints messages about parts that are not needed.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
@@ -106,7 +106,7 @@ def _halve(graph: onnx.GraphProto) -> None:
 
 
 def check_parity(model: nn.Module, file: Path, name: Path) -> None:
-    """AtmeError, naming ``name``, where ``file`` gives other logits than ``model`` on random features."""
+    """AtmeError, naming ``name``, where the logits of ``file`` and ``model`` differ on random features."""
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

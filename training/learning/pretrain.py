@@ -39,10 +39,10 @@ class PretrainConfig:
     steps: int = 400
     batch: int = 256
     reuse: int = 3
-    """How often a synthetic sample is seen (mirrored at random); more are faster, fewer are fresher."""
+    """How often a synthetic sample is used (mirrored at random); more is faster, less is more varied."""
     learning_rate: float = 1e-3
     gamma: float = 2.0
-    """Focal loss (method §6)."""
+    """γ of the focal loss (method §6)."""
     contrast: float = 0.01
     """λ of the contrast loss between both branches (method §6)."""
     smoothing: float = 0.1
@@ -54,16 +54,17 @@ class PretrainConfig:
     validation: int = 4000
     """Synthetic samples for calibration and the scores of the log."""
     refused: float = 0.15
-    """Share of true validation samples that the refusal threshold may cost. They are harder than images:
-    of rendered pairs from 0.5 px on it costs about a twentieth (``benchmarks/rendered_pairs.py``)."""
+    """Share of validation samples with an emotion that the refusal threshold may cost. They are harder than
+    images: of rendered pairs from 0.5 px up it costs about one in twenty
+    (``benchmarks/rendered_pairs.py``)."""
     threads: int = 1
-    """One, so that sums have one order on every machine; a second would save a quarter of the time."""
+    """One, so that sums are in the same order on every machine; a second would save a quarter of the time."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the metadata of the weights says about confidence."""
+    """What the weights' metadata says about confidence."""
 
     temperature: float
     refusal: float
@@ -88,7 +89,7 @@ class FlipAveraged(nn.Module):
 
 
 def targets(label: Tensor, smoothing: float) -> Tensor:
-    """(N, classes + 1) soft targets: smoothed one-hot, the last column for what is no emotion."""
+    """(N, classes + 1) soft targets: smoothed one-hot, the last column for "no emotion"."""
     outputs = len(CLASSES) + 1
     hot = F.one_hot(_columns(label), outputs).float()
     return hot * (1 - smoothing) + smoothing / outputs
@@ -130,10 +131,10 @@ def make_weights(config: PretrainConfig, out: Path, command: str, progress: Prog
 
 
 def pretrain(config: PretrainConfig, progress: Progress = lambda step, loss: None) -> DualAtme:
-    """Trains from nothing; ``progress(step, loss)`` is called after every step. Returns the averaged weights.
+    """Trains from random weights and returns the averaged ones; calls ``progress(step, loss)`` every step.
 
-    The stacked network of the leave-one-subject-out engine, with one model in it: it is the fastest. Sets
-    torch's global seed, thread count and deterministic mode.
+    Uses the stacked network of the leave-one-subject-out engine with a single model, which is the fastest.
+    Sets torch's global seed, thread count and deterministic mode.
     """
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(config.threads)
@@ -199,7 +200,7 @@ def _schedule(done: float) -> float:
 def _batches(
     config: PretrainConfig, shape: ModelConfig, dtype: torch.dtype
 ) -> Iterator[tuple[Batch, Tensor, Tensor]]:
-    """Endless batches from a pool that is synthesised again after each sample was seen ``reuse`` times."""
+    """Endless batches from a pool that is synthesised again once each sample was used ``reuse`` times."""
     generator = torch.Generator().manual_seed(config.seed)
     chunks, keep = 8, 1 - shape.dropout
     while True:
@@ -224,8 +225,8 @@ def _batches(
 
 @torch.no_grad()
 def calibrate(model: UnitReader, config: PretrainConfig) -> Calibration:
-    """Temperature, refusal threshold and units' probabilities, on synthetic samples that training has not
-    seen; the last become a part of ``model``."""
+    """Temperature, refusal threshold and units' probabilities, from synthetic samples that were not used for
+    training; the last become part of ``model``."""
     generator = torch.Generator().manual_seed(config.seed + 1_000_003)
     parts = [synthesize(250, generator, config.synthesis) for _ in range(math.ceil(config.validation / 250))]
     said = [model.raw(normalise(part.entire), normalise(part.puzzled)) for part in parts]

@@ -1,10 +1,10 @@
-"""Fits what a pre-trained network says of action units to codings, without touching its weights.
+"""Fits a pre-trained network's action units to codings, without touching its weights.
 
     logit of a unit = s · z_unit + Σ_k w_k z_k + b
 
-z are the network's logits, of the likelier side each; s, w and b are learnt a unit: logistic regression that
-starts from the network's opinion and is held to it (as ``learning.correction`` is for the label). Convex, and
-nothing in it is drawn.
+z are the network's logits, each of the likelier side; s, w and b are learnt for each unit: logistic
+regression that starts from the network's opinion and is penalised for leaving it (as ``learning.correction``
+for the label). The problem is convex and involves no chance.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 LEAST = 3
-"""Positives without which a unit is left as the network has it."""
+"""With fewer positives than this, a unit stays as the network has it."""
 HELD, MIXING = 1.0, 100.0
-"""Penalties on what changes of the unit's own logit and of the bias, and on what others add to it."""
+"""Penalties on changes of the unit's own logit and of the bias, and on what other units add."""
 
 
 @dataclass(frozen=True)
 class UnitCorrection:
-    """One unit as learnt from a training set."""
+    """The correction of one unit, learnt from a training set."""
 
     weights: Floats
-    """(units + 1,): of every unit's logit, and the bias."""
+    """(units + 1,): a weight for every unit's logit, and the bias."""
     threshold: float
-    """The probability of best F1 on the training samples."""
+    """The probability at which F1 is best on the training samples."""
 
     def shift(self, logits: Floats, unit: int) -> Floats:
-        """(n,): by how much the unit's logit rises. ``logits``: (n, units), of the likelier sides."""
+        """(n,): what is added to the unit's logit. ``logits``: (n, units), of the likelier sides."""
         return np.asarray(_with_one(logits) @ self.weights - logits[:, unit])
 
 
 def correct_unit(logits: Floats, unit: int, present: Flags, known: Flags) -> UnitCorrection | None:
-    """Learns one unit from training samples; None where fewer than ``LEAST`` have it, or none lacks it.
+    """Learns one unit from training samples; None where fewer than ``LEAST`` have it, or all have it.
 
     ``logits``: (n, units) of the likelier sides; ``present`` (n,): coded; ``known`` (n,): coded or certainly
     not.
@@ -70,7 +70,7 @@ def _with_one(logits: Floats) -> Floats:
 
 
 def _best_threshold(said: Floats, truth: Floats) -> float:
-    """The middle of the range in which F1 is best, of the probabilities of the samples."""
+    """The middle of the range of thresholds at which F1 is best on the samples."""
     values = np.sort(said)
     edges = np.concatenate([values[:1] / 2, (values[1:] + values[:-1]) / 2])
     taken = said[:, None] >= edges

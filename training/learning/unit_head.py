@@ -14,7 +14,7 @@ from recognizer.units import UNITS
 LOGITS = len(CLASSES) + 1
 """The classes, and "no emotion"."""
 OUTPUTS = LOGITS + 2 * len(UNITS)
-"""Of the pre-trained network: the logits, and each unit on the person's left and right."""
+"""Outputs of the pre-trained network: the logits, and each unit on the person's left and right."""
 
 
 def split(outputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,8 +28,8 @@ def mirror(x: Tensor) -> Tensor:
 
 
 THRESHOLD = 0.15
-"""From this calibrated probability on an action unit counts as at work. Real movements are not drawn as ours
-are, and get lower probabilities: F1 is best near 0.15 on CASME II, and at twice that on synthetic samples."""
+"""From this calibrated probability up, an action unit counts as active. Real movements differ from synthetic
+ones and get lower probabilities: F1 is best near 0.15 on CASME II, and at twice that on synthetic samples."""
 
 
 class UnitReader(nn.Module):
@@ -60,21 +60,21 @@ class UnitReader(nn.Module):
 
 @dataclass(frozen=True)
 class UnitCalibration:
-    """What the metadata of the weights says about units, each in the order of ``UNITS``."""
+    """What the weights' metadata says about units, each in the order of ``UNITS``."""
 
     thresholds: tuple[float, ...]
     weights: tuple[tuple[float, ...], ...]
     agreement: float
-    """Share of synthetic events of which the units' weights say the same class as the network."""
+    """Share of synthetic events for which the units' weights and the network give the same class."""
 
 
 def calibrate_units(reader: UnitReader, logits: Tensor, units: Tensor, truth: Tensor) -> UnitCalibration:
-    """Fits ``reader``'s scale and bias (Platt), a threshold a unit, and the units' weights for the classes.
+    """Fits ``reader``'s scale and bias (Platt), a threshold per unit, and the units' weights for the classes.
 
     ``logits`` (N, classes + 1), divided by their temperature, and ``units`` (N, units, 2) are raw outputs for
-    samples that training has not seen, ``truth`` (N, units, 2) which units are at work. The threshold of
-    blink and head is the one of best F1. The weights are a ridge regression of the classes' log-odds on the
-    units' probabilities: they say what the network does, and not what a table of emotions says.
+    samples not used in training, ``truth`` (N, units, 2) says which units are active. The threshold of
+    blink and head is the one with the best F1. The weights are a ridge regression of the classes' log-odds on
+    the units' probabilities: they describe the network, not a table of emotions.
     """
     for k in range(len(UNITS)):
         reader.scale[k], reader.bias[k] = _platt(units[:, k].flatten(), truth[:, k].flatten().float())
@@ -89,7 +89,7 @@ def calibrate_units(reader: UnitReader, logits: Tensor, units: Tensor, truth: Te
     penalty = torch.eye(inputs.shape[1], dtype=torch.float64) * 1.0
     weights = torch.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ odds.double())
     alike = (inputs @ weights).argmax(dim=1) == odds.argmax(dim=1)
-    event = present[:, :-2].any(dim=1)  # blink and head alone are none
+    event = present[:, :-2].any(dim=1)  # blink and head alone are not an event
     return UnitCalibration(
         tuple(thresholds),
         tuple(tuple(round(float(one), 4) for one in row) for row in weights[:-1]),
@@ -98,7 +98,7 @@ def calibrate_units(reader: UnitReader, logits: Tensor, units: Tensor, truth: Te
 
 
 def _platt(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale (not negative) and bias of least cross-entropy; Newton's method, ten steps."""
+    """Scale (not negative) and bias with the least cross-entropy; Newton's method, ten steps."""
     inputs = torch.stack([logits, torch.ones_like(logits)], dim=1).double()
     weights = torch.tensor((1.0, 0.0), dtype=torch.float64)
     penalty = torch.eye(2, dtype=torch.float64) * 1e-2

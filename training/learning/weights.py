@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 State = dict[str, Tensor]
 
 TOLERANCE = 1e-2
-"""Greatest difference of a logit between an ONNX file and the state read from it."""
+"""Greatest allowed difference of a logit between an ONNX file and the state read from it."""
 
 
 def save_state(state: State, path: Path) -> None:
@@ -58,9 +58,9 @@ def named_with_digest(path: Path) -> str:
 
 
 def load_state(path: Path) -> State:
-    """The ``state_dict`` in a file, with the correction of a .safetensors (``learning.correction``).
+    """The ``state_dict`` in a file, including a correction in a .safetensors (``learning.correction``).
 
-    AtmeError where it is missing, damaged, of another network, or an .onnx fitted to a dataset.
+    AtmeError where it is missing, damaged, another network's, or an .onnx fitted to a dataset.
     """
     if _suffix(path) == ".onnx":
         state, *_ = _from_onnx(path)
@@ -79,7 +79,7 @@ def load_state(path: Path) -> State:
 
 
 def load_evidence(path: Path) -> Evidence | None:
-    """What the weights in a file know of "no emotion"; None where they know of emotions only.
+    """What the weights in a file know about "no emotion"; None where they know only emotions.
 
     AtmeError as for ``load_state``.
     """
@@ -104,7 +104,7 @@ def _suffix(path: Path) -> str:
 
 
 def _from_safetensors(path: Path) -> State:
-    """Everything in the file, of finite numbers, and as its digest says."""
+    """Everything in the file, checked for finite numbers and against its digest."""
     try:
         state: State = load_file(path)
         with safe_open(path, "pt") as file:
@@ -136,19 +136,20 @@ def _check_like(state: State, wanted: State, path: Path) -> None:
 
 
 def _from_onnx(path: Path) -> tuple[State, ModelInfo, UnitsTold | None]:
-    """Undoes the export, which merges each convolution with its batch norm and stores some weights in half.
+    """Undoes the export, which merges each convolution with its batch norm and halves some weights'
+    precision.
 
     The merged γ and β are lost, but not needed: any statistics that the layer might have had give the same
-    network. Those taken here are what the layer gives on synthetic samples, so that training can go on.
+    network. Those used here are the layer's on synthetic samples, so that training can continue.
     """
-    backend = Backend(path)  # refuses what is not one of our files
+    backend = Backend(path)  # refuses anything but our own files
     for note in backend.notes:
         log.warning(note)
     graph = onnx.load_model_from_string(read_weights(path)).graph
     arrays = {item.name: numpy_helper.to_array(item).astype(np.float32) for item in graph.initializer}
     if any(PREFIX in name or name.startswith(EVIDENCE) for name in arrays):
         raise AtmeError(
-            f"{path}: was fitted to a dataset (atme-train fit), so no training starts from it; give the "
+            f"{path}: was fitted to a dataset (atme-train fit), so training cannot start from it; give the "
             "weights that it was fitted from, or a .safetensors made by fit"
         )
     told = _units_told(arrays, backend.info, path)
@@ -198,7 +199,7 @@ def _next(model: nn.Module, parent: str) -> nn.Module | None:
 
 @torch.no_grad()
 def _restore_norms(model: DualAtme, layers: list[str]) -> None:
-    """Gives every batch norm after ``layers`` the statistics of its input, and the γ and β that undo them."""
+    """Gives every batch norm after ``layers`` its input's statistics, and the γ and β that undo them."""
     samples = synthesize(500, torch.Generator().manual_seed(0))
     inputs = [normalise(features) for features in (samples.entire, samples.puzzled)]
     for layer in layers:
@@ -225,7 +226,7 @@ def _check(model: DualAtme, backend: Backend, path: Path) -> None:
     inputs = [normalise(torch.from_numpy(features)) for features in (entire, puzzled)]
     wanted = torch.from_numpy(backend.logits(entire, puzzled))
     with torch.no_grad():
-        # A network of units averages over the mirrored pair, which also exchanges their sides.
+        # A network with units averages over the mirrored pair, which also swaps their sides.
         nets = (model, FlipAveraged(model))
         gaps = [float((net(*inputs)[:, : wanted.shape[1]] - wanted).abs().max()) for net in nets]
     if not min(gaps) <= TOLERANCE:

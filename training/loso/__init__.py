@@ -1,1 +1,1 @@
-"""Leave one subject out: folds, runs that resume, their report, and one network fitted to all samples."""
+"""Leave-one-subject-out: folds, runs that resume, their report, and one network fitted to all samples."""

@@ -17,12 +17,12 @@ from training.loso.run_folder import FoldResult
 from training.models.method import Predict
 
 CHUNK = 500
-"""Samples that are predicted at once."""
+"""Samples predicted at once."""
 
 
 @contextmanager
 def board(folder: Path | None) -> Iterator[Any]:
-    """A ``SummaryWriter`` that is closed afterwards; None for None.
+    """A ``SummaryWriter``, closed afterwards; None where ``folder`` is None.
 
     AtmeError where the tensorboard package is missing or the folder cannot be made.
     """
@@ -46,7 +46,7 @@ def board(folder: Path | None) -> Iterator[Any]:
 
 
 class FoldLog:
-    """Writes what is known of a leave-one-subject-out run after every fold."""
+    """Logs a leave-one-subject-out run after every fold."""
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
@@ -67,8 +67,8 @@ class FoldLog:
 
 
 def log_fit(writer: Any, epoch: int, archive: FeatureArchive, network: Predict) -> None:
-    """Writes cross-entropy and accuracy of the samples that the network learns from: how far it is with them,
-    and nothing about unseen people."""
+    """Logs cross-entropy and accuracy on the training samples: the progress of training, which says nothing
+    about unseen people."""
     parts = [slice(start, start + CHUNK) for start in range(0, len(archive), CHUNK)]
     probabilities = np.concatenate([network(archive.pairs(part)) for part in parts])
     said = probabilities[np.arange(len(archive)), archive.label]

@@ -1,4 +1,4 @@
-"""One network from all samples, for use: trained as the folds were, exported as the live program reads it."""
+"""One network from all samples, for use: trained like a fold, exported for the live program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from training.models.method import Predict
 
 Watch = Callable[[int, FeatureArchive, Predict], None]
 """Called with the number of finished epochs (drawn batches and a correction are one), 0 before the first,
-with the samples and with the network as it is then; training hears nothing back."""
+with the samples and with the network in its present state; it cannot influence training."""
 
 
 def fit(
@@ -45,10 +45,10 @@ def fit(
 ) -> None:
     """Trains on every sample of ``features`` and writes ``out``: .onnx for use, .safetensors for ``export``.
 
-    What is no emotion the result tells as ``init`` does (``learning.evidence``); where that knows emotions
-    only, or there is none, as the weights that come with the program. ``run``: folder of a
-    leave-one-subject-out run of the same recipe, from whose predictions of unseen subjects the temperature
-    is calibrated. AtmeError for files that do not fit together.
+    The result recognises "no emotion" as ``init`` does (``learning.evidence``) or, where ``init`` is missing
+    or knows only emotions, as the weights that come with the program. ``run``: folder of a
+    leave-one-subject-out run with the same recipe; the temperature is calibrated on its predictions of unseen
+    subjects. AtmeError for files that do not fit together.
     """
     archive = feature_archive.load(features)
     evidence = evidence_of(init)
@@ -89,7 +89,7 @@ def fit(
 
 
 def evidence_of(weights: Path | None) -> Evidence:
-    """What these weights know of "no emotion", or else those that come with the program."""
+    """What these weights know about "no emotion", or else those that come with the program."""
     found = load_evidence(weights) if weights is not None else None
     found = found or load_evidence(DEFAULT_WEIGHTS)
     assert found is not None, "the weights that come with the program can refuse"

@@ -1,4 +1,4 @@
-"""Leave-one-subject-out: who is tested when, and on what the model may learn meanwhile (method §7)."""
+"""Leave-one-subject-out: who is tested in which fold, and what the model may learn from (method §7)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Fold:
-    """One subject of one database is tested, all others train."""
+    """One subject of one database is tested; the model trains on all others."""
 
     name: str
     """``database/subject``."""
@@ -27,10 +27,10 @@ class Fold:
 
 
 def leave_one_subject_out(archive: FeatureArchive, where: str) -> list[Fold]:
-    """One fold a subject, by name; one name in two databases is two people.
+    """One fold per subject, by name; one name in two databases is two people.
 
-    AtmeError, naming ``where``, for one subject only, a sample that occurs twice, or a class without
-    training samples in some fold.
+    AtmeError, naming ``where``, for a single subject, a sample that occurs twice, or a class without training
+    samples in some fold.
     """
     _check_unique(archive, where)
     people = person(archive)
@@ -67,25 +67,25 @@ def _check_unique(archive: FeatureArchive, where: str) -> None:
 
 
 def split_hash(archive: FeatureArchive) -> str:
-    """Twelve hexadecimal digits: equal where the same samples with the same labels make the same folds."""
+    """Twelve hexadecimal digits; equal where the same samples with the same labels form the same folds."""
     return _digest("\n".join(sorted(_lines(archive, with_label=True))).encode())
 
 
 def content_hash(archive: FeatureArchive) -> str:
-    """Twelve hexadecimal digits of features, labels and names in their order."""
+    """Twelve hexadecimal digits that stand for features, labels and names in order."""
     names = "\n".join(_lines(archive, with_label=True)).encode()
     return _digest(archive.entire.tobytes() + archive.puzzled.tobytes() + names)
 
 
 def faces_hash(archive: FeatureArchive) -> str:
-    """Twelve hexadecimal digits of the faces in their order; the archive holds some."""
+    """Twelve hexadecimal digits that stand for the faces in order; the archive must hold faces."""
     faces = archive.faces_of()
     assert faces is not None
     return _digest(faces.pictures.tobytes() + faces.landmarks.tobytes() + faces.flow.tobytes())
 
 
 def fold_seed(seed: int, name: str) -> int:
-    """The seed of one fold: nothing but the run's seed and the fold's name goes in."""
+    """The seed of one fold: it depends only on the run's seed and the fold's name."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big")
 
 

@@ -21,11 +21,11 @@ from training.learning.engine import normalise
 from training.learning.stacked.model import State
 
 Attention = npt.NDArray[np.float32]
-"""(n, 2, 7, 7), face and puzzle: 0 to 1, the greatest value of a sample is 1."""
+"""(n, 2, 7, 7), face and puzzle: 0 to 1; each sample's greatest value is 1."""
 
 
 def attention(state: State, pairs: Pairs, label: npt.NDArray[np.int64]) -> Attention:
-    """Where a Dual-ATME of these weights finds what speaks for ``label`` (n,), in evaluation mode.
+    """Where a Dual-ATME with these weights finds evidence for ``label`` (n,), in evaluation mode.
 
     A correction of its logits (``learning.correction``), if the state holds one, is left out.
     """
@@ -94,7 +94,7 @@ def _mean(looked: Attention) -> Attention:
 
 
 def _motion(features: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """(28, 28) mean distance of u and v from their medians (an archive forgets zero)."""
+    """(28, 28) mean distance of u and v from their medians (an archive loses where zero was)."""
     if not len(features):
         return np.zeros(features.shape[2:])
     flow = features[:, :2].astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a finished leave-one-subject-out run says: scores, and the files of its folder."""
+"""The results of a finished leave-one-subject-out run: scores, and the files of its folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Summary:
     deviation: float
     """Standard deviation over seeds; 0 for one seed."""
     interval: Interval
-    """95 % interval of the mean over seeds when other subjects had been drawn."""
+    """95 % interval of the mean over seeds, had other subjects been drawn."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class LosoReport:
     sets: dict[str, SetReport]
     """By database, then ``all``."""
     leak: dict[str, float] | None
-    """Mean UF1 over seeds that peeking would have claimed."""
+    """Mean UF1 over seeds that would have been claimed by peeking."""
 
 
 def report(run: LosoRun) -> LosoReport:
@@ -81,7 +81,7 @@ def _set_report(
         ]
     )
     by_seed = means(counts.sum(axis=1))
-    # How often each subject was drawn, times counts: confusion of every draw and seed.
+    # Counts weighted by how often each subject was drawn: the confusion of every draw and seed.
     by_draw = means(np.einsum("dp,spij->dsij", drawn(len(names)), counts)).mean(axis=2)
     low, high = bounds(by_draw.T).tolist()
     summaries = {
@@ -99,7 +99,7 @@ def _set_report(
 
 
 def _leak(run: LosoRun) -> dict[str, float]:
-    """UF1 of the strict protocol, and of choosing epochs by the test subjects, in two common ways."""
+    """UF1 of the strict protocol, and of two common ways of choosing epochs by the test subjects."""
     assert run.leak is not None
     truth = run.archive.label
     right = run.leak.argmax(axis=3) == truth
@@ -136,7 +136,7 @@ def write(run: LosoRun, result: LosoReport, folder: Path) -> None:
 
 
 def to_json(run: LosoRun, result: LosoReport) -> str:
-    """The report, with what is needed to judge and repeat it."""
+    """The report, with what is needed to assess and repeat it."""
     head: dict[str, Any] = {
         "protocol": "leave-one-subject-out; last step; each subject predicted once",
         "settings": run.settings,
@@ -184,7 +184,7 @@ def table(run: LosoRun, result: LosoReport) -> str:
         f"{run.settings['split_hash']}.",
     ]
     if ALL in paper and set(np.unique(run.archive.database)) != {"casme2", "smic", "samm"}:
-        lines.append("The paper's line for all is over CASME II, SAMM and SMIC-HS together.")
+        lines.append("The paper's line for all is CASME II, SAMM and SMIC-HS together.")
     return "\n".join(lines) + "\n"
 
 
@@ -207,12 +207,12 @@ def papermeans(method: str) -> dict[str, Scores]:
 
 
 def three(scores: Scores | None) -> str:
-    """``Acc / UAR / UF1``, a dash for what the paper does not say."""
+    """``Acc / UAR / UF1``, with a dash for what the paper does not give."""
     return " / ".join("–" if number is None else f"{number:.3f}" for number in scores or (None,) * 3)
 
 
 def _plot(result: LosoReport, path: Path) -> None:
-    """Confusion matrices, one a database, rows in shares of the true class."""
+    """Confusion matrices, one per database, rows as shares of the true class."""
     import matplotlib as mpl
 
     mpl.use("Agg")

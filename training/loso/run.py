@@ -1,4 +1,4 @@
-"""Leave-one-subject-out: folds × seeds trained strictly, each subject predicted once (method §7, law 6)."""
+"""Runs leave-one-subject-out: folds × seeds, each subject predicted exactly once (method §7, law 6)."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ FINE_TUNING = Recipe(steps=60, learning_rate=5e-4, balance=0.5, synthetic=1 / 3,
 """From pre-trained weights: few batches, mildly balanced, a third of them synthetic."""
 
 SYNTHETIC_SAMPLES = 4000
-"""The pool from which synthetic shares of batches are drawn."""
+"""Size of the pool from which the synthetic samples of batches are drawn."""
 
 DUAL_ATME = "dual-atme"
 
 MODELS_ON_GPU = 136
-"""Networks trained side by side on a graphics card: two seeds of MEGC2019-CD."""
+"""Networks trained side by side on a GPU: two seeds of MEGC2019-CD."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class LosoConfig:
     seeds: tuple[int, ...] = (0,)
     recipe: Recipe = field(default_factory=Recipe)
     init: tuple[Path, ...] = ()
-    """Pre-trained weights, one file for all seeds or one a seed; none: every fold starts from random ones."""
+    """Pre-trained weights: one file for all seeds, or one per seed; empty: folds start from random
+    weights."""
     show_leak: bool = False
     executor: str = "local"
     """``local`` or ``ray``."""
@@ -72,11 +73,11 @@ class LosoConfig:
     """Name in ``models.registry``."""
     fitting: Fitting = field(default_factory=Fitting)
     grad_cam: bool = False
-    """Keep where the network looked, for every tested sample."""
+    """Keep the network's attention for every tested sample."""
 
     @property
     def stacked(self) -> bool:
-        """Whether the fast engine can do it; it knows Dual-ATME as the paper trains it only."""
+        """Whether the fast engine can do it; it knows only Dual-ATME as the paper trains it."""
         return self.model == DUAL_ATME and self.fitting == Fitting()
 
 
@@ -100,7 +101,7 @@ class LosoRun:
 
 @dataclass(frozen=True)
 class _Job:
-    """Some folds of one seed; all that a worker needs to know."""
+    """Some folds of one seed: all that a worker needs to know."""
 
     config: LosoConfig
     seed: int
@@ -111,31 +112,31 @@ class _Job:
 
 
 Progress = Callable[[int, int], None]
-"""Called with the number of finished trainings and of all."""
+"""Called with the number of finished trainings and their total."""
 Finished = Callable[[FeatureArchive, Fold, FoldResult], None]
-"""Called with each fold as it comes, those of an earlier call first."""
+"""Called with each fold as it finishes, those of an earlier call first."""
 
 
 def run_loso(
     config: LosoConfig, progress: Progress = lambda done, total: None, finished: Finished | None = None
 ) -> LosoRun:
-    """Trains what is not finished yet and collects everything.
+    """Trains whatever is not finished yet and collects everything.
 
-    AtmeError for an archive that cannot be split, weights that do not fit, or a folder of another run.
+    AtmeError for an archive that cannot be split, weights that do not fit, or the folder of another run.
     """
     method = find(config.model)
     if len(config.init) not in (0, 1, len(config.seeds)):
         raise AtmeError(
-            f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all, or one a seed"
+            f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all or for each"
         )
     if not config.stacked:
         for flag, given in (("--init", bool(config.init)), ("--grad-cam", config.grad_cam)):
             if given:
-                raise AtmeError(f"{flag} goes with --model {DUAL_ATME} only; leave it out")
+                raise AtmeError(f"{flag} works only with --model {DUAL_ATME}; leave it out")
     archive = feature_archive.load(config.features)
     if method.needs_faces and archive.faces is None:
         raise AtmeError(
-            f"{config.features}: holds no faces, and {method.title} looks at them; prepare it again with "
+            f"{config.features}: holds no faces, and {method.title} needs them; prepare it again with "
             "--keep-faces"
         )
     folds = leave_one_subject_out(archive, str(config.features))
@@ -176,7 +177,7 @@ def _starts(config: LosoConfig) -> list[Path | None]:
 
 
 def _settings(config: LosoConfig, archive: FeatureArchive, half: bool) -> dict[str, Setting]:
-    """What must be equal for two runs to share results."""
+    """Everything that must be equal for two runs to share results."""
     return {
         "model": config.model,
         "features": config.features.name,
@@ -201,7 +202,7 @@ def _jobs(
     device: str,
     half: bool,
 ) -> Iterator[_Job]:
-    """What is left to do; on a graphics card many folds at once, all of one number of steps."""
+    """What is left to do; on a GPU many folds at once, all with the same number of steps."""
     most = MODELS_ON_GPU if device == "cuda" and config.stacked else 1
     for seed, start in zip(config.seeds, starts, strict=True):
         groups: dict[int, list[int]] = {}
@@ -239,7 +240,7 @@ def _run(job: _Job) -> list[FoldResult]:
     leaks: list[list[npt.NDArray[np.float64]]] = [[] for _ in chosen]
 
     def peek(_: int, methods: list[Predict]) -> None:
-        """Predicts the test folds after each epoch, for the record; training hears nothing of it."""
+        """Predicts the test folds after each epoch, for the record only; training never sees the result."""
         for leak, method, test in zip(leaks, methods, tests, strict=True):
             leak.append(method(test))
 
@@ -256,7 +257,7 @@ def _run(job: _Job) -> list[FoldResult]:
 def _learn(
     job: _Job, sets: list[TrainingSet], watch: Callable[[int, list[Predict]], None] | None
 ) -> tuple[list[Predict], list[State]]:
-    """The trained methods, one a set, and for Dual-ATME their weights."""
+    """The trained methods, one per set, and for Dual-ATME their weights."""
     config = job.config
     if not config.stacked:
         (item,) = sets
@@ -275,7 +276,7 @@ def _learn(
 def training_set(
     archive: FeatureArchive, fold: Fold, seed: int, recipe: Recipe, start: Path | None
 ) -> TrainingSet:
-    """What the model of this fold may learn from: the training rows, and synthetic samples if wanted."""
+    """What the model of this fold may learn from: the training rows, and synthetic samples if requested."""
     own = fold_seed(seed, fold.name)
     features = [archive.entire[fold.train], archive.puzzled[fold.train]]
     label = archive.label[fold.train]

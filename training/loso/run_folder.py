@@ -1,4 +1,4 @@
-"""The folder of one leave-one-subject-out run: its configuration, and every fold from when it is finished."""
+"""The folder of one leave-one-subject-out run: its configuration, and every finished fold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Setting = str | int | float | bool
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one trained network said of the subject it had never seen."""
+    """What one trained network predicted for the subject that it had never seen."""
 
     seed: int
     fold: int
@@ -29,7 +29,7 @@ class FoldResult:
     leak: npt.NDArray[np.float64] | None
     """(epochs, test samples, 3) where the run shows what peeking would have claimed."""
     attention: npt.NDArray[np.float32] | None
-    """(test samples, 2, 7, 7) where the run shows where the network looked."""
+    """(test samples, 2, 7, 7) where the run keeps the network's attention."""
     seconds: float
 
 
@@ -37,7 +37,7 @@ class RunFolder:
     """``config.toml`` and ``parts/``: an interrupted run resumes from here."""
 
     def __init__(self, path: Path, settings: dict[str, Setting]) -> None:
-        """Makes or opens the folder. AtmeError where it holds another run or cannot be written."""
+        """Creates or opens the folder. AtmeError where it holds another run or cannot be written."""
         self.path = path
         file = path / "config.toml"
         try:
@@ -63,7 +63,7 @@ class RunFolder:
             raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
 
     def has(self, seed: int, fold: int) -> bool:
-        """Whether this fold is finished."""
+        """True once this fold is finished."""
         return self._part(seed, fold).is_file()
 
     def load(self, seed: int, fold: int) -> FoldResult:
@@ -86,7 +86,7 @@ def _check_same(there: dict[str, Any], wanted: dict[str, Setting], file: Path) -
     for name, value in wanted.items():
         if name not in there or there[name] != value:
             raise AtmeError(
-                f"{file}: of another run, its {name} is {there.get(name)!r} and not {value!r}; "
+                f"{file}: belongs to another run, its {name} is {there.get(name)!r} and not {value!r}; "
                 "give another --out, or delete the folder"
             )
 

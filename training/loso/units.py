@@ -25,24 +25,24 @@ from training.loso.folds import Fold, person
 
 Floats = npt.NDArray[np.float64]
 SUREST = 1e-4
-"""No probability counts as nearer to 0 or 1 than this."""
+"""Probabilities are kept at least this far from 0 and 1."""
 CHUNK = 500
-"""Samples that are predicted at once."""
+"""Samples predicted at once."""
 
 
 @dataclass(frozen=True)
 class LosoUnits:
-    """What one file of pre-trained weights says of the units of subjects that it has not met."""
+    """How well one file of pre-trained weights finds the units of subjects that it has never seen."""
 
     weights: str
     pretrained: UnitReport
-    """No sample of the archive has taught it anything."""
+    """Nothing was learnt from the archive."""
     fitted: UnitReport
-    """Each subject by what was learnt from the others' codings (``learning.unit_correction``)."""
+    """Each subject predicted by what the others' codings taught (``learning.unit_correction``)."""
 
 
 def loso_units(archive: FeatureArchive, folds: list[Fold], init: Path) -> LosoUnits | None:
-    """None where no unit of the archive is coded often enough to be scored, or the weights tell none."""
+    """None where no unit of the archive is coded often enough to be scored, or the weights have no units."""
     names = [f"{who}/{sample}" for who, sample in zip(person(archive), archive.sample, strict=True)]
     codings = {} if archive.units is None else coded_among(names, archive.units.tolist())
     evidence = load_evidence(init) if codings else None
@@ -85,7 +85,7 @@ def _fitted(
     codes: tuple[str, ...],
     delivered: tuple[float, ...],
 ) -> tuple[Floats, list[Floats]]:
-    """Logits (N, units, 2), and a threshold for each unit and sample, by what the other subjects teach."""
+    """Logits (N, units, 2), and a threshold for each unit and sample, learnt from the other subjects."""
     found = logits.copy()
     thresholds = [np.full(len(names), value) for value in delivered]
     likelier = logits.max(axis=2)

@@ -1,7 +1,7 @@
 """Dual-Inception: two inception blocks for each flow component (Zhou, Mao, Xue 2019, FG 2019, pp. 642–646).
 
-Filters and sizes as in the authors' code: 6 in each branch of the first block and 16 in the second, the
-reducing 1×1 convolutions as wide, no batch norm; 7×7×64 maps a stream, one hidden layer of 1024.
+Filters and sizes as in the authors' code: 6 in each branch of the first block and 16 in the second, 1×1
+reductions of the same width, no batch norm; 7×7×64 maps a stream, one hidden layer of 1024.
 """
 
 from __future__ import annotations

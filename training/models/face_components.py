@@ -1,4 +1,4 @@
-"""What KFC-MER is given of a pair: flow and strain at full size, and where the face's components are."""
+"""The inputs of KFC-MER: flow and strain at full size, and where the face's components are."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from training.models.inputs import Input
 MOTIONS = 6
 """Channels of motion: u, v and their length; εxx, εyy, εxy."""
 _BROW = 0.04
-"""Thickness of a brow, in widths of the picture."""
+"""Thickness of a brow, as a fraction of the image's width."""
 _SOFT = 0.015
-"""Standard deviation by which edges are softened, in widths of the picture: a parser gives probabilities."""
+"""Standard deviation by which edges are softened, as a fraction of the image's width: a parsing network
+gives probabilities."""
 _JAW, _LEFT_BROW, _RIGHT_BROW = range(17), range(17, 22), range(22, 27)
 _AREAS: tuple[tuple[int, ...], ...] = (
     (*_JAW, *reversed(_RIGHT_BROW), *reversed(_LEFT_BROW)),  # skin
-    tuple(range(36, 42)),  # eye on the left of the picture
+    tuple(range(36, 42)),  # eye on the left of the image
     tuple(range(42, 48)),  # … on the right
     (27, *range(31, 36)),  # nose
     tuple(range(60, 68)),  # mouth, between the lips
@@ -27,12 +28,12 @@ _AREAS: tuple[tuple[int, ...], ...] = (
 )
 """Landmarks round each area."""
 COMPONENTS = len(_AREAS) + 2
-"""The areas, then the brow on the left of the picture, and the one on the right."""
+"""The areas, then the brow on the left of the image, and the one on the right."""
 
 
 def motion_and_components(pairs: Pairs) -> npt.NDArray[np.uint8]:
     """(n, 15, H, W): u, v, length; εxx, εyy, εxy, each stretched to 0–255 (min–max); nine components."""
-    assert pairs.faces is not None, "an archive without faces is refused before"
+    assert pairs.faces is not None, "an archive without faces was refused earlier"
     samples = []
     for flow, landmarks in zip(pairs.faces.flow, pairs.faces.landmarks, strict=True):
         motion = [_stretched(channel) for channel in _motion(flow.astype(np.float32))]

@@ -1,4 +1,4 @@
-"""What goes into a network, as bytes, and what becomes of it in the mirror image."""
+"""The inputs of a network, as bytes, and their mirror images."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Input:
     of: Callable[[Pairs], npt.NDArray[np.uint8]]
     """n samples → (n, channels, H, W)."""
     sideways: tuple[int, ...] = ()
-    """Channels of motion across: to the right in the face, to the left in its mirror image (method §6)."""
+    """Channels of horizontal motion, whose sign changes in the mirror image (method §6)."""
     exchanged: tuple[tuple[int, int], ...] = ()
-    """Channels of the left half and of the right half of the face: each becomes the other."""
+    """Channels of the left and of the right half of the face, which change places."""
     faces: bool = False
     """Whether the archive has to hold faces."""
 
@@ -41,8 +41,8 @@ PUZZLED = Input(lambda pairs: pairs.puzzled, sideways=(0,))
 
 
 def pictures_of(pairs: Pairs) -> npt.NDArray[np.uint8]:
-    """(n, 2, 128, 128): onset and apex face."""
-    assert pairs.faces is not None, "an archive without faces is refused before"
+    """(n, 2, 128, 128): onset and apex faces."""
+    assert pairs.faces is not None, "an archive without faces was refused earlier"
     return pairs.faces.pictures
 
 

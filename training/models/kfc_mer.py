@@ -3,13 +3,13 @@
 DOI 10.1109/ICME51207.2021.9428407. First-order motion is the flow (u, v, its length), second-order motion its
 strain (εxx, εyy, εxy). Each goes through a shallow residual network of split attention (ResNeSt, Zhang et al.
 2020, arXiv:2004.08955: a deep stem and two layers of two blocks), and maps of the face's components scale and
-shift what comes out of its stem (spatial feature transform). Numbers that the text does not give are those of
+shift the output of its stem (spatial feature transform). Numbers that the text does not give are taken from
 the authors' code.
 
 What differs, and why: the paper takes the components from a network for face parsing (BiSeNet), ten maps;
-here they are drawn from the landmarks, nine, for landmarks say nothing of eyeglasses
+here nine are drawn from the landmarks, which do not show glasses
 (``models.face_components``). Its images are 224 px wide, here those of the archive, 128 px, so maps
-are 4/7 as wide. Its enlarged training set is not made, and all methods are trained by one recipe.
+are 4/7 as wide. Its augmentation is left out, and all methods are trained by one recipe.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class KfcMer(nn.Module):
     """(N, 15, 128, 128) of ``face_components.motion_and_components`` in [−1, 1] → (N, 3) logits."""
 
     def __init__(self, side: int = SIDE) -> None:
-        """``side``: of the pictures, a multiple of 16."""
+        """``side``: of the images, a multiple of 16."""
         super().__init__()
         self.first, self.second = Stream(), Stream()
         self.classifier = nn.Sequential(
@@ -77,7 +77,7 @@ class Stream(nn.Module):
 
 
 class Guide(nn.Module):
-    """Scales and shifts maps (N, 64, S/4, S/4) place by place, as the components (N, 9, S, S) say."""
+    """Scales and shifts maps (N, 64, S/4, S/4) place by place, steered by the components (N, 9, S, S)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def _head() -> nn.Sequential:
 
 
 class Bottleneck(nn.Module):
-    """1×1, split attention of 3×3, 1×1, and the way past them: (N, inputs, …) → (N, 4·width, …)."""
+    """1×1, 3×3 with split attention, 1×1, and a shortcut: (N, inputs, …) → (N, 4·width, …)."""
 
     def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Bottleneck(nn.Module):
 
 
 class SplitAttention(nn.Module):
-    """``RADIX`` groups of maps, summed with weights that the whole picture decides; keeps the shape."""
+    """``RADIX`` groups of maps, summed with weights computed from the whole image; keeps the shape."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

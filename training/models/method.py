@@ -1,4 +1,4 @@
-"""What leave-one-subject-out asks of every method: learn from a training set, then name unseen samples."""
+"""The interface of every method: learn from a training set, then classify unseen samples."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from training.learning.engine import Recipe, TrainingSet
 Features = npt.NDArray[np.uint8]
 """(n, 3, 28, 28): u, v, |ε|, each stretched to 0–255."""
 Predict = Callable[[Pairs], npt.NDArray[np.float64]]
-"""What is given of n samples → (n, 3) probabilities."""
+"""n samples → (n, 3) probabilities."""
 Watch = Callable[[int, Predict], None]
-"""Called with the number of finished epochs and the method as it is then; training hears nothing back."""
+"""Called with the number of finished epochs and the method in its present state; it cannot influence
+training."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Fitting:
     optimizer: str = "adam"
     """``adam``, or ``sgd`` with momentum 0.9."""
     sgd_rate: float = 1e-2
-    """The paper does not say how fast its SGD learns."""
+    """Ours: the paper does not give the learning rate of its SGD."""
     weighted: bool = False
     """Cross-entropy or focal loss weighted by one over the classes' frequency in the training set."""
 
@@ -37,11 +38,11 @@ class Method(Protocol):
 
     @property
     def name(self) -> str:
-        """As the command line has it."""
+        """Name on the command line."""
 
     @property
     def title(self) -> str:
-        """As tables have it."""
+        """Name in tables."""
 
     @property
     def source(self) -> str:
@@ -49,7 +50,7 @@ class Method(Protocol):
 
     @property
     def needs_faces(self) -> bool:
-        """Whether it looks at the faces themselves, which not every archive holds."""
+        """Whether it needs images of the faces, which not every archive holds."""
 
     def learn(
         self,
@@ -60,4 +61,4 @@ class Method(Protocol):
         half: bool = False,
         watch: Watch | None = None,
     ) -> Predict:
-        """Is given what may be learnt from, and nothing else (law 6). ``half``: products in bfloat16."""
+        """Receives the training data and nothing else (law 6). ``half``: products in bfloat16."""

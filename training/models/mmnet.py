@@ -1,9 +1,9 @@
 """MMNet: where muscles move, and where in the face that is (Li, Sui, Zhu, Zhao 2022, arXiv:2201.05297).
 
 From its §3: the main branch reads the difference of apex and onset face through continuous attention (CA)
-blocks, each of which hands its attention map on to the next; the sub-branch, the position calibration (PC)
+blocks, each of which passes its attention map to the next; the sub-branch, the position calibration (PC)
 module, is a small vision transformer on the onset face whose position embeddings are added to the last maps.
-Numbers of filters, heads and layers, which the text does not all give, are those of the authors' code.
+Numbers of filters, heads and layers that the text does not give are taken from the authors' code.
 
 What differs, and why: the paper's images are in colour and 224 px wide; an archive keeps the grey faces of
 128 px between which the flow is computed, so every map is 4/7 as wide here and the positions are 8×8 instead
@@ -21,18 +21,18 @@ SIDE = 128
 """Of the faces, in pixels."""
 STEM, MAPS, LAST = 180, (128, 128, 256, 512), 512
 GAIN = 32.0
-"""By which the faces' difference, a few grey levels, is raised to what a batch norm at first expects:
-training undoes any gain, but without it the statistics kept for testing are wrong for a hundred steps."""
+"""Gain that raises the faces' difference, a few grey levels, to what a batch norm expects at first: training
+undoes any gain, but without it the statistics kept for testing are wrong for a hundred steps."""
 HEADS, LAYERS, WIDER = 4, 3, 2
 MOST_LEFT_OUT = 0.3
-"""Share of samples for which the last layer of the PC module is left out in training; the first never is."""
+"""Share of samples for which training skips the last layer of the PC module; the first is never skipped."""
 
 
 class MmNet(nn.Module):
     """(N, 2, 128, 128) onset and apex in [−1, 1] → (N, 3) logits."""
 
     def __init__(self, side: int = SIDE) -> None:
-        """``side``: of the pictures, a multiple of 16."""
+        """``side``: of the images, a multiple of 16."""
         super().__init__()
         self.stem = nn.Sequential(_convolution(1, STEM, 3, stride=2), _convolution(STEM, MAPS[0], 3))
         inputs = (MAPS[0], *MAPS)
@@ -82,7 +82,7 @@ class ContinuousAttention(nn.Module):
 
 
 class PositionCalibration(nn.Module):
-    """The onset face (N, 1, H, W), seen as ``cells``² words of one pixel each → (N, 512, cells, cells)."""
+    """The onset face (N, 1, H, W), as ``cells``² tokens of one pixel each → (N, 512, cells, cells)."""
 
     def __init__(self, cells: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Trains one ordinary torch network on one fold; the stacked engine knows Dual-ATME only.
+"""Trains one ordinary torch network on one fold; the stacked engine knows only Dual-ATME.
 
-Batches, flips, schedule and loss are the engine's, so that methods differ in their network alone.
+Batches, flips, schedule and loss are the engine's, so that methods differ only in their network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from training.models.method import Fitting, Predict, Watch
 
 @dataclass(frozen=True)
 class Network:
-    """A method that is a network."""
+    """A method made of a network."""
 
     name: str
     title: str
@@ -34,7 +34,8 @@ class Network:
     takes: tuple[Input, ...] = (ENTIRE,)
     """What goes in, in order."""
     batch: int = 0
-    """At most so many samples a batch, where the recipe's are too many for large images; 0: as there."""
+    """At most this many samples a batch, where the recipe's are too many for large images; 0: the
+    recipe's."""
 
     @property
     def needs_faces(self) -> bool:
@@ -50,7 +51,7 @@ class Network:
         half: bool = False,
         watch: Watch | None = None,
     ) -> Predict:
-        """Trains for ``recipe.epochs`` from random weights; it depends on the set and its seed only."""
+        """Trains for ``recipe.epochs`` from random weights; it depends only on the set and its seed."""
         place = torch.device(device)
         if self.batch:
             recipe = replace(recipe, batch=min(self.batch, recipe.batch))
@@ -77,7 +78,7 @@ class Network:
         return self.predictor(network, recipe)
 
     def predictor(self, network: nn.Module, recipe: Recipe) -> Predict:
-        """Names samples with the network as it is when called."""
+        """Classifies samples with the network in its state at the time of the call."""
         place = next(network.parameters()).device
 
         @torch.no_grad()
@@ -100,7 +101,7 @@ def _with_mirrored(one: Input, pairs: Pairs) -> Tensor:
 
 
 def _numbers(features: Tensor) -> Tensor:
-    """Bytes → [−1, 1], laid out as convolutions like it."""
+    """Bytes → [−1, 1], in the memory layout that suits convolutions."""
     return normalise(features).contiguous(memory_format=torch.channels_last)
 
 
@@ -129,6 +130,6 @@ def _optimizer(network: nn.Module, recipe: Recipe, fitting: Fitting) -> torch.op
 
 
 def _class_weights(label: npt.NDArray[np.int64], device: torch.device) -> Tensor:
-    """One over the number of samples of each class, of the training set."""
+    """One over the number of training samples in each class."""
     counts = np.maximum(np.bincount(label, minlength=3), 1)
     return torch.from_numpy((1 / counts).astype(np.float32)).to(device)

@@ -3,8 +3,8 @@
 "Revealing the Invisible With Model and Data Shrinking for Composite-Database Micro-Expression Recognition",
 DOI 10.1109/TIP.2020.3018222. A stem, one recurrent layer and a linear classifier, 64 maps throughout, and
 around them attention (a), a wide stem (w), or all modules cascaded (c) or fused (f). Where the paper leaves
-details open the authors' code decides; only the f network's third stem, which that code builds and then
-forgets, is used.
+details open the authors' code decides, except that the f network's third stem, which that code builds but
+never uses, is used here.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Recurrent(nn.Module):
     """A 1×1 convolution, then one 3×3 convolution again and again, each time on its input and its output."""
 
     def __init__(self, shortcuts: bool) -> None:
-        """``shortcuts``: on everything before, not only the last output, and once more."""
+        """``shortcuts``: to every earlier output, not only the last one, and once more at the end."""
         super().__init__()
         self.shortcuts = shortcuts
         self.forth, self.back = _convolution(1), _convolution(3)
@@ -72,7 +72,7 @@ class Recurrent(nn.Module):
 
 
 class WideStem(nn.Module):
-    """Three convolutions side by side that see wider and wider: (N, 3, 28, 28) → (N, 64, 10, 10)."""
+    """Three convolutions side by side with growing receptive fields: (N, 3, 28, 28) → (N, 64, 10, 10)."""
 
     def __init__(self) -> None:
         super().__init__()

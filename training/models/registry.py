@@ -22,7 +22,7 @@ from training.models.ststnet import StstNet
 
 BOTH = (ENTIRE, PUZZLED)
 FACES_A_BATCH = 32
-"""Of pictures of 128 px: about the batches of their papers, in memory that an ordinary machine has."""
+"""For images of 128 px: about the papers' batch sizes, in the memory of an ordinary machine."""
 _OURS = "Entropy 2023, 25(3), 460"
 _RCN = "DOI 10.1109/TIP.2020.3018222"
 

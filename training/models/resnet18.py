@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WIDTHS = (64, 128, 256, 512)
-"""Of the four stages of two blocks each."""
+"""Widths of the four stages of two blocks each."""
 
 
 class ResNet18(nn.Module):
@@ -36,7 +36,7 @@ class ResNet18(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3×3 convolutions and the way past them; halves the size where it widens."""
+    """Two 3×3 convolutions with a shortcut; halves the size where it widens."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 FILTERS = (3, 5, 8)
-"""Of the three streams."""
+"""Maps in each of the three streams."""
 
 
 class StstNet(nn.Module):

@@ -1,1 +1,1 @@
-"""The tables and figures of the paper, made again on one archive."""
+"""The tables and figures of the paper, reproduced on one archive."""

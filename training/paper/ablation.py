@@ -21,7 +21,7 @@ ENTROPY = "Entropy 2023, 25(3), 460"
 
 @dataclass(frozen=True)
 class Ablation:
-    """One table: what each row changes in the paper's way of training."""
+    """One table: what each row changes in the paper's training."""
 
     rows: Callable[[LosoConfig], list[tuple[str, str, LosoConfig]]]
     """(key, title, configuration) each."""
@@ -31,9 +31,9 @@ class Ablation:
 def ablate(
     what: str, base: LosoConfig, progress: Progress = lambda title, done, total: None
 ) -> dict[str, Filled]:
-    """Fills ``ablate-WHAT.md``, ``.json`` and ``.png`` in ``base.out``, and a run folder a row.
+    """Fills ``ablate-WHAT.md``, ``.json`` and ``.png`` in ``base.out``, and a run folder per row.
 
-    AtmeError for an unknown table, and as from ``run_loso``.
+    AtmeError for an unknown table, and those of ``run_loso``.
     """
     if what not in ABLATIONS:
         near = get_close_matches(what.casefold(), ABLATIONS, n=1)
@@ -55,7 +55,7 @@ def _modules(base: LosoConfig) -> list[tuple[str, str, LosoConfig]]:
 
 
 def _regions(base: LosoConfig) -> list[tuple[str, str, LosoConfig]]:
-    """An archive holds no pictures, so every row cuts its puzzle from the face's flow, see ``regions``."""
+    """An archive holds no images, so every row cuts its puzzle from the face's flow; see ``regions``."""
     archive = feature_archive.load(base.features)
     rows = [("as-prepared", "the archive's own puzzle", replace(base, out=base.out / "as-prepared"))]
     try:
@@ -81,7 +81,7 @@ def _contrast(base: LosoConfig) -> list[tuple[str, str, LosoConfig]]:
 
 
 def _loss(base: LosoConfig) -> list[tuple[str, str, LosoConfig]]:
-    entropy = replace(base.recipe, gamma=0.0)  # focal loss without focus is cross-entropy
+    entropy = replace(base.recipe, gamma=0.0)  # focal loss with γ = 0 is cross-entropy
     variants = {
         "ce-sgd": ("cross-entropy, SGD", entropy, Fitting(optimizer="sgd")),
         "ce-adam": ("cross-entropy, Adam", entropy, Fitting()),

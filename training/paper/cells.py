@@ -1,4 +1,4 @@
-"""Runs the rows of a table, one leave-one-subject-out run each, and writes it as far as it is filled."""
+"""Runs the rows of a table, one leave-one-subject-out run each, and writes the table after every row."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Cell:
     title: str
     source: str
     config: LosoConfig | None
-    """None where it cannot be computed."""
+    """The run's configuration; None where the row cannot be computed."""
     paper: dict[str, Scores]
     """By set; may be empty."""
     missing: str = ""
     """Why it cannot be computed."""
     work: Callable[[LosoConfig, loso.Progress], LosoRun] = run_loso
-    """What computes it."""
+    """Function that computes it."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Filled:
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with the title of the row under work, the number of finished trainings, and of all."""
+"""Called with the title of the current row, the number of finished trainings, and their total."""
 
 
 def fill(cells: Sequence[Cell], name: str, out: Path, progress: Progress) -> dict[str, Filled]:
-    """Runs what is not finished yet, row after row; the files of ``write`` are up to date after each.
+    """Runs what is not finished yet, row by row; the files of ``write`` are up to date after each.
 
-    ``name``: of the files. AtmeError as from ``run_loso``; finished rows and folds are kept.
+    ``name``: of the files. AtmeError: those of ``run_loso``; finished rows and folds are kept.
     """
     todo = [(cell, cell.config) for cell in cells if cell.config is not None]
     sizes = [_trainings(config) for _, config in todo]
@@ -91,7 +91,7 @@ def write(cells: Sequence[Cell], filled: dict[str, Filled], name: str, out: Path
 
 
 def markdown(cells: Sequence[Cell], filled: dict[str, Filled]) -> str:
-    """The table, ours beside the paper's."""
+    """The table, with our numbers beside the paper's."""
     databases = _databases(filled)
     heads = ["", "Acc", "UAR", "UF1", *(f"{name} UAR / UF1" for name in databases), "paper's Acc / UAR / UF1"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]

@@ -32,7 +32,7 @@ METHODS = (
     "mmnet",
     "dual-atme",
 )
-"""The rows, in the paper's order; OFF-ApexNet is ours to add."""
+"""The rows, in the paper's order; OFF-ApexNet is our addition."""
 
 
 def compare(
@@ -46,16 +46,16 @@ def compare(
     clips: Clips | None = None,
     progress: Progress = lambda title, done, total: None,
 ) -> dict[str, Filled]:
-    """Fills ``compare.md``, ``compare.json`` and ``compare.png`` in ``out``, and a run folder a method.
+    """Fills ``compare.md``, ``compare.json`` and ``compare.png`` in ``out``, and a run folder per method.
 
-    All networks are trained by the same recipe, so that they differ in themselves alone. LBP-TOP is computed
-    where ``clips`` are given. ``methods``: None for the paper's, those that look at faces where the archive
-    holds some. AtmeError for an unknown method, and as from ``run_loso`` and ``Clips.run``.
+    All networks are trained by the same recipe, so that only the networks differ. LBP-TOP is computed where
+    ``clips`` are given. ``methods``: None for the paper's; methods that need images run where the archive
+    holds faces. AtmeError for an unknown method, and those of ``run_loso`` and ``Clips.run``.
     """
     if methods is None:
         methods, faceless = METHODS, feature_archive.load(features, told=True).faces is None
     else:
-        faceless = False  # what was asked for by name is computed, or says why not
+        faceless = False  # what was requested by name is computed, or an error says why not
     if not methods:
         raise AtmeError(f"no method to compare; name some of {', '.join(METHODS)}")
     base = LosoConfig(features, out, seeds, recipe, executor=executor, workers=workers)

@@ -31,21 +31,21 @@ from training.models.hand_crafted.lbp_top import FRAMES, describe
 
 @dataclass(frozen=True)
 class Clips:
-    """Where the clips of an archive's samples lie."""
+    """Where the clips behind an archive's samples are."""
 
     dataset: str
     """Name in ``datasets.registry``."""
     root: Path
 
     def run(self, config: LosoConfig, progress: Progress) -> LosoRun:
-        """Describes every clip (kept in ``config.out``), then learns and tests fold by fold.
+        """Computes every clip's descriptor (kept in ``config.out``), then trains and tests fold by fold.
 
-        AtmeError where a sample of the archive has no clip, or its clip no face. The machine has no seed:
-        all seeds predict alike.
+        AtmeError where a sample of the archive has no clip, or its clip no face. The support vector machine
+        has no seed: all seeds give the same predictions.
         """
         archive = feature_archive.load(config.features)
         folds = leave_one_subject_out(archive, str(config.features))
-        total = len(folds) * len(config.seeds)  # nearly all of the time goes into the clips, not the folds
+        total = len(folds) * len(config.seeds)  # nearly all of the time is spent on the clips, not the folds
 
         def described(share: float) -> None:
             progress(int(share * (total - 1)), total)
@@ -85,7 +85,7 @@ class Clips:
 def _descriptors(
     samples: Sequence[Sample], folder: Path, workers: int, described: Callable[[float], None]
 ) -> npt.NDArray[np.float64]:
-    """(N, numbers); those in ``folder`` are not computed again. ``described`` hears which share is done."""
+    """(N, numbers); those in ``folder`` are not computed again. ``described`` is told the finished share."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -113,6 +113,6 @@ def _describe(item: tuple[Sample, Path]) -> None:
 
 @cache
 def _extractor() -> FeatureExtractor:
-    """A worker's own; the crop found on the onset frame serves the whole clip."""
+    """A worker process's extractor; the crop found in the onset frame serves the whole clip."""
     cv2.setNumThreads(1)
     return FeatureExtractor(WORKING_SIZE)

@@ -1,8 +1,8 @@
 """Puzzles of other regions, cut from the flow of the whole face at fixed places (for the paper's Table 4).
 
-The paper cuts pictures and computes the flow between the pieces. An archive holds no pictures; the published
-feature lists, too, cut their puzzle from the finished 28×28 feature. Both crops that are about (this
-project's and the lists') have the landmarks within two cells of the same places.
+The paper cuts the images and computes the flow between the pieces. An archive holds no images; the published
+feature lists, too, cut their puzzle from the finished 28×28 feature. In both crops in use (this project's and
+the lists') the landmarks are within two cells of the same places.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from training.features.archive import FeatureArchive
 
 Box = tuple[int, int, int, int]
-"""Rows from, to, columns from, to; cells of the 28×28 feature."""
+"""First row, end row, first column, end column; cells of the 28×28 feature."""
 
 PAIRS: dict[str, tuple[Box, Box]] = {
     "brows": ((0, 9, 1, 13), (0, 9, 15, 27)),
@@ -36,7 +36,7 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {
 
 
 def with_puzzle_of(archive: FeatureArchive, regions: tuple[str, ...]) -> FeatureArchive:
-    """The same archive with a puzzle of a pair and a middle region, or of the full face."""
+    """The archive with another puzzle: of a pair and a middle region, or of the whole face."""
     if regions == ("full face",):
         return replace(archive, puzzled=archive.entire)
     above, below = PAIRS[regions[0]], MIDDLES[regions[1]]

@@ -1,8 +1,8 @@
-"""A small dataset of rendered clips, to try what needs images (Table 3 whole) without a licensed one.
+"""A small dataset of rendered clips, to try out without a licence what needs images (all of Table 3).
 
 Every subject is another variation of a public-domain portrait; the action units of its micro-expressions are
-drawn from the published codings. What is measured on it says whether a method runs and learns, and nothing of
-how it does on faces.
+drawn from the published codings. Results on it show whether a method runs and learns, but nothing about how
+it performs on real faces.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from training.synthesis.motion_model import Activation
 ONSET, APEX, OFFSET = 2, 8, 14
 """Numbers of the frames; a clip has ``OFFSET`` + 1 of them, from 0."""
 PEAKS = (1.5, 4.0)
-"""Bounds of the peak motion, pixels of a 256-px face, log-uniform between."""
+"""Bounds of the peak motion, pixels of a 256-px face; log-uniform in between."""
 ONE_SIDED = 0.5
-"""A side that moves by less than this part of the other is not coded."""
+"""A side that moves by less than this fraction of the other is not coded."""
 
 
 def write_set(
@@ -40,7 +40,7 @@ def write_set(
 ) -> int:
     """Writes ``movements.csv`` and ``s01/c01/000.png`` …, ``each`` clips a subject; the number of clips.
 
-    Classes take turns. AtmeError where the folder holds something already or cannot be written.
+    Classes alternate. AtmeError where the folder is not empty or cannot be written.
     """
     if (out / SHEET).exists():
         raise AtmeError(f"{out}: holds a rendered set already; give another folder")
@@ -67,7 +67,7 @@ def write_set(
 
 
 def _write_clip(folder: Path, face: Portrait, label: str, rng: np.random.Generator) -> tuple[Activation, ...]:
-    """The frames of one clip; what moves in it."""
+    """Renders the frames of one clip; returns the action units in it."""
     peak = float(np.exp(rng.uniform(*np.log(PEAKS))))
     activations = drawn(CODED[label], peak, face, rng)
     movement = Action(label, activations, ONSET / FPS, APEX / FPS, (OFFSET + 1) / FPS)
@@ -88,7 +88,7 @@ def _write_clip(folder: Path, face: Portrait, label: str, rng: np.random.Generat
 
 
 def coded(activations: tuple[Activation, ...]) -> str:
-    """``4+R12``, as a coder writes it: left and right are the person's, the picture's right and left."""
+    """``4+R12``, as a coder writes it: left and right are the person's, so the image's right and left."""
     pieces = []
     for one in activations:
         side = ""

@@ -1,4 +1,4 @@
-"""Which action units occur how often, by class and database (the paper's Fig. 3), from annotation sheets."""
+"""How often each action unit occurs, by class and database (the paper's Fig. 3), from annotation sheets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def count(samples: Sequence[Sample]) -> dict[str, UnitCounts]:
 
 
 def write(counted: dict[str, UnitCounts], out: Path) -> list[str]:
-    """``au_stats.md``, ``.json`` and, where anything is coded, ``.png``; returns their names."""
+    """Writes ``au_stats.md``, ``.json`` and, where anything is coded, ``.png``; returns their names."""
     written = ["au_stats.md", "au_stats.json"]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def write(counted: dict[str, UnitCounts], out: Path) -> list[str]:
 
 
 def markdown(counted: dict[str, UnitCounts]) -> str:
-    """A table a database."""
+    """One table per database."""
     lines: list[str] = []
     for name, one in counted.items():
         lines += [f"**{name}**: {one.coded} of {one.samples} samples have action units coded.", ""]
@@ -79,7 +79,7 @@ def title(unit: int) -> str:
 
 
 def _plot(counted: dict[str, UnitCounts], path: Path) -> None:
-    """Ranked bars a database, stacked by class."""
+    """Ranked bars for each database, stacked by class."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -24,13 +24,13 @@ from training.rendering.script import NARROW, Action, ClipScript, demo_script
 from training.synthesis.motion_model import Field, displacement, face_width
 
 STEEPEST = 0.9
-"""Greatest change of an action's displacement from pixel to pixel: at 1 skin could fold."""
+"""Greatest change of an action's displacement from pixel to pixel; at 1, skin could fold."""
 
 
 def render(portrait: Portrait, script: ClipScript) -> Iterator[tuple[float, Image]]:
-    """Yield (seconds, BGR uint8 image) for each frame of the script; equal arguments give equal frames.
+    """Yields (seconds, BGR uint8 image) for each frame of the script; equal arguments give equal frames.
 
-    Raises ValueError if the portrait has another size than the script, or skin would fold under an action.
+    Raises ValueError if portrait and script differ in size, or if skin would fold under an action.
     """
     height, width = portrait.image.shape[:2]
     if script.size != (width, height):
@@ -58,7 +58,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
         strengths = [np.float32(action.strength(time)) for action in script.actions]
         gaze = script.gaze(time)
         state = strengths, pose.yaw, pose.pitch, gaze, closure if drag is not None else 0.0
-        if state != last:  # eyes that rest elsewhere need the same field for many frames
+        if state != last:  # eyes at rest need the same field for many frames
             moving = [s * field for s, field in zip(strengths, fields, strict=True) if s]
             if pose.yaw or pose.pitch:
                 moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
@@ -75,7 +75,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
 def _posed(
     image: Image, head: npt.NDArray[np.float64], back: Field | None, grid: npt.NDArray[np.float32]
 ) -> Image:
-    """The image with its skin moved (``back``: where each pixel comes from) and its head in its pose."""
+    """The image with its skin moved (``back``: where each pixel comes from) and the head in its pose."""
     border = cv2.BORDER_REFLECT_101
     if back is None:
         size = (image.shape[1], image.shape[0])
@@ -89,11 +89,11 @@ def _posed(
 
 
 _EYE = (0.04, 0.018)
-"""How far the irises carry along what is in the eye, face widths across and along: the lids stay."""
+"""How far from an iris the eye moves with it, in face widths across and along: the lids stay."""
 
 
 def _irises(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
-    """(H, W, 1) how far each pixel moves, in pixels, where the irises move by one pixel of a 256-px face."""
+    """(H, W, 1) how far each pixel moves, in pixels, when the irises move by one pixel of a 256-px face."""
     unit = face_width(landmarks)
     field = np.zeros(grid.shape[:2], np.float32)
     for eye in (slice(36, 42), slice(42, 48)):
@@ -103,7 +103,7 @@ def _irises(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
 
 
 def inverse(field: Field, grid: npt.NDArray[np.float32]) -> Field:
-    """The field that leads back: inverse(q) = −field(q + inverse(q)), by repeated insertion.
+    """The inverse field, inverse(q) = −field(q + inverse(q)), by fixed-point iteration.
 
     The error shrinks by the field's steepness each time: 2 or 3 steps for a micro-movement.
     """
@@ -120,7 +120,7 @@ _GRAIN_MIDDLE, _GRAIN_SD, _GRAIN_MARGIN = 128, 16.0, 64
 
 
 def _grain(script: ClipScript, shape: tuple[int, int]) -> Image:
-    """One sheet of noise, a little larger than the image; every frame takes another cut of it."""
+    """One sheet of noise, a little larger than the image; every frame uses another crop of it."""
     rng = np.random.default_rng((script.seed, 99))
     sheet = rng.standard_normal((shape[0] + _GRAIN_MARGIN, shape[1] + _GRAIN_MARGIN), np.float32)
     sheet = np.clip(np.rint(_GRAIN_MIDDLE + _GRAIN_SD * sheet), 0, 255)
@@ -129,7 +129,7 @@ def _grain(script: ClipScript, shape: tuple[int, int]) -> Image:
 
 
 def _expose(image: Image, script: ClipScript, time: float, index: int, grain: Image | None) -> Image:
-    """The image in the light of the moment, with the camera's noise."""
+    """The image under the current light, with the camera's noise."""
     light = script.brightness(time)
     if grain is None:
         return image if light == 1 else np.asarray(cv2.convertScaleAbs(image, alpha=light), np.uint8)
@@ -186,8 +186,8 @@ def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
 
 
 def render_clip(out: Path, portrait: Portrait, script: ClipScript, progress: bool = True) -> Path:
-    """Render a script into ``out`` with its ground truth next to it, with a progress bar on the terminal if
-    wanted."""
+    """Renders a script into ``out``, with its ground truth beside it and, if requested, a progress bar on the
+    terminal."""
     frames, records = render(portrait, script), truth(portrait, script)
     if not progress:
         return write_clip(out, frames, script.fps, records)
@@ -196,6 +196,6 @@ def render_clip(out: Path, portrait: Portrait, script: ClipScript, progress: boo
 
 
 def render_demo(out: Path, portrait: Path | None = None, seed: int = 0, progress: bool = True) -> Path:
-    """The demonstration clip: `demo_script` on the built-in portrait, or on an image of one's own."""
+    """The demonstration clip: `demo_script` on the built-in portrait, or on another image."""
     script = demo_script(seed)
     return render_clip(out, load_portrait(portrait, script.size), script, progress)

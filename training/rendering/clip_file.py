@@ -25,13 +25,13 @@ def write_clip(
     records: Sequence[dict[str, Any]] = (),
     crf: int | None = 12,
 ) -> Path:
-    """Write the video (H.264 4:2:0; at ``crf`` 0 lossless; Motion JPEG where it is None) and its ground
+    """Writes the video (H.264 4:2:0, lossless at ``crf`` 0; Motion JPEG where it is None) and its ground
     truth.
 
     Both appear only when they are complete.
 
-    ``frames``: (seconds, BGR uint8 image of even width and height), times increasing and kept: ``fps`` only
-    tells the codec what to expect. At ``crf`` 12 sub-pixel motion survives, and some of the noise.
+    ``frames``: (seconds, BGR uint8 image of even width and height); their increasing times are kept, ``fps``
+    only tells the codec what to expect. At ``crf`` 12 sub-pixel motion survives, and some of the noise.
     Raises AtmeError where the file cannot be written.
     """
     if path.suffix.lower() not in (".mp4", ".mkv", ".mov"):

@@ -1,7 +1,7 @@
 """Closes the eyes of a portrait.
 
-A lid does not squeeze the eye like the small movements of `motion_model`: it slides over the eyeball
-and hides it. So the skin between brow and lid margin is drawn down like a blind, margin and lashes with it,
+A lid does not squeeze the eye as the small movements of `motion_model` would: it slides over the eyeball
+and hides it. So the skin between brow and lid margin is pulled down like a blind, with margin and lashes,
 and the eye below the margin stays as it is; the lower lid comes up a little in the same way.
 """
 
@@ -19,7 +19,7 @@ from training.synthesis.motion_model import Field, bump_field, face_width
 EYES = ((range(36, 42), range(17, 22)), (range(42, 48), range(22, 27)))
 """The landmarks of each eye and of the brow above it."""
 LOWER_SHARE = 0.1
-"""Part of the way to the closed eye that the lower lid covers."""
+"""Fraction of the distance to the closed eye that the lower lid covers."""
 
 _NOSE_ROOT = Bump((27, 28), (0.0, 0.0), (0.0, 0.9), (0.16, 0.09), central=True)
 _UNDER_EYE = Bump((41,), (0.03, 0.08), (0.0, 4.2), (0.09, 0.06))
@@ -30,26 +30,27 @@ measures it in recordings of people."""
 
 @dataclass(frozen=True)
 class Eyelids:
-    """One eye's place in a portrait: which pixels, and where its lids are."""
+    """One eye's region in a portrait: which pixels, and where its lids are."""
 
     rows: slice
     columns: slice
     below: npt.NDArray[np.float32]
-    """(h, w) how many pixels each pixel of the place is below the line through the eye's corners."""
+    """(h, w) how many pixels each pixel of the region is below the line through the eye's corners."""
     down: npt.NDArray[np.float32]
     """(2,) unit vector: which way ``below`` grows."""
     upper: npt.NDArray[np.float32]
-    """(h, w) height of the open upper lid's margin there, on the scale of ``below``."""
+    """(h, w) position of the open upper lid's margin there, on the scale of ``below``."""
     lower: npt.NDArray[np.float32]
     """The same of the lower lid."""
     reach: float
-    """Pixels of skin beyond each margin that go along."""
+    """Pixels of skin beyond each margin that move with it."""
     overlap: float
-    """Pixels that the closed lids reach past each other, so that landmarks a little off leave no slit."""
+    """Pixels by which closed lids overlap, so that slightly wrong landmarks leave no gap."""
 
 
 def find_eyelids(landmarks: npt.NDArray[np.float32], shape: tuple[int, int]) -> tuple[Eyelids, ...]:
-    """Both eyes of an image of ``shape`` (H, W) with these (68, 2) landmarks; without those outside it."""
+    """Both eyes in an image of ``shape`` (H, W) with these (68, 2) landmarks; eyes outside it are left
+    out."""
     unit = face_width(landmarks)
     eyes = (_find_eye(landmarks[list(eye)], landmarks[list(brow)], unit, shape) for eye, brow in EYES)
     return tuple(eye for eye in eyes if eye.below.size)
@@ -92,7 +93,7 @@ def _margin(
 def close_eyes(
     image: npt.NDArray[np.float32], eyes: tuple[Eyelids, ...], closure: float
 ) -> npt.NDArray[np.float32]:
-    """A copy of the float32 BGR portrait with its lids down by ``closure``: 0 open, 1 closed."""
+    """A copy of the float32 BGR portrait with its lids lowered by ``closure``: 0 open, 1 closed."""
     closed = image.copy()
     for eye in eyes:
         opening = np.maximum(eye.lower - eye.upper, 0)
@@ -115,7 +116,7 @@ def _draw_lid(
     travel: npt.NDArray[np.float32],
     back: npt.NDArray[np.float32],
 ) -> None:
-    """Paint one lid over ``place``: the part of ``skin`` that has come here from where ``back`` points.
+    """Paints one lid over ``place``: the part of ``skin`` that ``back`` says has moved here.
 
     ``inside``: pixels from the moved margin into the lid; ``travel``: pixels that the margin has moved. The
     pull fades with a raised cosine that ends ``reach`` beyond the open margin: too gently to fold the skin,
@@ -132,5 +133,5 @@ def _draw_lid(
 
 
 def lid_drag(landmarks: npt.NDArray[np.float32], shape: tuple[int, int]) -> Field:
-    """Where closed lids drag the skin around them to, on an image of ``shape`` (H, W)."""
+    """How closed lids drag the skin around them, on an image of ``shape`` (H, W)."""
     return bump_field(landmarks, DRAGGED, shape)

@@ -1,4 +1,4 @@
-"""How far the parts of a head lie before one another: what is near the camera moves further when it turns."""
+"""Depth of the parts of a head: those nearer to the camera move further when it turns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from training.synthesis.motion_model import Field, face_width
 
 
 def depth_of(landmarks: Landmarks, grid: npt.NDArray[np.float32], script: ClipScript) -> Field:
-    """(H, W, 1) how far each pixel is before others, in pixels.
+    """(H, W, 1) depth of each pixel towards the camera, in pixels.
 
-    A head that turns by a small angle moves it sideways by depth × angle; less the mean, for where the head
-    is as a whole is the pose's affair.
+    A head that turns by a small angle moves it sideways by depth × angle. The mean is subtracted, because the
+    pose says where the head is as a whole.
     """
     unit = face_width(landmarks)
     if script.shape is not None:
@@ -32,15 +32,15 @@ def depth_of(landmarks: Landmarks, grid: npt.NDArray[np.float32], script: ClipSc
 
 
 _RIM = 0.5
-"""Face widths from the middle at which the face ends; what lies further out is as far back."""
+"""Face widths from the middle at which the face ends; everything further out has the same depth."""
 _NOSE = (0.06, 0.11)
 """Half width and half length of a nose, face widths."""
 _UNEVEN = 0.1
-"""Face widths over which a head's unevenness is alike."""
+"""Face widths over which a head's unevenness is correlated."""
 
 
 def relief(landmarks: Landmarks, grid: npt.NDArray[np.float32], shape: HeadShape, seed: int) -> Field:
-    """``depth_of`` of a face with a nose, on a head that falls back to its sides."""
+    """``depth_of`` for a face with a nose, on a head whose sides recede."""
     unit = face_width(landmarks)
     axis = (landmarks[15] - landmarks[1]) / unit
     apart = (grid - landmarks[30]) / unit

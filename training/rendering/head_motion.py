@@ -1,4 +1,4 @@
-"""The head in a synthetic clip: its shape, its gestures, and how it sways when nothing happens."""
+"""The head in a synthetic clip: its shape, its gestures, and how it sways at rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FACE_WIDTH = 240.0
 
 @dataclass(frozen=True)
 class HeadPose:
-    """Where the head is, against its place in the portrait."""
+    """Where the head is, relative to its place in the portrait."""
 
     dx: float
     dy: float
@@ -27,10 +27,10 @@ class HeadPose:
     scale: float
     yaw: float = 0.0
     pitch: float = 0.0
-    """Radians, towards the picture's right and down: what is near the camera moves further."""
+    """Radians, towards the image's right and down: parts near the camera move further."""
 
     def matrix(self, centre: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """(2, 3) similarity that takes portrait pixels to the pose; it turns and grows about ``centre``."""
+        """(2, 3) similarity from portrait pixels to the pose; it rotates and scales about ``centre``."""
         cos, sin = self.scale * math.cos(self.roll), self.scale * math.sin(self.roll)
         turn = np.array(((cos, -sin), (sin, cos)))
         shift = centre + np.array((self.dx, self.dy)) - turn @ centre
@@ -47,10 +47,10 @@ class HeadGesture:
     reach: HeadPose
     """The pose at full swing; its scale is the change, 0 for none."""
     swings: float = 0.5
-    """Full to-and-fros between onset and offset; 0.5 is once out and back."""
+    """Full cycles between onset and offset; 0.5 is once out and back."""
 
     def strength(self, time: float) -> float:
-        """Within −1 … 1, 0 before and after, without a jump in speed."""
+        """Within −1 … 1; 0 before and after, without a jump in velocity."""
         share = (time - self.onset) / (self.offset - self.onset)
         if not 0 < share < 1:
             return 0.0
@@ -59,14 +59,14 @@ class HeadGesture:
 
 @dataclass(frozen=True)
 class HeadShape:
-    """How far the parts of a head lie before one another, in face widths."""
+    """Depth of the parts of a head, in face widths."""
 
     nose: float = 0.13
     """Height of the nose's tip above its root."""
     curve: float = 1.5
-    """A face falls back to its sides by so many times the square of the way from its middle."""
+    """A face recedes towards its sides by this many times the square of the distance from its middle."""
     uneven: float = 0.0
-    """Standard deviation of what no model of heads knows: smooth, different in every clip."""
+    """Standard deviation of depth that the model does not explain: smooth, different in every clip."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class HeadSway:
     way: float
     """Pixels that it shifts within ``SWAY_S``, root mean square; it turns and leans in proportion."""
     bursts: float = 0.0
-    """How much livelier it is at times: standard deviation of the logarithm of its size."""
+    """How much the amplitude varies over time: standard deviation of its logarithm."""
     seed: int = 0
 
     def pose(self, time: float) -> npt.NDArray[np.float64]:
-        """(6,) what is added to a ``HeadPose``, in its order."""
+        """(6,) what is added to a ``HeadPose``, in the order of its fields."""
         frequencies, phases, size = _sway(self.seed)
         waves = np.sin(2 * math.pi * frequencies * time + phases) @ size
         mood = math.exp(self.bursts * waves[_MOOD] - self.bursts**2)
@@ -103,13 +103,13 @@ SWAY_S = 0.2
 _NECK = 0.55
 """Face widths from the axis about which a head turns to the plane of the eyes."""
 _MOOD, _SWAYS = 6, 24
-"""Channels of the head's own motion, then one for how lively it is; sine waves in each."""
+"""Channels of the head's motion, then one for its amplitude; sine waves in each."""
 
 
 @cache
 def _sway(seed: int) -> tuple[Floats, Floats, Floats]:
     """Frequencies and phases of the sine waves, each (channels, waves) laid flat, and (that, channels) sizes:
-    each channel of motion moves by 1 within ``SWAY_S``, the mood has variance 1."""
+    each channel of motion moves by 1 within ``SWAY_S``, that of the amplitude has variance 1."""
     rng = np.random.default_rng((seed, 7))
     channels = _MOOD + 1
     frequencies = np.exp(rng.uniform(math.log(0.15), math.log(2.5), (channels, _SWAYS)))

@@ -25,7 +25,7 @@ SMALLEST_FACE = 100
 
 @dataclass(frozen=True)
 class Portrait:
-    """An image with one face, and where it is."""
+    """An image with one face, and its landmarks."""
 
     image: Image
     landmarks: Landmarks
@@ -35,10 +35,10 @@ def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) 
     """An image of ``size`` (width, height) with the face in its middle, at least half as wide as it is high.
 
     Without a path it is NASA's photograph of Eileen Collins, public domain.
-    Raises AtmeError where the file is no image, shows no face, or one less than 100 px wide.
+    Raises AtmeError where the file is not an image, or shows no face or one less than 100 px wide.
     """
     if path is None:
-        # Small, but known to enlarge well.
+        # Small, but it enlarges well.
         return portrait_from(read_image(_BUILTIN), "the built-in portrait", size, smallest=0)
     return portrait_from(read_image(path), str(path), size)
 
@@ -46,7 +46,7 @@ def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) 
 def portrait_from(
     image: Image, name: str, size: tuple[int, int] = (640, 480), smallest: float = SMALLEST_FACE
 ) -> Portrait:
-    """The same of a BGR uint8 image; ``name`` is what errors call it."""
+    """The same for a BGR uint8 image; ``name`` is what errors call it."""
     landmarker = Landmarker(tracking=False)
     try:
         found = _find_face(landmarker, image, name)
@@ -69,7 +69,8 @@ def _find_face(landmarker: Landmarker, image: Image, name: str) -> Landmarks:
 
 
 def _fit(image: Image, landmarks: Landmarks, size: tuple[int, int]) -> Image:
-    """Crop and scale. A tight portrait is enlarged until it fills the height; only its sides are mirrored."""
+    """Crops and scales. A tight portrait is enlarged until it fills the height; only its sides are
+    mirrored."""
     width, height = size
     scale = max(FACE_WIDTH / 480 * height / face_width(landmarks), height / image.shape[0])
     centre = (landmarks.min(axis=0) + landmarks.max(axis=0)) / 2 * scale

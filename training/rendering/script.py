@@ -16,9 +16,9 @@ from training.rendering.head_motion import FACE_WIDTH, HeadGesture, HeadPose, He
 from training.synthesis.motion_model import Activation
 
 NARROW = 0.25
-"""Lids that come down by less than this are narrowed eyes, no blink."""
+"""Lids that come down by less than this are narrowed eyes, not a blink."""
 GLANCE_S = 0.04
-"""A saccade of some degrees takes so long (Bahill et al. 1975, DOI 10.1016/0025-5564(75)90075-9)."""
+"""Duration of a saccade of a few degrees (Bahill et al. 1975, DOI 10.1016/0025-5564(75)90075-9)."""
 BLINK_CLOSING, BLINK_CLOSED, BLINK_OPENING = 0.10, 0.05, 0.15
 """Seconds. Lids fall faster than they rise."""
 
@@ -27,7 +27,7 @@ BLINK_CLOSING, BLINK_CLOSED, BLINK_OPENING = 0.10, 0.05, 0.15
 class Action:
     """One movement of the face: a micro-expression, or (without a label) a distractor such as speech.
 
-    Raises ValueError for an unknown label or times out of order.
+    Raises ValueError for an unknown label or for times out of order.
     """
 
     label: str | None
@@ -43,11 +43,11 @@ class Action:
     kind: str = "micro"
     """micro; or what a spotter should reject: macro, speech, mouth, blink, gesture, gaze."""
     rest: float = 0.0
-    """Part of the strength that is left at the offset: the face does not always come back to where it was."""
+    """Fraction of the strength left at the offset: a face does not always return to where it was."""
     stays: float = 0.0
-    """Seconds from the offset for which that part stays."""
+    """Seconds from the offset for which that fraction stays."""
     fades: float = 1.0
-    """Seconds that it then takes to go."""
+    """Seconds that it then takes to fade."""
 
     def __post_init__(self) -> None:
         if self.label is not None and self.label not in CLASSES:
@@ -58,7 +58,7 @@ class Action:
             raise ValueError(f"an action needs 0 <= rest < 1, stays >= 0 and fades > 0: {self}")
 
     def strength(self, time: float) -> float:
-        """0 at rest, 1 at the apex, with raised cosines between: no jump in speed at either end."""
+        """0 at rest, 1 at the apex, with raised cosines in between: no jump in velocity at either end."""
         if time <= self.onset:
             return 0.0
         if time >= self.offset:
@@ -87,7 +87,7 @@ class Blink:
     closing: float = BLINK_CLOSING
     closed: float = BLINK_CLOSED
     opening: float = BLINK_OPENING
-    """Seconds that each part of it takes."""
+    """Seconds that each phase takes."""
 
     @property
     def end(self) -> float:
@@ -125,7 +125,7 @@ class ClipScript:
     """The slow drift's greatest shift along each axis, in pixels; roll and scale drift in proportion."""
     gestures: tuple[HeadGesture, ...] = ()
     lid_drag: float = 0.0
-    """How much of the skin's usual drag (``eyelids.DRAGGED``) goes down with this person's lids."""
+    """How much of the skin that lids drag on average (``eyelids.DRAGGED``) this person's lids drag."""
     sway: HeadSway | None = None
     shape: HeadShape | None = None
     """None: the ellipsoid without a nose that the first clips had."""
@@ -179,7 +179,7 @@ class ClipScript:
         return right, down
 
     def closure(self, time: float) -> float:
-        """How far the lids are down: 0 open, 1 closed."""
+        """How far the lids are lowered: 0 open, 1 closed."""
         closures = [
             blink.depth * action.strength(time)
             for blink, action in zip(self.blinks, self.blink_actions, strict=True)
@@ -268,7 +268,7 @@ def _micro(label: str, onset: float, rng: np.random.Generator) -> Action:
 
 
 def _activate(shares: dict[int, float], peak: float, rng: np.random.Generator) -> Iterable[Activation]:
-    weaker = rng.uniform(0.85, 1.0, 1)[0]  # faces move a little more on one side
+    weaker = rng.uniform(0.85, 1.0, 1)[0]  # faces move a little more on one side than on the other
     left, right = rng.permutation((1.0, weaker))
     for unit, share in shares.items():
         yield Activation(unit, float(share * peak * left), float(share * peak * right))

@@ -1,7 +1,7 @@
-"""One portrait, many people: mirrored, narrower or longer, in other light.
+"""Many people from one portrait: mirrored, narrower or longer, in other light.
 
-Few free portraits are available. What a spotter measures depends on where a face has texture and how it is
-proportioned, and these change both; the landmarks follow exactly.
+Few free portraits are available. What a spotter measures depends on a face's texture and
+proportions, and this changes both; the landmarks follow exactly.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _STRETCH = 0.05
 """Standard deviation of the logarithm of width and height."""
 _SHEAR = 0.02
 _TILT = 0.03
-"""Radians, standard deviation: heads are seldom upright."""
+"""Radians, standard deviation: heads are rarely quite upright."""
 _GAMMA = 0.25
 """Standard deviation of the logarithm of the exponent on grey levels."""
 _CONTRAST = (0.75, 1.15)
 
 
 def varied(portrait: Portrait, rng: np.random.Generator) -> Portrait:
-    """Another face of the same size, by chance."""
+    """A random variation of the face, of the same size."""
     height, width = portrait.image.shape[:2]
     image, landmarks = portrait.image, portrait.landmarks
     if rng.random() < 0.5:

@@ -1,8 +1,8 @@
-"""Which action units real micro-expressions were coded with, and how often.
+"""The action units with which real micro-expressions were coded, and how often.
 
 Counts of DFME (Zhao et al. 2023, DOI 10.1109/TAFFC.2023.3341918) and CAS(ME)³ (Li et al. 2022, DOI
-10.1109/TPAMI.2022.3174895) together, sides left out: combinations coded four times or more whose units
-``recognizer.action_units`` knows, which are nine tenths of all. One-sidedness is DFME's.
+10.1109/TPAMI.2022.3174895) together, sides left out: combinations coded at least four times whose units
+``recognizer.action_units`` knows, nine tenths of all. The shares of one-sided units are DFME's.
 """
 
 from __future__ import annotations
@@ -105,4 +105,4 @@ ONE_SIDED: dict[int, float] = {
     15: 0.22,
     20: 0.28,
 }
-"""Action unit → share of its codings on one side of the face alone."""
+"""Action unit → share of its codings on only one side of the face."""

@@ -1,7 +1,7 @@
-"""Which action units make an emotion, and how often.
+"""Which action units make up an emotion, and how often.
 
-The combinations are those by which the datasets were coded, the frequencies rounded readings of their
-published counts:
+The combinations are those by which the datasets were coded; the frequencies are rounded from their published
+counts:
 
 - CASME II (Yan et al. 2014, DOI 10.1371/journal.pone.0086041, its table of labelling criteria): happiness is
   AU6 or AU12; disgust AU9, AU10 or AU4+7; surprise AU1+2, AU25 or AU2; repression AU14, AU15 or AU17 alone
@@ -92,4 +92,4 @@ SPEECH: tuple[Recipe, ...] = (
     (1, (17, 24)),
     (1, (23, 26)),
 )
-"""Mouth movements of talking: no emotion."""
+"""Mouth movements while talking: no emotion."""

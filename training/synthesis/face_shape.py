@@ -1,8 +1,8 @@
-"""Random faces as landmarks, in face widths: the geometry that synthetic flow is drawn on.
+"""Random faces as landmarks, in face widths: the geometry on which synthetic flow is drawn.
 
 One canonical, symmetric face (proportions measured with ``recognizer.landmarks`` on public-domain portraits)
-and its spread over people and poses. The origin lies between the outer eye corners, x right, y down; 1 is the
-distance of φ1 and φ15.
+and its variation over people and poses. The origin lies between the outer eye corners, x right, y down; 1 is
+the distance of φ1 and φ15.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def canonical() -> Tensor:
 
 CANONICAL = canonical()
 
-# Parts that vary together from face to face: landmarks, and the standard deviations (across, along) by which
-# the part moves outward and down, in face widths.
+# Parts that vary together from face to face: landmarks, and the standard deviations by which the part moves
+# outward and down, in face widths.
 _PARTS: tuple[tuple[tuple[int, ...], tuple[float, float]], ...] = (
     (tuple(range(17, 27)), (0.012, 0.022)),  # brows
     (tuple(range(36, 48)), (0.012, 0.008)),  # eyes
@@ -52,7 +52,7 @@ _PARTS: tuple[tuple[tuple[int, ...], tuple[float, float]], ...] = (
 def random_faces(n: int, generator: torch.Generator) -> Tensor:
     """(n, 68, 2) landmarks of different people, nearly frontal.
 
-    Proportions vary symmetrically; a slight turn and roll of the head and single landmarks' errors do not.
+    Proportions vary symmetrically; a slight turn and roll of the head and errors of single landmarks do not.
     """
     faces = CANONICAL.repeat(n, 1, 1)
     outward = CANONICAL[:, 0].sign()
@@ -63,7 +63,7 @@ def random_faces(n: int, generator: torch.Generator) -> Tensor:
         faces[:, index, 1] += along * shift[:, 1:]
     stretch = 1 + torch.randn(n, 1, generator=generator) * 0.05
     faces[..., 1] *= stretch
-    # A turned head shows one half of the face narrower than the other.
+    # In a turned head, one half of the face appears narrower than the other.
     turn = torch.randn(n, 1, generator=generator) * 0.06
     faces[..., 0] += turn * (0.25 - faces[..., 0].square())
     roll = torch.randn(n, 1, generator=generator) * 0.025

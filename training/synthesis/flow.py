@@ -1,12 +1,12 @@
-"""Synthetic flow features: what the default weights learn from, thousands a second, no image involved.
+"""Synthetic flow features, from which the default weights learn: thousands a second, without any image.
 
 The moving face comes from ``synthesis.random_motion``. Its field is drawn (Gaussian bumps are separable on a
-level face, so that a whole batch is one matrix product), seen as TV-L1 sees it (motion is measured where the
-face has contrast and filled in elsewhere, with noise) and made into features.
+level face, so that a whole batch is one matrix product), degraded as by TV-L1 (motion is measured where the
+face has contrast and filled in elsewhere, with noise) and turned into features.
 
-Two ways to the features are mixed, because both exist: this project's own (crop φ1–φ15; flow *between*
-puzzle images, so that each region's motion is magnified with it) and the published lists' (a narrower crop
-with the brows nearer the top edge; the puzzle cut from the finished 28×28 feature at fixed places).
+Two kinds of features are mixed, because both exist: this project's own (crop φ1–φ15; flow *between*
+puzzle images, so that each region's motion is magnified with the region) and the published lists' (a narrower
+crop with the brows nearer the top edge; the puzzle cut from the finished 28×28 feature at fixed places).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from training.synthesis.random_motion import (
 
 SIZE = 28
 GRID = 56
-"""Cells a side on which fields are drawn, before they shrink to ``SIZE``."""
+"""Cells along each side of the fields, before they shrink to ``SIZE``."""
 HEAD_SHARE = 0.5
-"""Of the strongest unit's peak: where the head moves on by more, its motion counts."""
+"""Fraction of the strongest unit's peak: a head that moves by more counts as moving."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class Samples:
     """Synthetic features with their labels."""
 
     entire: Tensor
-    """(N, 3, 28, 28) float32, whole numbers 0–255: u, v, |ε|, min–max a channel."""
+    """(N, 3, 28, 28) float32, whole numbers 0–255: u, v, |ε|, each channel min–max normalised."""
     puzzled: Tensor
     label: Tensor
     """(N,) int64: index into ``CLASSES``, or ``NON_EVENT``."""
     units: Tensor
-    """(N, units, 2) bool, in the order of ``recognizer.units.UNITS``: at work on the person's left, right."""
+    """(N, units, 2) bool, in the order of ``recognizer.units.UNITS``: active on the person's left, right."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of each face seen at some number of cells; edges (N,), in face widths."""
+    """A rectangle of each face, divided into cells; edges (N,), in face widths."""
 
     left: Tensor
     right: Tensor
@@ -63,7 +63,7 @@ class Window:
 
 
 def synthesize(n: int, generator: torch.Generator, config: SynthesisConfig | None = None) -> Samples:
-    """``n`` samples, the same for the same state of the generator."""
+    """``n`` samples; the same state of the generator gives the same samples."""
     config = config or SynthesisConfig()
     published = torch.rand(n, generator=generator) < config.published
     faces = random_faces(n, generator)
@@ -85,7 +85,7 @@ def synthesize(n: int, generator: torch.Generator, config: SynthesisConfig | Non
 
 
 def head_moves(scene: Scene, activations: Activations) -> Tensor:
-    """(N,) bool: on the mean over the face, the head moves by a good part of the strongest unit's peak."""
+    """(N,) bool: the head's mean motion over the face is a good part of the strongest unit's peak."""
     x, y = (CANONICAL[:, k] - (0.0, 0.3)[k] for k in (0, 1))
     depth = (1 - (x / 0.52).square() - (y / 0.80).square()).clamp(min=0)
     one, a, b = (scene.rigid[:, :, k, None] for k in range(3))
@@ -95,7 +95,7 @@ def head_moves(scene: Scene, activations: Activations) -> Tensor:
 
 
 def _pick(scene: Scene, which: Tensor) -> Scene:
-    """The scenes of some of the faces."""
+    """The selected faces' part of the scenes."""
 
     def pick(value: Tensor | Bumps) -> Tensor | Bumps:
         if isinstance(value, Bumps):
@@ -109,7 +109,7 @@ def _pick(scene: Scene, which: Tensor) -> Scene:
 
 
 def random_crop(faces: Tensor, published: Tensor, loose: float, generator: torch.Generator) -> Window:
-    """The face's rectangle: the paper's (method §2), or the published lists' narrower one; both loosely."""
+    """The face's rectangle: the paper's (method §2) or the published lists' narrower one, with jitter."""
 
     def jitter() -> Tensor:
         return loose * torch.randn(len(faces), generator=generator)
@@ -167,7 +167,7 @@ def _gaussian(x: Tensor) -> Tensor:
 def observe(
     flow: Tensor, contrast: Tensor, noise: Tensor, generator: torch.Generator, config: SynthesisConfig
 ) -> Tensor:
-    """What TV-L1 makes of it: noise, then each place takes the mean of what its surroundings measured.
+    """Imitates TV-L1: noise is added, then each place takes a mean over its surroundings.
 
     ``noise``: (N,) standard deviation in cells. Contrast weighs the mean, so flow spreads from brows, eyes
     and lips over smooth skin.
@@ -188,7 +188,7 @@ def observe(
 
 
 def total_variation(noisy: Tensor, fidelity: Tensor, iterations: int = 12) -> Tensor:
-    """Minimises |∇f| + fidelity/2 · (f − noisy)² a channel (ROF; Chambolle & Pock 2011): flow in patches.
+    """Minimises |∇f| + fidelity/2 · (f − noisy)² per channel (ROF; Chambolle & Pock 2011): flow in patches.
 
     ``noisy``: (N, 2, H, W), each channel in units of its own standard deviation; ``fidelity``: (N, 1, H, W).
     """
@@ -249,9 +249,9 @@ def project_puzzle(
     """The puzzle as this project makes it: flow between puzzle images (method §3)."""
     boxes = [_brow(faces, 19, 37, 17, 21), _brow(faces, 24, 44, 22, 26), _mouth(faces)]
     loose = torch.exp(0.04 * torch.randn(len(faces), generator=generator))
-    # Sensor noise is the same in every image: magnification magnifies the motion, not the noise.
+    # Sensor noise is the same in every image: enlarging a region magnifies its motion, not the noise.
     flows = [observe(*render(scene, _grow(box, loose)), noise * GRID, generator, config) for box in boxes]
-    # Skin does not join at the seams: strain is taken a region at a time.
+    # Skin is not continuous across the seams: strain is computed region by region.
     fields = [torch.cat([flow, strain(flow)[:, None]], dim=1) for flow in flows]
     whole = torch.cat([torch.cat(fields[:2], dim=3), fields[2]], dim=2)
     return to_feature(whole[:, :2], whole[:, 2])
@@ -294,7 +294,7 @@ _CUTS = (((0, 9), (1, 13)), ((0, 9), (15, 27)), ((17, 28), (5, 23)))
 
 
 def published_puzzle(entire: Tensor, generator: torch.Generator) -> Tensor:
-    """The puzzle as the published lists have it: fixed pieces of the finished feature, resized."""
+    """The published lists' puzzle: fixed pieces of the finished feature, resized."""
     n = len(entire)
     pieces = []
     for (top, bottom), (left, right) in _CUTS:

@@ -1,4 +1,4 @@
-"""Action units → displacement of the skin: the one motion model behind every synthesis.
+"""Action units → displacement of the skin: the single motion model behind all synthesis.
 
 The flow fields that the default weights learn from and the clips that test the program are both drawn from
 ``displacement``.
@@ -22,14 +22,14 @@ SizedBump = tuple[Bump, str, float]
 
 @dataclass(frozen=True)
 class Activation:
-    """One action unit at work on one face."""
+    """One action unit, active on one face."""
 
     unit: int
-    """FACS number."""
+    """The unit's FACS number."""
     left: float
     """Peak displacement on the image's left side, in face widths (px / 256 on a 256-px face)."""
     right: float
-    """The same on the right side; units on the midline move by the mean of both."""
+    """The same on the right side; midline units move by the mean of both."""
 
 
 def face_width(landmarks: npt.NDArray[np.float32]) -> float:

@@ -1,8 +1,8 @@
 """A random face and everything that moves on it: what a synthetic sample shows, before any flow is computed.
 
-Action units of one emotion move the face (the bumps of ``recognizer.action_units``), and what else a pair of
-frames shows is added: blinks, gaze, other weak units, what is left of the head's motion, a background that
-does not follow, blobs of wrong flow.
+Action units of one emotion move the face (the bumps of ``recognizer.action_units``), and everything else that
+a pair of frames shows is added: blinks, gaze, other weak units, residual head motion, a background that does
+not move along, blobs of wrong flow.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from recognizer.recognition import CLASSES
 from training.synthesis.emotions import RECIPES, SPEECH, Recipe
 
 MOST_BUMPS = 24
-"""Bumps of action units drawn a face; the weakest are left out."""
+"""Bumps of action units drawn on each face; the weakest are left out."""
 
 HEAD_ALONE = 0.3
-"""As ``SynthesisConfig.head``, of samples without an emotion."""
+"""As ``SynthesisConfig.head``, for samples without an emotion."""
 
 NON_EVENT = -1
 """Label of a sample that shows no emotion: blink, gaze, speech, head motion, noise or nothing."""
@@ -30,14 +30,14 @@ UNITS = tuple(ACTION_UNITS)
 _COLUMN = {number: column for column, number in enumerate(UNITS)}
 _CENTRAL = [_COLUMN[n] for n, unit in ACTION_UNITS.items() if unit.bumps[0].central]
 ONE_SIDE = 0.5
-"""A side that moves by less than this part of the other is not coded."""
+"""A side that moves by less than this fraction of the other is not coded."""
 PIXEL = 1 / 256
 """One pixel of a face 256 px wide, in face widths."""
 
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """How the samples are spread. Amplitudes are in pixels of a face 256 px wide."""
+    """How the samples are distributed. Amplitudes are in pixels of a face 256 px wide."""
 
     prior: tuple[float, float, float] = (0.56, 0.25, 0.19)
     """Share of negative, positive, surprise among the events: those of MEGC2019 (method §7)."""
@@ -48,10 +48,10 @@ class SynthesisConfig:
     motion: tuple[float, float] = (0.7, 4.0)
     """Peak motion of the strongest unit, log-uniform between these."""
     head: float = 0.15
-    """Standard deviation of what is left of the head's motion, at the rim of the face: with it, affine motion
-    and turning explain as much of the flow as in real samples (``benchmarks/real_flow_log.md``)."""
+    """Standard deviation of residual head motion, at the rim of the face: at this value affine motion and
+    turning explain as much of the flow as in real samples (``benchmarks/real_flow_log.md``)."""
     jitter: float = 0.05
-    """Standard deviation of the crop's edges, in face widths: annotators and detectors do not agree."""
+    """Standard deviation of the crop's edges, in face widths: annotators and detectors disagree."""
     noise: float = 0.08
     """Typical standard deviation of the flow's noise."""
     grain: tuple[float, float] = (1.0, 5.0)
@@ -59,7 +59,7 @@ class SynthesisConfig:
     patchy: float = 0.5
     """Share of the fields smoothed by total variation; the others by a Gaussian."""
     fidelity: tuple[float, float] = (1.0, 12.0)
-    """How closely total variation follows what was measured, log-uniform between these."""
+    """How closely total variation follows the measured flow, log-uniform between these."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Bumps:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that moves on N faces."""
+    """Everything that moves on N faces."""
 
     bumps: Bumps
     contrast: Bumps
@@ -84,7 +84,7 @@ class Scene:
     rigid: Tensor
     """(N, 2, 3): u and v = rigid @ (1, x, y)."""
     turn: Tensor
-    """(N, 2): how far the middle of the face moves against its rim when the head turns or nods."""
+    """(N, 2): how far the middle of the face moves relative to its rim when the head turns or nods."""
     background: Tensor
     """(N,): 1 where the image outside of the face stays still, 0 where it moves along."""
     rim: Tensor
@@ -93,14 +93,14 @@ class Scene:
 
 @dataclass(frozen=True)
 class Activations:
-    """Which units are at work on N faces."""
+    """Which units are active on N faces."""
 
     label: Tensor
     """(N,) int64: index into ``CLASSES``, or ``NON_EVENT``."""
     sides: Tensor
     """(N, units, 2): peak displacement on the image's left and right, in face widths."""
     coded: Tensor
-    """(N, units, 2) bool: the sides that somebody would code; never those of stray, weak units."""
+    """(N, units, 2) bool: the sides that a coder would code; never those of stray, weak units."""
 
 
 def random_activations(n: int, generator: torch.Generator, config: SynthesisConfig) -> Activations:
@@ -116,7 +116,7 @@ def random_activations(n: int, generator: torch.Generator, config: SynthesisConf
     speaks = (label == NON_EVENT) & (torch.rand(n, generator=generator) < 0.35)
     active += _recipes(SPEECH, n, generator) * speaks[:, None]
     strong = torch.exp(0.35 * torch.randn(active.shape, generator=generator))
-    # Other units at work, too weakly to be coded; alone they would be the event.
+    # Other active units, too weak to be coded; alone they would be the event.
     stray = torch.rand(active.shape, generator=generator) < 0.04 * (label != NON_EVENT)[:, None]
     weak = stray * torch.empty(active.shape).uniform_(0.1, 0.45, generator=generator)
     level = active * strong + weak
@@ -145,7 +145,7 @@ def _choose(weights: Tensor, n: int, generator: torch.Generator) -> Tensor:
 
 
 def _recipes(recipes: tuple[Recipe, ...], n: int, generator: torch.Generator) -> Tensor:
-    """(n, units) of 0 and 1: one combination drawn a sample."""
+    """(n, units) of 0 and 1: one combination drawn for each sample."""
     table = torch.zeros(len(recipes), len(UNITS))
     for row, (_, units) in enumerate(recipes):
         table[row, [_COLUMN[unit] for unit in units]] = 1
@@ -154,10 +154,10 @@ def _recipes(recipes: tuple[Recipe, ...], n: int, generator: torch.Generator) ->
 
 @dataclass(frozen=True)
 class _BumpTable:
-    """``ACTION_UNITS`` with both sides written out, one row a bump."""
+    """``ACTION_UNITS`` with both sides written out, one row per bump."""
 
     anchor: Tensor
-    """(K, 68): weights of the landmarks whose mean it is."""
+    """(K, 68): each bump is placed at this weighted mean of the landmarks."""
     shift: Tensor
     pull: Tensor
     radius: Tensor
@@ -208,7 +208,7 @@ def action_bumps(faces: Tensor, sides: Tensor, generator: torch.Generator) -> Bu
         size * (u * angle.cos() - v * angle.sin()),
         size * (u * angle.sin() + v * angle.cos()),
     )
-    # Few units are at work at a time: only the greatest bumps are drawn.
+    # Few units are active at a time: only the greatest bumps are drawn.
     greatest = size.abs().topk(MOST_BUMPS, dim=1).indices
     return Bumps(*(value.gather(1, greatest) for value in values))
 
@@ -258,7 +258,7 @@ _CONTRAST: tuple[tuple[tuple[int, ...], tuple[float, float], float], ...] = (
 
 
 def face_contrast(faces: Tensor, generator: torch.Generator) -> Bumps:
-    """Brows, eyes, nostrils, lips, outline: the places where flow can be measured at all."""
+    """Brows, eyes, nostrils, lips, outline: the only places where flow can be measured."""
     index = [k for points, _, _ in _CONTRAST for k in points]
     radius = torch.tensor([r for points, r, _ in _CONTRAST for _ in points])
     strength = torch.tensor([s for points, _, s in _CONTRAST for _ in points])

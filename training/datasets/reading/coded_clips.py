@@ -41,12 +41,12 @@ class CodedClips:
         return ("Subject", "Filename", *self.frame_columns, "Action Units", "Estimated Emotion")
 
     def load(self, root: Path) -> Loaded:
-        """The three-class samples under ``root``. AtmeError: no root, no sheet or one of other columns, no
+        """The three-class samples under ``root``. AtmeError: no root, no sheet or one with other columns, no
         frames."""
         return finished(self.annotated(root))
 
     def annotated(self, root: Path) -> Loaded:
-        """The same with others among the samples, for sets that bring labels of their own."""
+        """The same, including the emotion class `others`, for sets that bring labels of their own."""
         check_root(root)
         path, notes = find_sheet(root, self.versions, self.sheet)
         found = read_sheet(path, self.columns, self.page)

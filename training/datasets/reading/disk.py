@@ -10,7 +10,7 @@ from pathlib import Path
 from recognizer.errors import AtmeError
 
 SHEET_DEPTH, FRAMES_DEPTH = 3, 4
-"""Levels below the root that are looked into: a copy may be wrapped in several folders."""
+"""Levels below the root that are searched: a copy may be nested in several folders."""
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 _NUMBER = re.compile(r"(?:.*\D)?(\d+)")
 
@@ -41,7 +41,7 @@ def find_sheet(root: Path, pattern: str, prefer: str) -> tuple[Path, list[str]]:
         if not exact:
             notes.append(f"labels of {chosen}: not the version {prefer} that published results use")
         if len(found) > 1:
-            notes.append(f"{chosen} taken; not read: {', '.join(n for n in found if n != chosen)}")
+            notes.append(f"{chosen} used; not read: {', '.join(n for n in found if n != chosen)}")
         return folder / chosen, notes
     beside = f"; found only {', '.join(other[:5])}" if other else ""
     raise AtmeError(f"{root}: no {prefer} in it{beside}; put the sheet of the release there")

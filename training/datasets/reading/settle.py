@@ -30,7 +30,7 @@ class Annotation:
     units: str
     fps: float
     apex_annotated: bool = True
-    """False for a set that annotates no apex at all, which is then no trouble of the sample."""
+    """False for a set that annotates no apex at all; a missing apex is then not the sample's fault."""
 
     @property
     def id(self) -> str:
@@ -116,7 +116,7 @@ def _onset(annotation: Annotation, frames: Mapping[int, Path], repaired: Callabl
     near = _near(onset, frames)
     if near is None:
         raise _LeftOut(f"the onset frame {onset} is absent; on disk are {min(frames)} to {max(frames)}")
-    repaired(f"the onset frame {onset} is absent; {near} taken")
+    repaired(f"the onset frame {onset} is absent; {near} used")
     return near
 
 
@@ -128,14 +128,14 @@ def _offset(
         # The offset only bounds where an apex may be, so an annotated apex can stand for it.
         if apex is None or apex <= onset or apex not in frames:
             raise _LeftOut(f"offset is '{annotation.offset}', onset {onset}: no movement between them")
-        repaired(f"offset is '{annotation.offset}', not after the onset {onset}; the apex {apex} taken")
+        repaired(f"offset is '{annotation.offset}', not after the onset {onset}; the apex {apex} used")
         return apex
     if offset in frames:
         return offset
     within = [n for n in frames if onset < n < offset]
     if not within:
         raise _LeftOut(f"no frame after the onset {onset}; on disk are {min(frames)} to {max(frames)}")
-    repaired(f"the offset frame {offset} is absent; {within[-1]} taken")
+    repaired(f"the offset frame {offset} is absent; {within[-1]} used")
     return within[-1]
 
 
@@ -158,16 +158,16 @@ def _apex(
     elif apex == last:
         doubt = f"apex = offset ({apex})"
     elif not onset < apex <= (last or offset):
-        doubt = f"apex {apex} is outside of the clip {onset} to {annotation.offset}"
+        doubt = f"apex {apex} is outside the clip {onset} to {annotation.offset}"
     elif apex in frames:
         return apex
     else:
         near = _near(apex, {n: path for n, path in frames.items() if onset < n <= offset})
         if near is not None:
-            repaired(f"the apex frame {apex} is absent; {near} taken")
+            repaired(f"the apex frame {apex} is absent; {near} used")
             return near
         doubt = f"the apex frame {apex} is absent"
-    repaired(f"{doubt}; to be estimated")
+    repaired(f"{doubt}; it will be estimated")
     return None
 
 

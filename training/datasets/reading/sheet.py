@@ -15,9 +15,9 @@ from recognizer.files.npz import check_zip
 HEADER_WITHIN = 40
 """Rows from the top in which the header is looked for; SAMM's is on row 14."""
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 20_000, 256, 64_000_000
-"""Of a sheet, and of all that is unpacked from its file; the releases have a thousand rows."""
+"""Of a sheet, and of everything unpacked from its file; the releases have a thousand rows."""
 MOST_WHOLE = 10**12
-"""What is called a whole number is a frame, a subject or a clip: never larger."""
+"""The largest whole number read: a frame, a subject or a clip is never larger."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Row:
     """Column name as the loader wrote it → value; further columns by the name in the sheet."""
 
     def text(self, column: str) -> str:
-        """The cell as text without blanks around it; empty for an empty cell or an absent column."""
+        """The cell as text without surrounding blanks; empty for an empty cell or an absent column."""
         value = self.cells.get(column)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         return "" if value is None else str(value).strip()
 
     def whole(self, column: str) -> int | None:
-        """The cell as a whole number, None where it is none."""
+        """The cell as a whole number; None where it is not one."""
         return whole(self.cells.get(column))
 
 
@@ -99,13 +99,13 @@ def _open(path: Path) -> Any:
             return openpyxl.load_workbook(path, read_only=True, data_only=True)
     except AtmeError:
         raise
-    except Exception as error:  # openpyxl raises whatever it stumbles upon in a damaged file
+    except Exception as error:  # openpyxl raises whatever it comes across in a damaged file
         raise _unreadable(path, error) from None
 
 
 @contextmanager
 def _closing(book: Any, path: Path) -> Iterator[None]:
-    """Closes the book; what is damaged in it shows only as its rows are read."""
+    """Closes the book at the end; damage in it shows only while its rows are read."""
     try:
         yield
     except AtmeError:
@@ -122,7 +122,7 @@ def _unreadable(path: Path, error: Exception) -> AtmeError:
 
 
 def _table(sheet: Any) -> list[tuple[Any, ...]]:
-    """ValueError for a sheet of more rows than any release has: one row far down brings all before it."""
+    """ValueError for a sheet with more rows than any release: one row far down fills in all before it."""
     sheet.reset_dimensions()  # hand-edited files may lie about their size
     lines = sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True)
     rows = [tuple(row) for row in islice(lines, MOST_ROWS + 1)]
@@ -155,7 +155,7 @@ def _rows(table: list[tuple[Any, ...]], header: int, columns: Sequence[str]) -> 
     names: list[str | None] = []
     for cell in table[header]:
         name = None if cell is None or not str(cell).strip() else ours.get(_plain(cell), str(cell).strip())
-        names.append(None if name in names else name)  # of two equal columns the first
+        names.append(None if name in names else name)  # of two columns with one name, the first
     rows = []
     for number, values in enumerate(table[header + 1 :], header + 2):
         cells = {name: value for name, value in zip(names, values, strict=False) if name is not None}

@@ -1,10 +1,10 @@
-"""The bi-Inceptions of ``learning.stacked.model`` on a processor, one network after the other.
+"""The bi-Inceptions of ``learning.stacked.model`` on a CPU, one network after the other.
 
-Here each is a stack of its own, (N, H, W, C) contiguous: small enough to stay in the cache, and a
-convolution without groups costs less. Convolutions are torch's; what lies between them is compiled
-(``learning.stacked.compiled_layers``) and reads and writes the very numbers that they take: no conversion, no
-concatenation. Gradients are written out by hand: a step forward returns its result and the function that
-takes the way back.
+Here each is a stack of its own, (N, H, W, C) contiguous: small enough to stay in the cache, and without
+groups, which make a convolution slower. Convolutions are torch's; what lies between them is compiled
+(``learning.stacked.compiled_layers``) and reads and writes their number format: no conversion, no
+concatenation. Gradients are written by hand: a forward step returns its result and its backward
+function.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from training.learning.stacked.compiled_pool import pool3, pool3_back
 from training.learning.stacked.layers import EPS, Gradients
 
 Vector = npt.NDArray[np.float64]
-"""One value a channel; two such rows are mean and variance."""
+"""One value per channel; two such rows are mean and variance."""
 Places = npt.NDArray[Any]
 """(N·H, W, C), bfloat16 as uint16."""
 Gradient = Tensor | Vector
-"""Of a kernel, or of one value a channel."""
+"""Of a kernel, or of one value per channel."""
 Back = Callable[[Places], list[Gradient]]
-"""From the gradient of what a step wrote to those of its weights."""
+"""Gradient of a step's output → gradients of its weights."""
 Through = Callable[[Places], tuple[Tensor, list[Gradient]]]
 """The same, and the gradient of its input before them."""
 
@@ -45,7 +45,7 @@ class Layer(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """A 1×1 convolution that reads the inputs, its batch norm in it."""
+    """A 1×1 convolution of the inputs, with its batch norm folded in."""
 
     kernel: Tensor
     """(2·outputs, 2·inputs, 1, 1), of the activations' type."""
@@ -62,8 +62,8 @@ def first_block(
     """(B, N, 28, 14, 2·3) twice → (B, N, 14, 14, 4·width), and each network's moments of two batch norms.
 
     ``weights``, (B, …) each: kernel and bias of branch1, branch3.0, branch5.0 and pooled.1, with their batch
-    norms in them; kernel, γ and β of branch3.1 and branch5.1. Kernels are for columns in pairs, the rest for
-    single ones. Moments are (2, C): mean and variance.
+    norms folded in; kernel, γ and β of branch3.1 and branch5.1. Kernels are for paired columns, the rest
+    for single ones. Moments are (2, C): mean and variance.
     """
     moments: list[list[Vector]] = []
     out: Tensor = _FirstBlock.apply(moments, values, pooled, *weights)  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ class _FirstBlock(torch.autograd.Function):
             dfifth, rest5 = way51(places)
             reading = [*way1(places), *way3(_places(dthird)), *way5(_places(dfifth)), *way(places)]
             gradients.append([*reading, *rest3, *rest5])
-        ctx.ways.clear()  # lets go of what the forward pass has kept
+        ctx.ways.clear()  # releases what the forward pass kept
         return None, None, None, *_stacked(gradients)
 
 
@@ -158,14 +158,14 @@ class _SecondBlock(torch.autograd.Function):
 
 
 def _readers(weights: Sequence[Tensor], like: Tensor) -> Iterator[list[Reader]]:
-    """Network by network, of the type of ``like``."""
+    """Network by network, with the type of ``like``."""
     doubled = (weight if k % 2 == 0 else weight.repeat(1, 2) for k, weight in enumerate(weights))
     for parts in zip(*(weight.to(like.dtype) for weight in doubled), strict=True):
         yield [Reader(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def _layers(weights: Sequence[Tensor], like: Tensor) -> Iterator[list[Layer]]:
-    """Network by network, kernels of the type of ``like``."""
+    """Network by network, kernels with the type of ``like``."""
     kernels = zip(*(kernel.to(like.dtype) for kernel in weights[::3]), strict=True)
     norms = (zip(*(part.numpy() for part in weights[k::3]), strict=True) for k in (1, 2))
     for parts in zip(kernels, *norms, strict=True):
@@ -173,7 +173,7 @@ def _layers(weights: Sequence[Tensor], like: Tensor) -> Iterator[list[Layer]]:
 
 
 def _stacked(gradients: list[list[Gradient]]) -> Iterator[Tensor]:
-    """Those of each weight, of all networks."""
+    """Gradients of each weight, for all networks."""
     for parts in zip(*gradients, strict=True):
         tensors = [part if isinstance(part, Tensor) else torch.from_numpy(part) for part in parts]
         yield torch.stack(tensors).float()
@@ -253,7 +253,7 @@ def _normalisation(y: layers.Lines, layer: Layer) -> tuple[Vector, layers.Channe
 
 
 def _pool3(x: Tensor) -> tuple[Tensor, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]]:
-    """3×3 max-pool of stride 1; its way back adds three gradients that x has from elsewhere."""
+    """3×3 max-pool of stride 1; its backward function adds the three other gradients of x."""
     n, height, width, channels = x.shape
     out = torch.empty_like(x)
     rows, columns = np.empty((2, n * height, width * channels), np.uint8)

@@ -1,11 +1,11 @@
-"""Batch norm, ReLU and max-pool of one network on a processor, compiled by numba: each in one or two walks.
+"""Batch norm, ReLU and max-pool of one network on a CPU, compiled by numba: one or two passes each.
 
-Activations are channels last. What is here sees them as lines, (samples · height, width · channels), of
-float32, or of bfloat16 as the uint16 that numba can hold. Channels are few (6 to 24), so a loop over those of
-one place would fill no vector register: all arithmetic walks along whole lines, with scale and shift repeated
-along them, and only the move between 2×2 places and one goes by channel. A loop has few enough arrays for the
-compiler to tell that they do not overlap, which is why some are in two. Sums are float32 over a block of
-lines and float64 beyond.
+Activations are channels last, treated here as lines, (samples · height, width · channels), of float32, or of
+bfloat16 held as uint16 because numba has no such type. Channels are few (6 to 24), so a loop over those of
+one place would fill no vector register: all arithmetic runs along whole lines, with scale and shift repeated
+along them, and only the step between 2×2 places and one runs by channel. Each loop has few enough arrays for
+the compiler to prove that they do not overlap, which is why some are split in two. Sums are float32 within a
+block of lines and float64 beyond.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Lines = npt.NDArray[Any]
 """(lines, width · channels), float32 or bfloat16 as uint16."""
 Values = npt.NDArray[np.float32]
 Channels = tuple[float, ...]
-"""A value a channel; a tuple, so that their number is known when the loops over them are compiled."""
+"""A value per channel; a tuple, so that their number is known when the loops over them are compiled."""
 BLOCK = 28
 """Lines whose sum is kept in float32."""
 
@@ -36,12 +36,12 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function) -> Function:
-    """Sums keep their order: that of two equal places just one is found the greater depends on it."""
+    """Keeps sums in order: of two equal places, only one must be found the greater."""
     return cast(Function, numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")(function))
 
 
 def compiled_once(function: Function) -> Function:
-    """For what Python calls: compiled at its first call and kept on disk where there is a place for it."""
+    """For functions that Python calls: compiled at the first call, cached on disk where that is possible."""
     return kept_on_disk(compiled(function))
 
 
@@ -106,7 +106,7 @@ def moments(y: Lines, channels: int) -> npt.NDArray[np.float64]:
 
 @compiled
 def _gather(first: Values, second: Values, sums: npt.NDArray[np.float64]) -> None:
-    """Adds what lies along two lines up by channel."""
+    """Sums two lines by channel."""
     channels = sums.shape[1]
     for start in range(0, len(first), channels):
         for c in range(channels):
@@ -225,7 +225,9 @@ def pool_relu_back(
                     target[channels + c] = value
             for i in range(length):
                 other = beyond[i] * left[i] + higher[i] * (f32(1) - left[i])
-                wins = (here[i] > other) | ((here[i] == other) & (left[i] > 0))  # of equals the left one
+                wins = (here[i] > other) | (
+                    (here[i] == other) & (left[i] > 0)
+                )  # of equal values, the left one
                 passed[i] = passed[i] if wins & (here[i] > 0) else f32(0)
             for i in range(length):
                 fall = (widened(top[i]) - widened(bottom[i])) * a[i]

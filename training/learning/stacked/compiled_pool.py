@@ -1,4 +1,4 @@
-"""3×3 max-pool of stride 1 on a processor, compiled: first of three lines, then of three places in a line.
+"""3×3 max-pool of stride 1 on a CPU, compiled: first over three lines, then over three places in a line.
 
 Lines as in ``learning.stacked.compiled_layers``.
 """
@@ -79,7 +79,7 @@ def pool3_back(
     count, length = dx.shape
     padded = np.zeros(length + 2 * channels, f32)
     chosen = np.full(length + 2 * channels, 1, np.uint8)
-    three = np.zeros((3, length), f32)  # gradients of the greatest of three lines: above, here, below
+    three = np.zeros((3, length), f32)  # gradients of the maxima over three lines: above, here, below
     nothing = np.full(length, 3, np.uint8)
     total = np.empty(length, f32)
     for r in range(count):
@@ -102,7 +102,7 @@ def pool3_back(
 def _to_places(
     dout: Lines, columns: Bytes, channels: int, padded: Values, chosen: Bytes, result: Values
 ) -> None:
-    """The gradient of one line's greatest of three lines from that of the greatest of three places of it."""
+    """The gradient of a line's maxima over three lines, from that of the maxima over three places in it."""
     length = len(dout)
     _widen(dout, padded[channels : channels + length])
     chosen[channels : channels + length] = columns
@@ -116,7 +116,7 @@ def _to_places(
 
 @compiled
 def _chosen(three: Values, above: Bytes, here: Bytes, below: Bytes, result: Values) -> None:
-    """The gradient of one line from that of the greatest of three lines, for which it was one of three."""
+    """The gradient of one line, from that of the three maxima over three lines that it took part in."""
     first, own, last = three[0], three[1], three[2]
     for i in range(len(result)):
         value = first[i] if above[i] == 2 else f32(0)

@@ -2,7 +2,7 @@
 
 All tensors are channels last, (N, H, W, M·copies·C): M models, and C channels each of ``copies`` neighbouring
 columns. Whole rows are treated as long vectors, because broadcasting six or twelve numbers at a time is what
-makes torch's own batch norm and pooling slow here; and what a pool throws away is not normalised first.
+makes torch's own batch norm and pooling slow here; and what a pool discards is not normalised first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Gradients = tuple[Tensor | None, ...]
 
 
 def double_columns(weight: Tensor) -> Tensor:
-    """The kernel that does to columns in pairs what ``weight`` does to single columns.
+    """The kernel that does to paired columns what ``weight`` does to single ones.
 
     (M, outputs, inputs, k, k) → (M, 2·outputs, 2·inputs, k, 1 or 3).
     """
@@ -53,12 +53,12 @@ def _doubling(size: int, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a batch norm knows of one batch; (M, C) each."""
+    """Statistics of one batch; (M, C) each."""
 
     mean: Tensor
     variance: Tensor
     count: Tensor | float
-    """Numbers a channel, (M, 1) where models differ."""
+    """Count of numbers per channel; (M, 1) where models differ."""
 
     @property
     def unbiased(self) -> Tensor:
@@ -112,7 +112,7 @@ class _NormRelu(torch.autograd.Function):
 
 
 def norm_pool_relu(y: Tensor, gamma: Tensor, beta: Tensor, batch: Statistics, valid: Tensor | None) -> Tensor:
-    """``norm_relu`` and then a 2×2 max-pool, for γ ≥ 0: the pool goes first, which changes nothing.
+    """``norm_relu`` and then a 2×2 max-pool, for γ ≥ 0; the pool is computed first, with the same result.
 
     y (N, H, W', M·copies·C) → (N, H/2, W/2, M·C); W' = W, or W/2 for columns in pairs (copies = 2).
     """
@@ -224,7 +224,7 @@ class _PoolRelu(torch.autograd.Function):
 
 
 def _pool(y: Tensor, shape: torch.Size) -> tuple[Tensor, list[Tensor]]:
-    """The greatest of each 2×2, (places, run), and the falls from top to bottom and from left to right."""
+    """Maximum of each 2×2, (places, run), and the differences top − bottom and left − right."""
     top, bottom = _lines(y)
     # Two columns are C apart where they come in pairs, else a whole place.
     run = shape[1] if y.shape[3] == 2 * shape.numel() else y.shape[3]
@@ -238,7 +238,8 @@ def _lines(y: Tensor) -> tuple[Tensor, ...]:
 
 
 def _unpool(g: Tensor, falls: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """The gradient for upper and lower lines: each number goes to the place it came from. Spoils g."""
+    """The gradient for upper and lower lines: each number goes back to the place it came from. Overwrites
+    g."""
     fall_down, fall_right = falls
     to_left = torch.ops.aten.threshold_backward(g, fall_right, 0)
     lines = torch.stack([to_left, g.sub_(to_left)], dim=1).view_as(fall_down)
@@ -250,10 +251,10 @@ def _unpool(g: Tensor, falls: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 class LargeWeight:
-    """A large matrix (M, outputs, inputs) to be trained, with room of its own for what each step makes of it.
+    """A large matrix (M, outputs, inputs) to be trained, with buffers of its own for every step's results.
 
-    A step that asks the system for the memory of its copy and gradient again, and gives it back, spends twice
-    as long on that as on the products.
+    A step that allocates memory for its copy and gradient anew, and frees it, spends twice as long on that as
+    on the products.
     """
 
     def __init__(self, weight: Tensor, half: bool) -> None:
@@ -284,7 +285,7 @@ class LargeWeight:
 
 
 class _Linear(torch.autograd.Function):
-    """Its own backward also because torch's leaves the weight's gradient transposed in memory."""
+    """Has its own backward pass also because torch's leaves the weight's gradient transposed in memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, _: Tensor, matrix: LargeWeight) -> Tensor:

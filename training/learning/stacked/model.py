@@ -2,13 +2,13 @@
 
 M models have B = 2·M bi-Inceptions, first those of the face, then those of the puzzle. Activations are
 (N, H, W, B·C) in memory, channels last: B convolutions are one grouped convolution, and the statistics of a
-batch norm are sums over rows. On a processor this order is faster than the usual one even for a single
+batch norm are sums over rows. On a CPU this order is faster than the usual one even for a single
 model. In the first block two neighbouring columns share a place, (N, 28, 14, B·2·C): twelve channels fill
 the vector units that six leave half empty, and a 5×5 kernel becomes 5×3. All of it is the algebra of
 ``recognizer.network.model.DualAtme``, whose states go in and come out; a test compares both.
 
-On a processor there is a second way through the bi-Inceptions, a quarter faster as a whole: one network after
-the other, compiled.
+On a CPU there is a second implementation of the bi-Inceptions, which makes a step a quarter faster: one
+network after the other, compiled.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ State = dict[str, Tensor]
 
 _FLATTENED = "classifier.1.weight"
 _ENTIRE, _PUZZLED, _BOTH = "entire.0.", "puzzled.", "both."
-"""Names of the bi-Inceptions' parameters begin so; the last holds those of face and puzzle together."""
+"""Prefixes of the bi-Inceptions' parameters; the last holds those of face and puzzle together."""
 _FIRST_NORMS = ("branch3.1", "branch5.1")
 """Layers of the first block that do not read the inputs, and all of the second."""
 _SECOND_NORMS = ("branch1", "branch3.0", "branch5.0", "branch3.1", "branch5.1", "pooled.1")
@@ -49,7 +49,7 @@ _SECOND_NORMS = ("branch1", "branch3.0", "branch5.0", "branch3.1", "branch5.1", 
 
 @dataclass(frozen=True)
 class Inputs:
-    """N features for each of B bi-Inceptions, and their moments: the first batch norms follow from these."""
+    """N features for each of B bi-Inceptions, and their moments, from which the first batch norms follow."""
 
     values: Tensor
     """(B, N, 28, 14, 2·3) in [−1, 1]: columns in pairs. float32, or bfloat16 for models in half precision."""
@@ -61,7 +61,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step of training sees."""
+    """The inputs of one training step."""
 
     features: Inputs
     pooled: Inputs
@@ -85,15 +85,15 @@ class StackedModels:
     ) -> None:
         """``half``: convolutions and the large matrix product work on bfloat16 copies (sums in float32).
 
-        ``compiled``: on a processor, one bi-Inception after the other (``compiled_inceptions``); the
-        same up to rounding. Batches whose models differ in size go the other way all the same.
+        ``compiled``: on a CPU, one bi-Inception after the other (``compiled_inceptions``), with the same
+        result up to rounding. Batches whose models differ in size are never compiled.
         """
         self.models, self.config, self.half, self.compiled = len(states), config, half, compiled
         self._names = list(states[0])
         stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
         stacked = _united(stacked)
         self.running = {name: value for name, value in stacked.items() if ".running_" in name}
-        # A bias right before a batch norm is subtracted again: it never changes, and is added at the end.
+        # A bias right before a batch norm is subtracted again, so it never changes; it is added at the end.
         self._biases = {name: value for name, value in stacked.items() if _mean_after(name) in stacked}
         for name, bias in self._biases.items():
             self.running[_mean_after(name)] = self.running[_mean_after(name)] - bias
@@ -196,7 +196,7 @@ class StackedModels:
         return y.permute(0, 2, 3, 1).contiguous()
 
     def _compiled_bi_inceptions(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """As ``_bi_inceptions``, with gradients of its own."""
+        """As ``_bi_inceptions``, with hand-written gradients."""
         first, second = f"{_BOTH}0", f"{_BOTH}2"
         readers = [(branch, batch.features) for branch in ("branch1", "branch3.0", "branch5.0")]
         weights = []
@@ -228,14 +228,15 @@ class StackedModels:
             self._remember(f"{block}.{branch}.1", Statistics(mean, variance, count))
 
     def _convolve_inputs(self, name: str, x: Inputs, values: Tensor, valid: Tensor | None) -> Tensor:
-        """1×1 convolution and batch norm in one of x, whose ``values`` lie side by side; columns in pairs."""
+        """1×1 convolution and batch norm of x in one step; the ``values`` lie side by side, columns in
+        pairs."""
         weight, bias = self._folded(name, x, valid)
         shift = bias[:, None].expand(-1, 2, -1).flatten()
         return self._convolve(values, double_columns(weight[..., None, None]), shift)
 
     def _folded(self, name: str, x: Inputs, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Kernel (B, C, 3) and bias (B, C) of a 1×1 convolution with its batch norm in it: the statistics
-        follow from the moments of its input."""
+        """Kernel (B, C, 3) and bias (B, C) of a 1×1 convolution with its batch norm folded in: the
+        statistics follow from the moments of its input."""
         weight = self.parameters[f"{name}.0.weight"].flatten(2)
         gamma, beta = self.parameters[f"{name}.1.weight"], self.parameters[f"{name}.1.bias"]
         mean = (weight @ x.mean[..., None]).squeeze(2)
@@ -248,7 +249,7 @@ class StackedModels:
     def _convolve_pool(self, name: str, x: Tensor, valid: Tensor | None, doubled: bool = False) -> Tensor:
         """Convolution, batch norm, ReLU and 2×2 max-pool; ``doubled``: columns in pairs."""
         gamma, beta = self.parameters[f"{name}.1.weight"], self.parameters[f"{name}.1.bias"]
-        sign = torch.where(gamma.detach() < 0, -1.0, 1.0)  # the pool wants γ ≥ 0; two signs cancel
+        sign = torch.where(gamma.detach() < 0, -1.0, 1.0)  # the pool needs γ ≥ 0; two signs cancel
         weight = self.parameters[f"{name}.0.weight"] * sign[..., None, None, None]
         y = self._convolve(x, double_columns(weight) if doubled else weight)
         y = without(y.float(), valid, len(gamma))
@@ -292,7 +293,7 @@ def _join(groups: int, *parts: Tensor) -> Tensor:
 
 
 def _united(stacked: State) -> State:
-    """Puts the bi-Inceptions of face and puzzle one behind the other, (2·M, …)."""
+    """Concatenates the bi-Inceptions of face and puzzle, (2·M, …)."""
     united = {}
     for name, value in stacked.items():
         if name.startswith(_ENTIRE):

@@ -1,8 +1,8 @@
 """Bi-WOOF: bi-weighted oriented optical flow, hand-crafted (Liong, See, Wong, Phan 2018).
 
 DOI 10.1016/j.image.2017.11.006. Each of 5×5 blocks of the face gives a histogram of flow directions in which
-every pixel counts by its magnitude (the local weight); the whole histogram counts by the block's mean strain
-(the global weight).
+every pixel is weighted by its magnitude (the local weight), and the whole histogram by the block's mean
+strain (the global weight).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ BLOCKS, BINS = 5, 8
 def describe(entire: Features, puzzled: Features) -> npt.NDArray[np.float64]:
     """(n, 3, 28, 28) of the face → (n, 5·5·8), each row of sum 1. The puzzle is not used.
 
-    An archive stretches each channel to 0–255 and so forgets where zero was. It is taken to be the median,
-    for most of a face holds still.
+    An archive stretches each channel to 0–255 and so loses where zero was. Zero is taken to be the median,
+    because most of a face holds still.
     """
     flow = entire[:, :2].astype(np.float64)
     flow -= np.median(flow, axis=(2, 3), keepdims=True)

@@ -1,4 +1,4 @@
-"""Hand-crafted descriptors and the linear support vector machine that learns from them."""
+"""A hand-crafted descriptor with a linear support vector machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Describe = Callable[[Features, Features], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class HandCrafted:
-    """A method that is a descriptor."""
+    """A method made of a descriptor."""
 
     name: str
     title: str
@@ -35,7 +35,7 @@ class HandCrafted:
         half: bool = False,
         watch: Watch | None = None,
     ) -> Predict:
-        """Fits the machine once; the recipe of networks says nothing to it."""
+        """Fits the machine once; the recipe is for networks and is ignored."""
         predict = linear_svm(self.describe(item.entire, item.puzzled), item.label)
 
         def named(pairs: Pairs) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 FRAMES = 10
-"""Evenly spread over the clip, as is common for this method."""
+"""Frames, evenly spread over the clip, as is common for this method."""
 BLOCKS, CODES = 5, 59
 """Parts a side; the uniform patterns of eight neighbours, and one code for all others."""
 
