@@ -178,9 +178,7 @@ def test_a_gpu_that_torch_cannot_use_is_said_and_the_processor_computes(driver, 
     engine = FlowEngine()
     found = engine.flows(PAIRS[:1])
     assert engine.device == "cpu"
-    assert engine.problem.startswith(
-        "the optical flow is computed on the CPU: torch cannot use the GPU"
-    )
+    assert engine.problem.startswith("the optical flow is computed on the CPU: torch cannot use the GPU")
     assert [record.message for record in caplog.records] == [engine.problem]
     np.testing.assert_array_equal(found[0], FlowEngine().flows(PAIRS[:1])[0])
     assert len(caplog.records) == 1, "it is tried once"

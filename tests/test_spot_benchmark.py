@@ -30,7 +30,7 @@ from training.spotting.rendered.benchmark import STORIES, read_index, write_benc
 from training.spotting.rendered.benchmark import portrait as face_of
 from training.spotting.rendered.timeline import PEAKS, SIZE, Plan, plan, script
 from training.spotting.score import Hit, SpotScore
-from training.spotting.signal import measured, part_path, signal_of
+from training.spotting.signal import measured, part_path, signal_of, without_words
 
 
 def clip(fps: float = 30.0, timeline: int = 0, drift: float = 2.5) -> Plan:
@@ -217,6 +217,13 @@ def test_a_broken_or_stale_signal_is_measured_again(signal, benchmark: Path):
     assert signal_of(video, benchmark / ".signals").samples == kept.samples
     other = LongVideo(video.name, video.movements, 60.0, video.file)
     assert part_path(other, benchmark) != part_path(video, benchmark)
+
+
+def test_measured_signals_outlive_changes_of_wording_only():
+    code = 'STEP = 2\n"""Pixels."""\n\n\ndef far():\n    """How far."""\n    return 2 * STEP\n'
+    reworded = 'STEP = 2  # a step\n"""In pixels."""\n\n\ndef far():\n    return 2*STEP\n'
+    assert without_words(code) == without_words(reworded)
+    assert without_words(code) != without_words(code.replace("2 * STEP", "3 * STEP"))
 
 
 # --- the commands

@@ -5,6 +5,7 @@ The cache depends on the images and on the code that measures motion, so both ar
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -107,7 +108,7 @@ MOST_BYTES = 1_000_000_000
 
 @cache
 def _meter_version() -> bytes:
-    """Changes with the code that measures."""
+    """Changes with the code that measures, but not with its wording."""
     modules = (
         recognizer.landmarks,
         spotting.face_places,
@@ -116,7 +117,21 @@ def _meter_version() -> bytes:
         spotting.neutral,
         spotting.place_flow,
     )
-    return b"".join(hashlib.sha256(Path(str(module.__file__)).read_bytes()).digest() for module in modules)
+    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules]
+    return hashlib.sha256("\n".join(map(without_words, sources)).encode()).digest()
+
+
+def without_words(source: str) -> str:
+    """Python code in a form that its layout, comments and docstrings do not change."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            body[:] = [line for line in body if not _is_text(line)]
+    return ast.dump(tree)
+
+
+def _is_text(line: ast.AST) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
 
 
 def _measure_to_file(folder: Path, video: LongVideo) -> None:
