@@ -77,8 +77,8 @@ class Looped(FrameSource):
         self._ready: list[Image] | None = None
         if size != "as rendered":
             count = max(_ROOM // (3 * size[0] * size[1]), 8)
-            self._ready = [resized(_decode(frame), size) for frame in frames[:: round(FPS / fps)][:count]]
-        height, width = (self._ready[0] if self._ready else _decode(frames[0])).shape[:2]
+            self._ready = [resized(decode(frame), size) for frame in frames[:: round(FPS / fps)][:count]]
+        height, width = (self._ready[0] if self._ready else decode(frames[0])).shape[:2]
         super().__init__(name="looped face", live=live, size=(width, height), nominal_fps=fps)
         self._jpegs = frames
         self._number = 0
@@ -103,13 +103,13 @@ class Looped(FrameSource):
         step = number if self._ready else round(number * FPS / self._rate)
         place = step % (2 * len(frames) - 2)
         place = min(place, 2 * len(frames) - 2 - place)
-        return self._ready[place] if self._ready else _decode(self._jpegs[place])
+        return self._ready[place] if self._ready else decode(self._jpegs[place])
 
     def release(self) -> None:
         self._number = self._total
 
 
-def _decode(frame: Jpeg) -> Image:
+def decode(frame: Jpeg) -> Image:
     return np.asarray(cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
