@@ -16,7 +16,6 @@ anywhere. ``--throttle``: beside a process that keeps half a core busy.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import pty
@@ -184,7 +183,7 @@ def landmark_ms(frames: list[bytes]) -> float:
 
 
 def _lag(source: Looped, frame: Any) -> float:
-    return 1000 * (time.monotonic() - (source.origin or 0.0) - frame.timestamp)
+    return float(1000 * (time.monotonic() - (source.origin or 0.0) - frame.timestamp))
 
 
 def _noted(owner: type, name: str, note: Callable[..., None]) -> None:
@@ -220,7 +219,17 @@ def _show(found: list[dict[str, Any]], start: dict[str, float]) -> None:
     console = Console()
     table = Table(title="live, 640×480, JPEG; p50 / p95 / p99 in ms")
     columns = ("lag_ms", "label_ms", "decided_after_apex_ms")
-    for name in ("fps", "L_ms", "frames", "dropped", *columns, "events", "cores_busy", "wake-ups a frame", "rss_mb"):
+    for name in (
+        "fps",
+        "L_ms",
+        "frames",
+        "dropped",
+        *columns,
+        "events",
+        "cores_busy",
+        "wake-ups a frame",
+        "rss_mb",
+    ):
         table.add_column(name.replace("_", " "), justify="right")
     for row in found:
         times = [" / ".join(f"{x:.1f}" for x in row[name]) if row[name] else "-" for name in columns]

@@ -73,7 +73,7 @@ class Meter:
 
 @contextmanager
 def measured(places: Places = STAGES) -> Iterator[Meter]:
-    """Counts within the block; where one function calls another, of one stage or two, nothing counts twice."""
+    """Counts within the block; nothing counts twice where one of the functions calls another."""
     meter, before = Meter(), []
     for stage, functions in places.items():
         for place in functions:

@@ -1,4 +1,4 @@
-"""Makes a machine slow on purpose: a busy companion beside a program, or a quota of its processor time. POSIX."""
+"""A machine made slow on purpose: a busy companion of a program, or a quota of its processor time. POSIX."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PERIOD_S = 0.1
 
 @contextmanager
 def companion(share: float = 0.5) -> Iterator[None]:
-    """A process that keeps one core busy for this share of the time, in spells of up to a tenth of a second."""
+    """A process that keeps one core busy for this share of every tenth of a second."""
     process = subprocess.Popen(own_module("benchmarks.throttle", str(share)))
     try:
         yield

@@ -41,9 +41,9 @@ _STRAYED = 3.0
 """The tracked pose is discarded where landmarks deviate from it by this much: more than they jitter."""
 _FAR = 0.5
 """Canonical pixels of head motion from which the pose is corrected before motion is measured."""
-_FINEST = 4
-"""A large face is sampled at up to this multiple of the canonical size and then reduced, to avoid
-aliasing."""
+_FINE = 1.5
+"""A face this many times its canonical size is sampled at twice that size and then reduced, and a face twice
+as large is halved before, to avoid aliasing."""
 
 
 @setting_dataclass(frozen=True, config=NO_OTHERS)
@@ -109,11 +109,13 @@ class MotionMeter:
         self._tracker = FaceTracker(self.config.landmarks_ms)
         self._neutral = NeutralFace(self.config, SKULL, FACE)
         self._pose: npt.NDArray[np.float64] | None = None
+        self._newest: MotionSample | None = None
+        self._eyes = 0.0
 
     def reset(self) -> None:
         """Forgets the face: its neutral image and its noise floor."""
         self._neutral.reset()
-        self._pose = None
+        self._pose = self._newest = None
 
     def close(self) -> None:
         """Frees the landmark graph."""
@@ -126,8 +128,16 @@ class MotionMeter:
     def measure(
         self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting | None = None
     ) -> MotionSample:
-        """The motion in a BGR uint8 image. ``seen``: the result of ``detect``; None: it is called here."""
+        """The motion in a BGR uint8 image; of a frame that is not sampled, the sample before it once more.
+
+        ``seen``: the result of ``detect``; None: it is called here.
+        """
         seen = seen or self.detect(time, image)
+        if self._newest is None or seen.sampled:
+            self._newest = self._sample(frame, time, image, seen)
+        return self._newest
+
+    def _sample(self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting) -> MotionSample:
         if seen.landmarks is None:
             self.reset()
             return MotionSample(
@@ -143,10 +153,13 @@ class MotionMeter:
         signal = regions[region]
         outline = _in_picture(pose, OUTLINE)
         face_px = FACE / float(np.hypot(pose[0, 0], pose[0, 1]))
-        eyes = eye_opening(seen.landmarks)
+        if seen.fresh or self._newest is None:
+            self._eyes = eye_opening(seen.landmarks)
         before = self._neutral.outline
         gone = 0.0 if before is None else float(np.abs(outline - before).max())
-        floor, rebased = self._neutral.see(Look(time, picture, outline, where, eyes, moved, places, signal))
+        floor, rebased = self._neutral.see(
+            Look(time, picture, outline, where, self._eyes, moved, places, signal)
+        )
         return MotionSample(
             frame,
             time,
@@ -155,7 +168,7 @@ class MotionMeter:
             signal,
             region,
             floor,
-            eyes,
+            self._eyes,
             gone * 256 / face_px,
             rebased,
             face_px=face_px,
@@ -257,12 +270,21 @@ def canonical(image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]) -> np
     left, top = (corners.min(axis=0) - 4).clip(0, (width - 1, height - 1)).astype(int)
     right, bottom = np.ceil(corners.max(axis=0) + 4).clip((left + 1, top + 1), (width, height)).astype(int)
     gray = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
-    fine = int(np.clip(round(1 / float(np.hypot(pose[0, 0], pose[0, 1]))), 1, _FINEST))
-    larger = fine * pose
-    larger[:, 2] += larger[:, :2] @ (left, top) + (fine - 1) / 2  # the middle of each block of fine pixels
+    place = pose.copy()
+    place[:, 2] += place[:, :2] @ (left, top)
+    larger = 1 / float(np.hypot(pose[0, 0], pose[0, 1]))  # the face in the frame, over the canonical one
+    while larger >= 2 * _FINE and min(gray.shape) > 1:
+        size = (gray.shape[1] // 2, gray.shape[0] // 2)
+        gray = cv2.resize(gray[: 2 * size[1], : 2 * size[0]], size, interpolation=cv2.INTER_AREA)
+        place[:, 2] += place[:, :2] @ (0.5, 0.5)  # the middle of four pixels
+        place[:, :2] *= 2
+        larger /= 2
+    fine = 1 if larger < _FINE else 2
+    place *= fine
+    place[:, 2] += (fine - 1) / 2
     side = fine * SIZE
     picture = cv2.warpAffine(
-        gray, larger, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        gray, place, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     if fine > 1:
         picture = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)

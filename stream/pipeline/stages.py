@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recognizer.face import NoFaceError
 from recognizer.feature import PairFeatures
@@ -12,9 +12,10 @@ from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier
 from spotting.face_tracker import Sighting
 from spotting.motion import MotionConfig, MotionMeter, MotionSample
-from spotting.spotter import Spotter, SpotterConfig
+from spotting.spotter import LOOK_BEHIND_S, Spotter, SpotterConfig
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
+from stream.pipeline.frame_times import FrameTimes
 from stream.pipeline.gap import Gap, GapFinder
 from stream.pipeline.ring import RingBuffer
 
@@ -24,6 +25,7 @@ class Spotted:
     """What one frame brought."""
 
     sample: MotionSample
+    """Of a frame that is not sampled, that of the last one, with this frame's number and time."""
     threshold: float
     """The spotter's, in pixels of a 256-px face."""
     candidates: list[Candidate]
@@ -38,6 +40,7 @@ class SpottingStage:
         self._spotter = Spotter(spotter, CandidateClassifier())
         self._meter = MotionMeter(motion)
         self._gaps = GapFinder()
+        self._times = FrameTimes(LOOK_BEHIND_S)
 
     @property
     def ready(self) -> bool:
@@ -58,7 +61,11 @@ class SpottingStage:
     def update(self, frame: Frame, sighting: Sighting | None = None) -> Spotted:
         """The motion in a frame, and what has been decided by it. ``sighting``: None looks for the face."""
         sample = self._meter.measure(frame.index, frame.timestamp, frame.image, sighting)
-        candidates = self._spotter.push(sample)
+        sampled = sample.frame == frame.index
+        self._times.add(frame.timestamp, frame.index, sampled)
+        candidates = [self._times.on_frames(found) for found in self._spotter.push(sample)] if sampled else []
+        if not sampled:
+            sample = replace(sample, frame=frame.index, time=frame.timestamp)
         return Spotted(sample, self._spotter.threshold, candidates, self._rejections())
 
     def flush(self) -> list[Rejection]:
@@ -71,6 +78,7 @@ class SpottingStage:
         cut_off = self.flush()
         self._meter.reset()
         self._spotter.reset()
+        self._times.reset()
         return cut_off
 
     def close(self) -> None:
@@ -79,7 +87,7 @@ class SpottingStage:
 
     def _rejections(self) -> list[Rejection]:
         rejections, self._spotter.rejections = self._spotter.rejections, []
-        return rejections
+        return [replace(one, movement=self._times.on_frames(one.movement)) for one in rejections]
 
 
 def kept_frames(ring: RingBuffer, candidate: Candidate) -> tuple[Frame | None, Frame | None] | None:

@@ -74,14 +74,18 @@ def signal_of(video: LongVideo, cache_folder: Path) -> Signal:
 
 
 def measure(video: LongVideo) -> Signal:
-    """Every frame through the live program's own motion meter."""
+    """Every frame through the live program's own motion meter; what it does not sample is left out."""
     cv2.setNumThreads(1)
-    samples, differences = [], []
+    samples: list[MotionSample] = []
+    differences: list[float] = []
     before: list[tuple[float, npt.NDArray[np.float32]]] = []
     meter = MotionMeter()
     try:
         for number, time, image in video.pictures():
-            samples.append(meter.measure(number, time, image))
+            sample = meter.measure(number, time, image)
+            if samples and sample is samples[-1]:
+                continue
+            samples.append(sample)
             small = cv2.cvtColor(cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
             before.append((time, small.astype(np.float32)))
             while len(before) > 2 and time - before[1][0] >= DIFFERENCE_S:
