@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # at run time each command imports what it needs: --help must
     from stream.settings import Settings
 
 app = typer.Typer(
-    help="Sees facial micro-expressions live, on a webcam or in a recorded video.",
+    help="Detects facial micro-expressions live, on a webcam or in a recorded video.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -153,7 +153,9 @@ def replay(
                 "a batch (--jobs, --executor) writes session folders: give --out, no other output"
             )
         if participant or condition:
-            raise AtmeError("--participant with a batch; name whom each session shows in study.toml")
+            raise AtmeError(
+                "--participant does not go with a batch; name each session's participant in study.toml"
+            )
         _batch(files, out, settings, save_faces, jobs or 1, executor)
         return
     several = len(files) > 1
@@ -162,7 +164,7 @@ def replay(
     folders = [out / name for name in session_names(files)] if out and several else [out] * len(files)
     for folder in folders:
         if folder is not None:
-            check_new(folder)  # before the first minute of work, not after it
+            check_new(folder)  # fail before the first minute of work, not after it
     for path, folder in zip(files, folders, strict=True):
         keep = RecordOptions(
             folder, save_faces, record, render, show_macros=show_macro, who=Who(participant, condition)

@@ -1,4 +1,4 @@
-"""Frames that somebody else has: push them one by one, on one's own thread, and take the events."""
+"""Detection in frames of the caller's own, pushed one by one, on the caller's thread."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Detector:
     ...         for event in detector.push(frame, seconds):
     ...             print(event.onset, event.label)
 
-    It keeps copies of the last 1.3 s of frames. A movement is decided about 0.1 s after its apex; then
-    ``push`` takes some tens of milliseconds longer, for it is labelled.
+    It keeps copies of the last 1.3 s of frames. A movement is decided about 0.1 s after its apex; that
+    ``push`` takes some tens of milliseconds longer, because it labels the movement.
     """
 
     def __init__(self, settings: Settings | None = None, *, observer: Observer | None = None) -> None:
-        """``observer`` is told of every frame, rejection, gap and event, macro-expressions included.
+        """``observer`` is notified of every frame, rejection, gap and event, macro-expressions included.
 
         AtmeError where the weights in the settings cannot be used.
         """
@@ -60,11 +60,11 @@ class Detector:
         self._last = -math.inf
 
     def push(self, frame: Image, seconds: float) -> list[MicroExpression]:
-        """The micro-expressions that this frame decides, mostly none.
+        """The micro-expressions decided by this frame, usually none.
 
         ``frame``: BGR, uint8, height × width × 3, all of one size. ``seconds``: when it was taken, on any
-        clock that only runs forward; events have their times on it. AtmeError for anything else, before
-        anything has changed: the next good frame goes on from the last one.
+        clock that only runs forward; events use the same clock. AtmeError for anything else, before anything
+        has changed: the next valid frame continues after the last one.
         """
         captured = time.monotonic()
         self._check(frame, seconds)
@@ -87,18 +87,18 @@ class Detector:
         return [event for event in events if event is not None]
 
     def flush(self) -> list[MicroExpression]:
-        """No more frames: what is decided only by that. A movement under way is rejected, never guessed, so
-        that there is nothing today."""
+        """The end of the frames. A movement in progress is rejected, never guessed, so the list is empty at
+        present."""
         self._reject(self._spotting.flush())
         return []
 
     def reset(self) -> None:
-        """Forgets all frames and the face: the next frame is frame 0, of any size, at any time."""
+        """Forgets all frames and the face: the next frame is frame 0, of any size and time."""
         self._spotting.close()
         self._begin()
 
     def close(self) -> None:
-        """Frees the networks; ``push`` is over."""
+        """Frees the networks; ``push`` can no longer be called."""
         self._spotting.close()
         self._recognizer.close()
 
@@ -155,10 +155,10 @@ def detect(
     *,
     observer: Observer | None = None,
 ) -> Iterator[MicroExpression]:
-    """The micro-expressions in frames of one's own, each as soon as it is decided.
+    """The micro-expressions in frames of the caller's own, each as soon as it is decided.
 
-    ``frames``: BGR uint8 images at ``fps`` frames a second, from 0 s on; without ``fps`` pairs of an image
-    and its time in seconds. Otherwise as ``Detector``, errors included.
+    ``frames``: BGR uint8 images at ``fps`` frames a second, starting at 0 s; without ``fps``, pairs of an
+    image and its time in seconds. Otherwise as ``Detector``, errors included.
     """
     if fps is not None and not 0 < fps < math.inf:
         raise AtmeError(f"fps {fps:g} is impossible; give a number above 0")

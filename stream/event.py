@@ -21,7 +21,7 @@ class Expression(ABC):
 
     candidate: Candidate
     latency_ms: float
-    """From the capture of the frame that decided the candidate to the finished event."""
+    """Time from the capture of the deciding frame to the finished event."""
 
     @property
     def onset(self) -> float:

@@ -17,9 +17,10 @@ _WORDS = {"SIGINT": STOPPED, "SIGHUP": TERMINAL_CLOSED}
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], str]]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into a request; yields a function that says why, "" before.
+    """Turns the first SIGINT, SIGTERM or SIGHUP into a request; yields a function that returns its reason or
+    "".
 
-    The second signal ends the program the hard way (``KeyboardInterrupt``, or an exit code such as 143 for
+    A second signal ends the program immediately (``KeyboardInterrupt``, or an exit code such as 143 for
     SIGTERM), unwinding every context manager, so that a session that does not end can always be left.
     The handler only notes the request: calling the session from a signal handler could meet its own locks.
     Outside the main thread, where Python allows no handlers, no request ever comes.
@@ -37,7 +38,8 @@ def stop_requests() -> Iterator[Callable[[], str]]:
     previous = {
         number: signal.signal(number, note)
         for number in SIGNALS
-        if signal.getsignal(number) is not signal.SIG_IGN  # nohup and shells' background jobs mean it
+        if signal.getsignal(number)
+        is not signal.SIG_IGN  # ignored on purpose, by nohup or as a background job
     }
     try:
         yield lambda: _why(requests[0]) if requests else ""

@@ -14,8 +14,8 @@ from stream.pipeline.gap import Gap
 
 
 class Observer:
-    """Notified of everything in a session or a detector. The base class ignores it all: override what you
-    need.
+    """Notified of everything in a session or a detector. The base class ignores everything: override
+    what you need.
 
     A session calls it from its worker threads, in order; every method must return at once and never raise.
     ``frame``, ``gap`` and ``rejection`` come from the spotting thread, ``event`` from the recognition thread,
@@ -30,8 +30,8 @@ class Observer:
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
         """A micro-expression was labelled, from these two frames and the features made of them, or a
-        macro-expression was spotted; for that they are None where the frames are no longer kept or show no
-        face."""
+        macro-expression was spotted; frames and features may be None for the latter, where the frames are no
+        longer kept or show no face."""
 
     def rejection(self, rejection: Rejection) -> None:
         """A movement was rejected."""
@@ -41,7 +41,7 @@ class Observer:
 
 
 class Observers(Observer):
-    """Several observers as one, notified in the given order."""
+    """Combines several observers into one; they are notified in the given order."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._all = tuple(observers)
@@ -74,11 +74,11 @@ class Observers(Observer):
 
 
 class RejectedQueue(Observer):
-    """An observer that hands rejected movements to whoever reads its queue."""
+    """An observer that keeps rejected movements in a queue for another thread."""
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[Rejection] = SimpleQueue()
 
     def rejection(self, rejection: Rejection) -> None:
-        """Kept until it is read."""
+        """Kept until it is taken from the queue."""
         self.queue.put(rejection)

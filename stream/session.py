@@ -1,4 +1,4 @@
-"""One run of the live program: capture → landmarks → spotting → recognition → events, one thread a stage.
+"""One run of the live program: capture → landmarks → spotting → recognition → events, a thread per stage.
 
 from stream import Session
 for event in Session.replay("clip.mp4"):
@@ -41,7 +41,7 @@ _CLOSE_S = 10.0
 
 
 class Session:
-    """Recognises micro-expressions in a source while it runs. Iterate over it, or ``poll`` it.
+    """Recognises micro-expressions in a source while that runs. Iterate over it, or ``poll`` it.
 
     Iterating gives the micro-expressions; ``expressions`` and ``poll`` give macro-expressions as well.
 
@@ -59,7 +59,7 @@ class Session:
     ) -> None:
         """``pace``: replay a recording at the speed it was taken. ``on_event``: called with each
         micro-expression, from the recognition thread, the moment it is labelled; it must return at once, and
-        what it raises ends the session as a worker's error does.
+        an exception in it ends the session like a worker's error.
 
         AtmeError when weights cannot be used, or where the machine has too little memory for the frames that
         a candidate may need.
@@ -172,7 +172,7 @@ class Session:
 
     @property
     def stopped(self) -> bool:
-        """True once ``stop`` was asked for."""
+        """True once ``stop`` was called."""
         return self._workers.stopping.is_set()
 
     @property
@@ -213,7 +213,7 @@ class Session:
         self._finished = True
         self._watch.finish()
         raise AtmeError(
-            f"{self._source.name}: does not end: it hangs in {hanging or 'an unknown place'}; "
+            f"{self._source.name}: does not end; it hangs in {hanging or 'an unknown place'}: "
             "what was recognised before is kept"
         )
 
@@ -243,7 +243,7 @@ class Session:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the weights, the source and the machine; may grow while it runs."""
+        """What the user should know about weights, source and machine; may grow while it runs."""
         weights = self._recognizer.backend.notes
         return (*weights, *self._source.warnings, *self._recognizer.extractor.warnings)
 
@@ -252,7 +252,7 @@ class Session:
         self._capture.pause()
 
     def resume(self) -> None:
-        """Continues; a live session measures the face again, because time has passed without frames."""
+        """Continues; a live session measures the face anew, because time has passed without frames."""
         if self._source.live and self._capture.paused:
             self._workers.start_afresh.set()
         self._capture.resume()
@@ -274,7 +274,7 @@ class Session:
         self._capture.join(2.0)
         self._workers.join(deadline)
         self._finished = True
-        if not self._workers.alive:  # else it may still be using them
+        if not self._workers.alive:  # otherwise it may still be using them
             self._spotting.close()
             self._recognizer.close()
 

@@ -1,4 +1,4 @@
-"""Every setting, read from ``atme.toml`` and checked, so that a typing error is one clear line."""
+"""All settings, read from ``atme.toml`` and checked, so that a typing mistake gives one clear line."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from stream.settings_contradictions import contradictions_in
 from stream.sources import CameraConfig
 
 HERE = Path("atme.toml")
-"""The settings file of the folder one is in."""
+"""The settings file in the current folder."""
 MOST_BYTES = 1_000_000
 
 
 @setting_dataclass(frozen=True, config=NO_OTHERS)
 class RecognizerConfig:
-    """Which model labels, and what it tells."""
+    """Which model labels movements, and what it reports."""
 
     weights: Text = ""
     """An .onnx file made by atme-train; empty: the weights that came with the program."""
     units: Switch = True
-    """Tell which action units moved, on which side and how far."""
+    """Report which action units moved, on which side and how far."""
 
 
 @setting_dataclass(frozen=True, config=NO_OTHERS)
@@ -46,20 +46,21 @@ class SessionConfig:
     fps: Annotated[Number, Field(ge=0, le=10_000)] = 0.0
     """Frames a second of a recording whose own times are missing or wrong; 0: the recording's own times."""
     slow_motion: Annotated[Number, Field(gt=0, le=10_000)] = 1.0
-    """A high-speed recording that plays this many times slower than life: its times are divided by it."""
+    """A high-speed recording that plays this many times slower than real time: its times are divided by
+    it."""
     min_fps: Annotated[Number, Field(ge=0, le=10_000)] = 25.0
     """Below this measured rate the overlay warns: a micro-expression would fall between two frames."""
 
     @property
     def recording_clock(self) -> dict[str, float]:
-        """What ``open_recording`` is to know of a recording's times."""
+        """Arguments of ``open_recording`` about a recording's times."""
         own = {"fps": self.fps} if self.fps else {}
         return {"slow_motion": self.slow_motion, "image_fps": self.image_fps, **own}
 
 
 @setting_dataclass(frozen=True, config=NO_OTHERS)
 class Settings:
-    """All settings; each section is the config dataclass of the part it steers."""
+    """All settings; each section is the configuration of one part of the program."""
 
     camera: CameraConfig = field(default_factory=CameraConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
@@ -92,8 +93,8 @@ def user_file() -> Path:
 def load_settings(path: str | Path | None = None, sensitivity: Sensitivity | None = None) -> Settings:
     """Settings from a file (None: the one that ``settings_file`` finds, or the defaults).
 
-    ``sensitivity`` replaces the file's; the numbers that the file gives still win over those of the name.
-    AtmeError, one line, for a file that is missing or not TOML, an unknown key, or an impossible value.
+    ``sensitivity`` replaces the file's; numbers given in the file still take precedence over those of the
+    name. AtmeError, one line, for a file that is missing or not TOML, an unknown key, or an impossible value.
     """
     path = settings_file(None if path is None else Path(path))
     if path is None:

@@ -9,10 +9,10 @@ IN_ORDER = (
     (
         "motion.neutral_age_ms",
         "motion.hold_ms",
-        "no face would ever be quiet before it is a new resting face",
+        "no face could be quiet for long enough before it becomes the new resting face",
     ),
     ("motion.hold_ms", "motion.restless_ms", "a face that rests elsewhere would count as restless first"),
-    ("motion.neutral_age_ms", "motion.floor_window_ms", "no level would be known of a quiet face"),
+    ("motion.neutral_age_ms", "motion.floor_window_ms", "the noise floor of a quiet face would be unknown"),
     ("spotter.longest_gap_ms", "spotter.max_duration_ms", "a gap could hide the longest movement"),
     (
         "spotter.fall_wait_ms",
@@ -21,11 +21,11 @@ IN_ORDER = (
     ),
     ("spotter.max_rise_ms", "spotter.max_duration_ms", "no movement could be too long"),
 )
-"""Pairs of settings of which the first must be below the second, and what would come of it otherwise."""
+"""Pairs of settings of which the first must be below the second, and what would happen otherwise."""
 
 
 def contradictions_in(settings: Any) -> Iterator[str]:
-    """In words, which settings contradict each other; nothing where all is well."""
+    """Which settings contradict each other, in words; nothing where all is well."""
 
     def value(name: str) -> float:
         section, _, key = name.partition(".")

@@ -1,4 +1,4 @@
-"""What the overlay shows of a running session, as one immutable snapshot."""
+"""The state of a running session for the overlay, as one immutable snapshot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Status:
     width: int
     height: int
     nominal_fps: float | None
-    """The rate that the source states; None where it states none."""
+    """The rate stated by the source; None where it states none."""
     measured_fps: float
     """Frames processed a second, by the wall clock, over the last seconds."""
     time: float
@@ -39,7 +39,7 @@ class Status:
     state: str
     """In words: watching, no face, paused, waiting for frames, rate 14 fps is too low …, finished."""
     latency_p50_ms: float | None
-    """Capture of the deciding frame to label; None before the first event."""
+    """From capture of the deciding frame to the label; None before the first event."""
     latency_p95_ms: float | None
     provider: str
     """The execution provider in use: TensorRT, CUDA or CPU."""

@@ -17,7 +17,7 @@ def clock(seconds: float) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """``140 ms``, or a dash where nothing was measured yet."""
+    """``140 ms``, or a dash before anything was measured."""
     return "–" if value is None else f"{value:.0f} ms"
 
 

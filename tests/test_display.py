@@ -116,7 +116,7 @@ def test_the_default_stream_is_watched(tmp_path: Path) -> None:
     ffmpeg(f"-i {{dark}} -i {{bright}} {streams} {{both}}", dark=dark, bright=bright, both=both)
     assert first(both).mean() > 190
     with open_recording(both) as source:
-        assert source.warnings == ("holds 2 videos; watched is the one that players show",)
+        assert source.warnings == ("contains 2 videos; the one that players show is used",)
 
 
 @needs_ffmpeg

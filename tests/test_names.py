@@ -89,7 +89,7 @@ PLAYLISTS = {
 def test_a_playlist_is_no_recording(tmp_path, name):
     clip = write_clip(tmp_path / "clip.mp4", [0, 33, 66])
     (tmp_path / name).write_text(PLAYLISTS[name].format(there=clip))
-    with pytest.raises(AtmeError, match=r"no recording but a playlist|no video that can be read"):
+    with pytest.raises(AtmeError, match=r"not a recording but a playlist|no video that can be read"):
         open_source(str(tmp_path / name))
 
 

@@ -66,7 +66,7 @@ def test_the_page_says_what_the_session_saw(report, sample_folder):
         "frame to label</th><td>p50",
         "blink",
         "SHA-256",
-        "where the network looked",
+        "where the network attends",
         "once, 1.0 s in all: 0:00.0 for 1.0 s (paused)",
         "1: 0:02.0 noise &lt;outside&gt;",
     ):

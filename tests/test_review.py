@@ -303,7 +303,7 @@ def test_ctrl_c_ends_it_and_says_what_was_decided(session, ids):
 def test_two_reviews_of_one_coder_are_refused_and_of_two_coders_are_not(session):
     with served(session, "ana"):
         line = complaint(atme("review", session, "--coder=ana", "--no-open", cwd=session.parent, expected=2))
-        assert "another atme review is open on it" in line
+        assert "another atme review has opened it" in line
         with served(session, "ben"):
             pass
 

@@ -27,10 +27,11 @@ _PART = re.compile(rf"\.{re.escape(ABOUT)}\.[0-9a-f]{{8}}\.part")
 
 @contextmanager
 def held(folder: Path, recording: Path) -> Iterator[bool]:
-    """Holds the folder for a session of this recording; made with the batch's marker where nothing is there.
+    """Locks the folder for a session of this recording; creates it, with the batch's marker, if it is
+    missing.
 
-    Yields whether the marker in it says that a batch began it, with this recording. A folder in which no
-    session was begun meanwhile is taken away again. AtmeError where the folder is a link, the marker another
+    Yields whether the marker in it says that a batch began it with this recording. A folder in which no
+    session was begun is removed again. AtmeError where the folder is a link, the marker is another
     recording's, or another batch is writing there.
     """
     try:
@@ -64,7 +65,7 @@ def held(folder: Path, recording: Path) -> Iterator[bool]:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Holds a batch's ``--out`` folder. AtmeError where another batch on this machine does so."""
+    """Locks a batch's ``--out`` folder. AtmeError where another batch on this machine has locked it."""
     if fcntl is None:
         yield
         return
@@ -74,7 +75,7 @@ def locked(out: Path) -> Iterator[None]:
     except OSError as error:
         raise AtmeError(f"{out}: cannot be used ({error.strerror}); name another --out folder") from error
     try:
-        with suppress(OSError):  # where no folder can be locked, each session's marker still is
+        with suppress(OSError):  # where folders cannot be locked, each session's marker still is
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -87,9 +88,9 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def clear(folder: Path) -> None:
-    """Removes what a session has written, but for the marker; what else lies in the folder stays.
+    """Removes what a session has written, except the marker; anything else in the folder stays.
 
-    Nothing is removed where one of those names is a link, or no file. AtmeError there, and where a file
+    Nothing is removed where one of those names is a link, or not a file. AtmeError there, and where a file
     cannot be removed.
     """
     try:
@@ -123,13 +124,13 @@ def _lock(marker: int, folder: Path) -> None:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
-                raise busy from None  # other errors: a file system that knows no locks
-    if os.fstat(marker).st_nlink == 0:  # taken away by the one who had it
+                raise busy from None  # other errors: a file system without locks
+    if os.fstat(marker).st_nlink == 0:  # removed by the process that held it
         raise busy
 
 
 def _sign(marker: int, folder: Path, recording: Path, *, new: bool) -> None:
-    """Writes the marker where there was none; AtmeError where it is of another recording."""
+    """Writes the marker where there was none; AtmeError where it belongs to another recording."""
     ours = {"recording": str(recording.resolve()), "fingerprint": fingerprint(recording)}
     if not stat.S_ISREG(os.fstat(marker).st_mode):
         raise AtmeError(f"{folder / BATCH}: no file; name another --out")

@@ -28,12 +28,12 @@ from stream.records.session_files import ABOUT, EVENTS
 from stream.settings import Settings
 
 Report = Callable[[float], None]
-"""Called with the share of a recording that is done, 0–1."""
+"""Called with the finished share of a recording, 0–1."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One recording and the folder that its session goes to."""
+    """One recording, and the folder for its session."""
 
     recording: Path
     folder: Path
@@ -48,7 +48,7 @@ class Outcome:
     job: Job
     state: Literal["done", "skipped", "failed"]
     seconds: float = 0.0
-    """Of the recording."""
+    """Length of the recording."""
     labels: Counter[str] = field(default_factory=Counter)
     """Label → micro-expressions."""
     macros: int = 0
@@ -103,11 +103,11 @@ def _outcome(job: Job, state: Literal["done", "skipped"], session: RecordedSessi
 
 
 def _finished(job: Job, ours: bool) -> RecordedSession | None:
-    """The session that is there already; None where there is none, or a half one that a batch has begun.
+    """The existing session; None where there is none, or an unfinished one that a batch has begun.
 
-    ``ours``: the batch's marker in the folder names this recording. AtmeError for a half session that nothing
-    proves to be a batch's own, one of another recording, with other settings, or one that ended early because
-    somebody wanted that: it may be wanted, and have marks in it.
+    ``ours``: the batch's marker in the folder names this recording. AtmeError for an unfinished session that
+    nothing proves to be a batch's own, for one of another recording or with other settings, and for one that
+    a user ended early: it may be wanted, and have marks in it.
     """
     if not os.path.lexists(job.folder / EVENTS):
         return None

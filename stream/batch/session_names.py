@@ -12,14 +12,15 @@ from recognizer.errors import AtmeError
 from stream.records.session_files import comparable
 
 _LONGEST = 200
-"""Bytes; file systems end at 255, and the names of files in the making are longer."""
+"""Bytes; file systems allow 255, and temporary names are longer."""
 
 
 def session_names(recordings: Sequence[Path]) -> list[str]:
-    """The file's name; more of its path where names repeat; and a few digits of the path where that does too.
+    """The file's name; more of its path where names repeat; and a few digits of a hash where that repeats,
+    too.
 
-    Names that differ only in case, or in how letters are composed, count as alike. The same recordings get
-    the same names each time, in whatever order they come. AtmeError for a recording that is named twice.
+    Names that differ only in case, or in how letters are composed, count as equal. The same recordings get
+    the same names each time, in whatever order they come. AtmeError for a recording that is given twice.
     """
     whole = [Path(os.path.abspath(path)) for path in recordings]
     for path, count in Counter(whole).items():
@@ -42,8 +43,8 @@ def _with_digits(path: Path) -> str:
 
 
 def _fit(name: str) -> str:
-    """Neither ``.`` nor ``..``, nor hidden, nor too long."""
-    name = name.rstrip(". ") or "_"  # Windows leaves them out
+    """A name that is neither ``.`` nor ``..``, nor hidden, nor too long."""
+    name = name.rstrip(". ") or "_"  # Windows drops them
     if name.startswith("."):
         name = "_" + name[1:]
     data = os.fsencode(name)

@@ -27,9 +27,9 @@ LABELS = (*CLASSES, UNCERTAIN)
 
 
 def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcome]:
-    """Shows the messages until the last; the outcomes in the order of the jobs.
+    """Shows the messages as they come; returns the outcomes in the order of the jobs.
 
-    A failure is a line on stderr the moment it happens. Ctrl-C passes through after a line on how to resume.
+    A failure is printed to stderr the moment it happens. Ctrl-C passes through after a line on how to resume.
     """
     outcomes: dict[int, Outcome] = {}
     bars: dict[int, TaskID] = {}
@@ -48,7 +48,7 @@ def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcom
                     progress.update(total, completed=len(outcomes))
                     with suppress(
                         OSError
-                    ):  # a full or closed output ends no batch; what waits is tried again
+                    ):  # a full or closed output does not end a batch; lines that wait are tried again
                         _say(message, progress.console)
                     continue
                 if index not in bars:
@@ -62,7 +62,7 @@ def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcom
 
 
 def summary(outcomes: Sequence[Outcome]) -> Table:
-    """One row a recording, and the totals."""
+    """One row per recording, and the totals."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
     labels: Counter[str] = sum((one.labels for one in outcomes), Counter())
     failed = sum(one.state == "failed" for one in outcomes)
@@ -97,7 +97,7 @@ def _seen(seen: Seen | None) -> list[str]:
 
 def _say(outcome: Outcome, console: Console) -> None:
     if outcome.state == "failed":
-        # stderr goes above the bars as well, as the same terminal shows both.
+        # stderr, too, is printed above the bars, as the same terminal shows both.
         Console(stderr=True, soft_wrap=True).print(
             printable(f"atme: {outcome.error}"), markup=False, highlight=False
         )

@@ -1,7 +1,7 @@
-"""Where the recordings of a batch are worked on: processes of this machine, or a Ray cluster.
+"""Where the recordings of a batch are processed: worker processes on this machine, or a Ray cluster.
 
-Both yield messages as they come: a job's number with the share that is done (0–1), and at last with its
-``Outcome``. Every job gets exactly one outcome, whatever becomes of the process that works on it.
+Both yield messages as they come: a job's number with its finished share (0–1), and finally with its
+``Outcome``. Every job gets exactly one outcome, whatever happens to the process that works on it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from stream.batch.jobs import Job, Outcome, run_job
 Message = tuple[int, float | Outcome]
 
 _STEP = 0.01
-"""A worker tells of every hundredth of a recording."""
+"""A worker reports every hundredth of a recording."""
 
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Message]:
     """In ``workers`` processes, each of which takes one recording after another.
 
-    One that is killed (memory is the usual reason) costs the recording it was at and is replaced. Whoever
-    stops listening ends them all; half sessions stay on disk and are done again the next time.
+    One that is killed (memory is the usual reason) costs the recording it was working on, and is replaced.
+    They all end when the caller stops iterating; unfinished sessions stay on disk and are redone next time.
     """
     todo = deque(enumerate(jobs))
     busy: dict[Connection, tuple[BaseProcess, int]] = {}
@@ -45,7 +45,7 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Message]:
     def give(process: BaseProcess, connection: Connection) -> None:
         index, job = todo.popleft()
         busy[connection] = process, index
-        with suppress(OSError):  # already dead: its end is seen when it is listened to
+        with suppress(OSError):  # already dead: noticed when its messages are read
             connection.send(job)
 
     try:
@@ -79,8 +79,8 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Message]:
 def run_on_ray(jobs: Sequence[Job]) -> Iterator[Message]:
     """On the cluster that ``RAY_ADDRESS`` names; each recording takes one core.
 
-    Recordings and the folder for the sessions must lie where every machine of the cluster finds them under
-    the same path. Ray repeats the recordings of a machine that goes away. AtmeError without a cluster.
+    Every machine of the cluster must find recordings and session folder under the same paths. Ray repeats the
+    recordings of a machine that goes away. AtmeError without a cluster.
     """
 
     def failed(job: Job, line: str) -> Outcome:
@@ -93,14 +93,14 @@ def _new_worker() -> tuple[BaseProcess, Connection]:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_work, args=(theirs,), daemon=True)
     process.start()
-    theirs.close()  # or the end of the process would not be seen
+    theirs.close()  # otherwise the end of the process would not be noticed
     return process, ours
 
 
 def _work(connection: Connection) -> None:
     """A worker's life: jobs in, messages out, until the connection ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
-    end_with_parent()  # killed: whoever starts the batch again finds no one at work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
+    end_with_parent()  # if the parent is killed, no worker is left when the batch is started again
     told = 0.0
 
     def report(share: float) -> None:
@@ -112,9 +112,11 @@ def _work(connection: Connection) -> None:
     with native_log():
         while (job := _received(connection)) is not None:
             told = 0.0
-            with suppress(OSError):  # nobody listens any more: the next receive ends this life
+            with suppress(OSError):  # nobody listens any more: the next receive ends this loop
                 connection.send(_surely(job, report))
-            if not gc.get_freeze_count():  # once, all libraries are there: they are not looked through again
+            if (
+                not gc.get_freeze_count()
+            ):  # all libraries are loaded: the garbage collector need not search them again
                 gc.freeze()
 
 
@@ -127,12 +129,12 @@ def _received(connection: Connection) -> Job | None:
 
 
 def _surely(job: Job, report: Any = lambda share: None) -> Outcome:
-    """The job's outcome, also where a recording brings the program itself to fall."""
+    """The job's outcome, even where a recording crashes the program itself."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         import cv2
 
-        cv2.setNumThreads(1)  # the machine's cores are taken by the other workers
+        cv2.setNumThreads(1)  # the other workers use the machine's other cores
         return run_job(job, report)
     except Exception as error:
         return Outcome(job, "failed", error=f"{job.recording}: {type(error).__name__}: {error}")

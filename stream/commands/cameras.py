@@ -1,8 +1,8 @@
 """``atme cameras``: which cameras this machine has, and which formats, sizes and rates they offer.
 
-On Linux the driver is asked (Video4Linux's enumeration calls, which work while another program films; see
-the kernel's videodev2.h). Elsewhere the first few numbers are opened through OpenCV, which tells only what a
-camera is set to.
+On Linux the driver is asked (Video4Linux's enumeration calls, which work while another program uses the
+camera; see the kernel's videodev2.h). Elsewhere the first few numbers are opened through OpenCV, which tells
+only a camera's current mode.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from stream.sources.camera import DEVICES, camera_names, quiet_opencv
 
 MICRO_FPS = 60.0
-"""From this rate on even the fastest micro-expressions fall on several frames."""
+"""At this rate and above, even the fastest micro-expressions span several frames."""
 
 _PROBED = 5
 
@@ -40,7 +40,7 @@ class Mode:
     width: int
     height: int
     rates: tuple[float, ...]
-    """Frames a second, fastest first; of a range its ends; empty where they are unknown."""
+    """Frames a second, fastest first; for a range, its ends; empty where they are unknown."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _sizes(ask: Ask, code: int) -> Iterator[tuple[int, int]]:
             width, height = struct.unpack_from("=II", union)
             yield width, height
             continue
-        # Any size in a range, told once: its two ends.
+        # Any size in a range, listed once by its two ends.
         least_w, most_w, _, least_h, most_h, _ = struct.unpack("=6I", union)
         yield least_w, least_h
         yield most_w, most_h
@@ -156,7 +156,9 @@ def _open(number: int) -> Ask:
             os.close(descriptor)
         return bytes(buffer)
 
-    os.close(os.open(f"/dev/video{number}", os.O_RDWR | os.O_NONBLOCK))  # says now why it cannot be opened
+    os.close(
+        os.open(f"/dev/video{number}", os.O_RDWR | os.O_NONBLOCK)
+    )  # raises, saying why it cannot be opened
     return ask
 
 

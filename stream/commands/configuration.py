@@ -24,10 +24,12 @@ def config(
     config: ConfigOption = None,
     init: Annotated[
         bool,
-        typer.Option("--init", help="Write every setting with its default and why, to change there."),
+        typer.Option(
+            "--init", help="Write a file with every setting, its default and the reason, for you to edit."
+        ),
     ] = False,
 ) -> None:
-    """Show the settings in force and where they come from.
+    """Show the current settings and where they come from.
 
     The file is the one given with --config, else atme.toml in this folder, else atme.toml in your
     configuration folder. --init writes the one given, or the last of these.

@@ -47,7 +47,7 @@ def demo_clip() -> Path:
 
 
 def _digest(clip: Path) -> bytes:
-    """Of a clip and its ground truth; empty where one of them is missing."""
+    """Digest of a clip and its ground truth; empty where one of them is missing."""
     try:
         return sha256(clip.read_bytes() + clip.with_suffix(".truth.jsonl").read_bytes()).hexdigest().encode()
     except OSError:
@@ -81,8 +81,8 @@ def match(truth: Sequence[Truth], found: Sequence[MicroExpression]) -> list[Micr
 
 
 def compare(truth: Sequence[Truth], found: Sequence[MicroExpression]) -> bool:
-    """Print the ground truth next to what was found; True when all is found, with the right labels, and
-    nothing else."""
+    """Prints the ground truth next to what was found; True when everything was found with the right label,
+    and nothing else."""
     table = Table("there was", "apex s", "found", "apex s", "apex error", box=box.SIMPLE_HEAD)
     matches = match(truth, found)
     for real, event in zip(truth, matches, strict=True):

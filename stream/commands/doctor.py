@@ -60,7 +60,7 @@ def _guarded(name: str, check: Callable[[], Finding], needed: bool = True) -> Fi
         return check()
     except AtmeError as error:
         return Finding(name, False, str(error), needed)
-    except Exception as error:  # the doctor reports what would end other commands
+    except Exception as error:  # an error that would end other commands is reported here
         return Finding(name, False, f"{type(error).__name__}: {error}", needed)
 
 
@@ -121,7 +121,7 @@ def _classifier() -> Finding:
     prediction = CandidateClassifier()(movement, still, np.zeros((len(SIDES), 2)))
     if not 0 <= prediction.probability <= 1:
         raise AtmeError(
-            "spotting/weights/classifier.onnx: no probability comes out; install the program again"
+            "spotting/weights/classifier.onnx: its answers are not probabilities; install the program again"
         )
     return Finding("Classifier", True, "runs")
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the settings that come of them."""
+"""Options that several commands share, and the settings that result from them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Speed(str, Enum):
 
 
 class Executor(str, Enum):
-    """Where a batch is worked on."""
+    """Where a batch is processed."""
 
     local = "local"
     ray = "ray"

@@ -1,4 +1,4 @@
-"""Problems around a running session, reported once and at once; and what is not on disk at its end."""
+"""Problems in a running session, each reported once, immediately; and what is not on disk at its end."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Problems:
         return (*self._session.warnings, *self._records.warnings, *log)
 
     def update(self, more: Sequence[str] = ()) -> tuple[str, ...]:
-        """``known`` and ``more``; what is new is printed where that is to be done at once."""
+        """``known`` and ``more``; new ones are printed if ``at_once``."""
         known = self.known()
         if self._at_once:
             self.say((*known, *more))
         return known
 
     def say(self, warnings: Sequence[str]) -> None:
-        """Each once, a line on stderr."""
+        """Prints each once, as a line on stderr."""
         for warning in warnings:
             if warning not in self._said:
                 self._said.add(warning)

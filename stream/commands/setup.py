@@ -1,4 +1,4 @@
-"""``atme setup``: what a machine needs once. The only command that fetches anything."""
+"""``atme setup``: prepares a machine, once. The only command that downloads anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recognizer.face_networks.files import (
     original,
 )
 
-# The wheel only carries two files, the same in each: for which system and Python it is makes no difference.
+# Only two files in the wheel are needed, and they are the same for every system and Python version.
 _PIP = (
     *("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"),
     *("--only-binary", ":all:", "--platform", "manylinux_2_28_x86_64"),
@@ -27,9 +27,9 @@ _PIP = (
 
 
 def set_up(wheel: Path | None = None) -> None:
-    """Brings the face networks here and compiles the optical flow; what is here already stays.
+    """Fetches the face networks and compiles the optical flow; what exists already stays.
 
-    ``wheel``: MediaPipe's, for a machine without a network. AtmeError where the networks cannot be had.
+    ``wheel``: MediaPipe's, for a machine without a network. AtmeError where the networks cannot be obtained.
     """
     if wheel is not None:
         keep_originals(wheel)

@@ -37,12 +37,12 @@ def watch_session(
     ascii_only: bool = False,
     show_macros: bool = False,
 ) -> bool:
-    """Run a session to its end: overlay on a terminal, lines elsewhere; every event to the log first.
+    """Runs a session to its end: overlay on a terminal, lines elsewhere; every event goes to the log first.
 
     ``recording`` is the file or folder that is replayed. All output files are opened before the session, so
     that an unwritable path never costs a recording. ``also`` is called with each micro-expression.
     ``show_rejected``, ``show_macros``: also show what was rejected, and macro-expressions. ``sound``: a tone
-    for each micro-expression. ``ascii_only``: an overlay for terminals and fonts without other characters.
+    for each micro-expression. ``ascii_only``: draw the overlay in ASCII, for limited terminals and fonts.
     Returns True if the user ended it.
     """
     console = Console()
@@ -53,13 +53,15 @@ def watch_session(
     printed: tuple[str, ...] = ()
     ended: list[Status] = []
     with ExitStack() as stack:
-        # The first to be registered is the last to be called, also where an error ends the session.
+        # What is registered first is called last, also when an error ends the session.
         stack.callback(_say_what_was_seen, ended)
         log = stack.enter_context(EventLog(events)) if events else None
 
         def on_event(event: Expression) -> None:
             if log:
-                with suppress(AtmeError):  # a full disk: what is seen matters more; the log's problems say it
+                with suppress(
+                    AtmeError
+                ):  # a full disk: showing events matters more; the log's problems report it
                     log.write(event)
             seen.append(event)
             if isinstance(event, MicroExpression):
@@ -73,7 +75,7 @@ def watch_session(
         session = stack.enter_context(open_session())
         _spare_the_collector()
         records.begin(session, recording)
-        # Where the screen is, a line on stderr would tear it.
+        # A line on stderr would disturb the overlay.
         problems = Problems(session, records, log, at_once=not (on_screen and stderr_is_terminal()))
         rejected = RejectedQueue() if show_rejected and not on_screen else None
         onlooker = Onlooker() if on_screen else None
@@ -102,12 +104,12 @@ def watch_session(
 
 def _say_what_was_seen(ended: list[Status]) -> None:
     for status in ended:
-        with suppress(OSError):  # the terminal may have gone
+        with suppress(OSError):  # the terminal may be gone
             print(f"atme: {status.source}: {status.seen.line}", file=sys.stderr)
 
 
 def _spare_the_collector() -> None:
-    """Once everything is loaded, it need not look through all the libraries again while frames come."""
+    """Once everything is loaded, the garbage collector need not search all libraries again and again."""
     if not gc.get_freeze_count():
         gc.freeze()
 
@@ -115,5 +117,5 @@ def _spare_the_collector() -> None:
 def _say_what_happened(console: Console, words: RenderableType, ascii_only: bool) -> None:
     try:
         console.print(AsciiOnly(words) if ascii_only else words)
-    except OSError:  # the terminal has gone
+    except OSError:  # the terminal is gone
         let_go_of_stdout()

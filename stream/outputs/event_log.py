@@ -42,18 +42,18 @@ def event_line(event: Expression) -> str:
 
 
 def rejection_line(rejection: Rejection) -> str:
-    """A movement that was rejected as one line of JSON, without the line break: its fields, ``reason``."""
+    """A rejected movement as one line of JSON, without the line break: its fields, and ``reason``."""
     fields = {**asdict(rejection.movement), "reason": rejection.reason}
-    del fields["kind"]  # what was rejected is neither
+    del fields["kind"]  # a rejected movement is neither
     return json.dumps({name: plain(name, value) for name, value in fields.items()}, ensure_ascii=False)
 
 
 def plain(name: str, value: Any) -> Any:
-    """A value as JSON holds it: rounded by what its name says it is; ``None`` where it is not finite."""
+    """A value for JSON: rounded according to its name; ``None`` where it is not finite."""
     if isinstance(value, (list, tuple)):
         return [plain(name, inner) for inner in value]
     if isinstance(value, dict):
-        if name == "units":  # an action unit's numbers go by their own names
+        if name == "units":  # an action unit's numbers are rounded by their own names
             return {key: plain(key, inner) for key, inner in value.items()}
         # The stages inside stage_ms are milliseconds because the dictionary's name says so.
         return {key: plain(name, inner) for key, inner in value.items()}
@@ -75,19 +75,19 @@ class EventLog:
     """``--events FILE.jsonl``: appends each event, flushed and synced to the disk before ``write`` returns.
 
     Open it before the session starts, so that an unwritable path never costs a recording. An existing log is
-    continued, never overwritten; anything else that exists is refused. What a full disk does not take is kept
-    in memory and tried again with the next event.
+    continued, never overwritten; anything else that exists is refused. What does not fit on a full disk is
+    kept in memory and tried again with the next event.
 
     Raises:
-        AtmeError: the file cannot be opened for writing or is no event log, or (from ``write``) the disk
-            does not take the event.
+        AtmeError: the file cannot be opened for writing or is not an event log, or (from ``write``) the event
+            could not be written.
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         """``new``: the file must not exist yet; FileExistsError where it does."""
         self.path = Path(path)
         self.problems: tuple[str, ...] = ()
-        """Why something could not be written, a line each."""
+        """Why something could not be written, one line each."""
         if new:
             self._file = LineFile(open_new(self.path), sync=True)
             return
@@ -123,7 +123,7 @@ class EventLog:
 
     def close(self) -> None:
         """Tries again to write what failed before; ``missing`` tells what still fails."""
-        with suppress(OSError):  # ``write`` has said so already
+        with suppress(OSError):  # ``write`` has reported it already
             self._file.close()
 
     def __enter__(self) -> EventLog:
@@ -153,7 +153,7 @@ def _check_log(path: Path) -> bool:
 
 
 def _is_event(line: bytes) -> bool:
-    """Whether this is a line of an event log, or the beginning of one that was cut off."""
+    """Whether this is a line of an event log, or the beginning of such a line."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

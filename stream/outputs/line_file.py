@@ -21,7 +21,7 @@ class LineFile:
     def __init__(self, file: RawIOBase, *, sync: bool = False) -> None:
         """``sync``: each line is on disk before ``write`` returns, not only handed to the system."""
         self.lines = 0
-        """In all, written or not."""
+        """Number of all lines, written or not."""
         self._file = file
         kind = _kind(file)
         self._regular = stat.S_ISREG(kind)
@@ -50,7 +50,7 @@ class LineFile:
             self._put()
 
     def repair(self, data: bytes) -> None:
-        """Writes text that is not a line, at the start."""
+        """Writes text that is not a line, at the start of the file."""
         self._file.write(data)
 
     def retry(self) -> None:
@@ -75,14 +75,16 @@ class LineFile:
             written = self._file.write(line) or 0
             self._waiting_bytes -= written
             if written < len(line):
-                self._waiting[0] = line[written:]  # the next attempt goes on in the middle, or says why not
+                self._waiting[0] = line[written:]  # the next attempt continues in the middle, or says why not
                 continue
             self._waiting.popleft()
             self._unsynced += self._sync
         if self._sync and self._unsynced:
             os.fsync(self._file.fileno())
             self._unsynced = 0
-        if self._regular and os.fstat(self._file.fileno()).st_nlink == 0:  # POSIX writes on into such a file
+        if (
+            self._regular and os.fstat(self._file.fileno()).st_nlink == 0
+        ):  # POSIX goes on writing into such a file
             self._removed = True
             raise FileNotFoundError(errno.ENOENT, "the file was removed")
 

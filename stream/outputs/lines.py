@@ -29,11 +29,12 @@ def run_lines(
     show_macros: bool = False,
     report: Callable[[Sequence[str]], object] = lambda problems: None,
 ) -> tuple[str, ...]:
-    """Print one line an event until the session ends: for people, or one JSON object (``json=True``).
+    """Prints one line per event until the session ends: for people, or a JSON object (``json=True``).
 
-    ``rejected``: movements that are rejected while it runs; they are printed as well. JSON is what the event
-    log holds, macro-expressions included; for people they are printed with ``show_macros`` only. ``report``
-    is called a few times a second, with what could not be printed. Returns what was not written, counted.
+    ``rejected``: movements rejected while the session runs; they are printed, too. JSON lines are those of
+    the event log, macro-expressions included; for people these are printed only with ``show_macros``.
+    ``report`` is called a few times a second with what could not be printed. Returns what was not written,
+    counted.
 
     ``on_event`` is called first, so that an event is logged even when nothing reads the pipe any more.
     A closed pipe (``atme live | head -1``), Ctrl-C and SIGTERM end the session quietly; a full disk or
@@ -62,17 +63,17 @@ def run_lines(
 
 
 class LineOutput:
-    """Standard output, line by line: whoever reads it may go away, and a device may be full."""
+    """Standard output, line by line: its reader may go away, and a device may be full."""
 
     def __init__(self) -> None:
         self.closed = False
-        """Nothing reads it any more."""
+        """Nobody reads it any more."""
         self.problems: tuple[str, ...] = ()
         """Why a line could not be written, if that is so."""
         self._encoding = "utf-8"
         self._terminal = False
         self._file: LineFile | None = None
-        if sys.stdout is not None:  # as it is where the shell was told ``>&-``
+        if sys.stdout is not None:  # None after ``>&-`` in the shell
             sys.stdout.flush()
             self._encoding = sys.stdout.encoding or "utf-8"
             self._terminal = sys.stdout.isatty()
@@ -99,7 +100,7 @@ class LineOutput:
         try:
             yield
         except OSError as error:
-            # A terminal that was closed says so in many ways, a pipe in one.
+            # A closed terminal raises many kinds of errors, a closed pipe one.
             if self._terminal or isinstance(error, (BrokenPipeError, ConnectionResetError)):
                 self.closed = True
                 let_go_of_stdout()
@@ -109,7 +110,7 @@ class LineOutput:
 
 
 def human_line(event: Expression) -> str:
-    """One event in words and numbers, in plain ASCII: some pipes speak nothing else."""
+    """One event in words and numbers, in plain ASCII, which works in any pipe."""
     return (
         f"{event.onset:10.3f} s  {_verdict(event)}"
         f"  onset {event.onset:.3f}  apex {event.apex:.3f}  offset {event.offset:.3f}"
@@ -119,7 +120,7 @@ def human_line(event: Expression) -> str:
 
 
 def _units(event: Expression) -> str:
-    """What moved, as coders write it, and in brackets what supports the label."""
+    """What moved, in coders' notation, and in brackets what supports the label."""
     if not isinstance(event, MicroExpression) or not event.facs:
         return ""
     why = event.recognition.why
@@ -133,7 +134,7 @@ def _verdict(event: Expression) -> str:
 
 
 def human_rejection(rejection: Rejection) -> str:
-    """A movement that was rejected, in the columns of ``human_line``."""
+    """A rejected movement, in the columns of ``human_line``."""
     movement = rejection.movement
     return (
         f"{movement.onset:10.3f} s  rejected: {rejection.reason}"

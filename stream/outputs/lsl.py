@@ -9,8 +9,8 @@ Macro-expressions have no label and are not sent.
 Each marker carries the time of the event, not of its sending, which is 0.1 to 0.5 s later. A frame's time t
 on the source's clock is ``origin + t`` on the machine's monotonic clock; how long ago that was is subtracted
 from ``pylsl.local_clock()``. A frame of a network stream is timed by the stream's own clock, tied to arrival,
-and one of a camera by its driver, or by the moment at which that handed it over: what camera and wire took
-before cannot be known here.
+and one of a camera by its driver, or by the moment of its delivery: earlier delays in camera and cable are
+unknown.
 
 Kothe et al., The Lab Streaming Layer for synchronized multimodal recording, doi 10.1101/2024.02.13.580071.
 """
@@ -57,7 +57,7 @@ class Markers(Observer):
         if not source.live:
             raise AtmeError("--lsl needs a live source: no other device shares the clock of a recording")
         lsl = self._pylsl
-        # The same identity after a restart: recorders then take the stream up again.
+        # The same identity after a restart, so that recorders resume the stream.
         identity = f"{NAME} {platform.node()} {source.name}"
         info = lsl.StreamInfo(NAME, "Markers", 1, lsl.IRREGULAR_RATE, lsl.cf_string, identity)
         info.desc().append_child_value("source", source.name)
@@ -67,7 +67,8 @@ class Markers(Observer):
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
-        """The three moments of a micro-expression; markers name labels, and a macro-expression has none."""
+        """The three moments of a micro-expression. Macro-expressions have no label, so they get no
+        markers."""
         if not isinstance(event, MicroExpression):
             return
         for name in ("onset", "apex", "offset"):
@@ -76,7 +77,7 @@ class Markers(Observer):
             self._send(event.facs, event.apex)
 
     def gap(self, gap: Gap) -> None:
-        """Where nothing was seen."""
+        """The start and end of a stretch without frames."""
         self._send("gap start", gap.start)
         self._send("gap end", gap.end)
 
@@ -85,7 +86,7 @@ class Markers(Observer):
         self._send(text or "mark", moment)
 
     def _send(self, marker: str, moment: float) -> None:
-        if self._source is None or self._source.origin is None:  # nothing has been seen yet
+        if self._source is None or self._source.origin is None:  # no frame yet
             return
         age = time.monotonic() - (self._source.origin + moment)
         try:

@@ -22,14 +22,14 @@ ATTACK_S, RELEASE_S = 0.015, 0.06
 """A tone that starts or stops at once would click, and a click is what startles a participant."""
 
 MELODIES: dict[str, tuple[float, tuple[float, ...]]] = {
-    # label: (seconds, the pitch in Hz at equal distances): it falls, rises, rises and falls, stays.
+    # label: (seconds, pitches in Hz at equal intervals): falling, rising, rising and falling, flat.
     "negative": (0.20, (440.0, 294.0)),
     "positive": (0.16, (523.0, 784.0)),
     "surprise": (0.18, (660.0, 1100.0, 660.0)),
     UNCERTAIN: (0.12, (330.0, 330.0)),
 }
 _MOST_WAITING = 3
-"""Tones that may wait; further ones are left out, for late ones would belong to nothing."""
+"""Tones that may wait; further ones are dropped, because late ones would be misleading."""
 
 Tone = npt.NDArray[np.float32]
 """(N,) float32, −1…1, at ``RATE``."""
@@ -63,7 +63,7 @@ class Sound:
 
     @property
     def problem(self) -> str | None:
-        """Why there is no sound, in one line; None while nothing is wrong, or nothing was tried."""
+        """Why there is no sound, in one line; None while nothing is wrong or nothing was tried."""
         return self._problem
 
     def turn(self, on: bool) -> None:
@@ -76,12 +76,12 @@ class Sound:
             self._thread.start()
 
     def play(self, label: str) -> None:
-        """The label's tone, after those that are waiting."""
+        """Plays the label's tone, after those that are waiting."""
         if self.on:
             self._put(label)
 
     def close(self) -> None:
-        """Lets the last tone end; waits half a second for it at most."""
+        """Lets the last tone end; waits at most half a second for it."""
         if self._thread is not None:
             self._put(None)
             self._thread.join(0.5)
@@ -101,9 +101,9 @@ class Sound:
                     stream.write(tones.get(label, tones[UNCERTAIN]))
         except ImportError:
             self._problem = "no sound: sounddevice is missing; pip install sounddevice"
-        except OSError:  # what sounddevice raises while it is imported
+        except OSError:  # raised while sounddevice is imported
             self._problem = "no sound: PortAudio is missing; on Debian or Ubuntu: apt install libportaudio2"
-        except Exception as error:  # PortAudioError, but its class is not there before the import
+        except Exception as error:  # PortAudioError, whose class does not exist before the import
             reason = " ".join(str(error).split()) or type(error).__name__
             known = "there is no output device" if "device -1" in reason else f"the device fails ({reason})"
             self._problem = f"no sound: {known}"

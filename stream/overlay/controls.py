@@ -24,7 +24,7 @@ MARKS = 100
 
 @dataclass(frozen=True)
 class Reach:
-    """What the overlay can reach beside the session; all of it may be missing."""
+    """What the overlay can use besides the session; all of it is optional."""
 
     onlooker: Onlooker | None = None
     """The session's observer; without it there are no images and no rejected movements."""
@@ -57,7 +57,7 @@ class Controls:
         self._warned: set[str] = set()
         self._drops: deque[tuple[float, int]] = deque()
         self.snapshot_wanted = False
-        """Set by its key; whoever draws the screen answers it."""
+        """Set by its key; the loop that draws the screen answers it."""
 
     def press(self, key: str) -> None:
         """One character from the keyboard; unknown ones do nothing. ``q`` is not handled here."""
@@ -68,7 +68,7 @@ class Controls:
         elif key == "s" and self._reach.sound is not None:
             sound = self._reach.sound
             sound.turn(not sound.on)
-            self._sound_problem = None  # said again if it fails again
+            self._sound_problem = None  # reported again if it fails again
             self.tell("sound on" if sound.on else "sound off")
         elif key == "c":
             self.snapshot_wanted = self._reach.onlooker is not None
@@ -78,11 +78,11 @@ class Controls:
             self._help = not self._help
 
     def tell(self, words: str) -> None:
-        """Puts words into the state line for a while."""
+        """Shows words in the state line for a while."""
         self._notice, self._notice_until = words, time.monotonic() + NOTICE_S
 
     def extras(self, status: Status) -> Extras:
-        """What the screen shows beside the status, at this moment."""
+        """What the screen shows besides the status at this moment."""
         onlooker, sound = self._reach.onlooker, self._reach.sound
         problem = sound.problem if sound is not None else None
         if problem is not None and problem != self._sound_problem:

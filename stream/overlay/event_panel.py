@@ -1,4 +1,4 @@
-"""The last event, dominating the screen: what it was, when, and how far to trust it."""
+"""The last event, dominating the screen: what it was, when, and how much to trust it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream.wording import bar
 FRESH_S = 3.0
 """Seconds after its decision that an event is shown on a filled background, to catch the eye."""
 FRAME = 4
-"""Columns that the panel's border and padding take."""
+"""Columns of the panel's border and padding."""
 ROOMY = 70
 """From this many columns on, the lines below the label are worded in full."""
 NAMES_FIT = 30

@@ -1,4 +1,4 @@
-"""What the overlay shows beside the session's status and its events."""
+"""What the overlay shows besides the session's status and its events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RICH = Ink()
 
 @dataclass(frozen=True)
 class Extras:
-    """Everything is optional: without it, nothing of it is drawn."""
+    """Everything is optional: what is missing is not drawn."""
 
     rejections: tuple[Rejection, ...] = ()
     """Movements rejected, oldest first."""
@@ -24,7 +24,7 @@ class Extras:
     face: Gray | None = None
     motion: EventMotion | None = None
     pictures: bool = False
-    """Whether there is a place for images."""
+    """Whether images can be shown."""
     unwritten: str = ""
     """What should be on disk and is not."""
     dropped_lately: int = 0

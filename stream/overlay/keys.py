@@ -55,8 +55,8 @@ else:
             termios.tcsetattr(terminal, termios.TCSADRAIN, mode)
             yield lambda: _pressed(terminal)
         finally:
-            # Flushing drops keys pressed while we were leaving: they were not meant for the shell.
-            with suppress(termios.error):  # the terminal may have gone
+            # Flushing drops keys pressed during shutdown: they were not meant for the shell.
+            with suppress(termios.error):  # the terminal may be gone
                 termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
     def _pressed(terminal: int) -> str:

@@ -37,12 +37,13 @@ def run_overlay(
     list_rejected: bool = False,
     show_macros: bool = False,
 ) -> None:
-    """Show the session on the whole terminal until it ends, or until ``q``, Ctrl-C or SIGTERM stop it.
+    """Shows the session on the whole terminal until it ends, or until ``q``, Ctrl-C or SIGTERM stops it.
 
     ``on_event`` is called with each event before it is drawn; macro-expressions are drawn with
-    ``show_macros``, or while the list of rejected movements is on. Stopping is a request: what the session
-    still delivers is still handled; asking a second time leaves at once. A terminal that goes away asks too.
-    The terminal is restored whatever happens, and an error of the session or of ``on_event`` passes through.
+    ``show_macros``, or while the list of rejected movements is on. Stopping is a request: whatever the
+    session still delivers is handled; a second request leaves at once. A terminal that goes away counts as a
+    request. The terminal is restored whatever happens, and an error of the session or of ``on_event`` passes
+    through.
     """
     reach = reach or Reach()
     console = Console()
@@ -94,7 +95,7 @@ def _canvas(console: Console) -> Iterator[Callable[[RenderableType], bool]]:
             live.update(picture, refresh=True)
         except OSError:
             return False
-        return console.is_terminal  # without one, rich draws nothing and does not complain
+        return console.is_terminal  # without one, rich silently draws nothing
 
     live.start()
     try:
@@ -109,7 +110,7 @@ def _canvas(console: Console) -> Iterator[Callable[[RenderableType], bool]]:
 def _picture(
     console: Console, status: Status, events: deque[Expression], controls: Controls
 ) -> RenderableType:
-    with suppress(OSError):  # the terminal may have gone; drawing will tell
+    with suppress(OSError):  # the terminal may be gone; drawing will tell
         console.size = _terminal_size()
     return screen(status, tuple(events), *console.size, controls.extras(status))
 
@@ -128,6 +129,6 @@ def _snapshot(
 
 
 def _terminal_size() -> ConsoleDimensions:
-    """Asked again for each image; rich would believe COLUMNS and LINES, which do not follow a resize."""
+    """Read anew for each image; rich would trust COLUMNS and LINES, which do not follow a resize."""
     width, height = os.get_terminal_size()
     return ConsoleDimensions(width or 80, height or 24)  # some pseudo-terminals say 0 × 0

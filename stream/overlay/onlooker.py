@@ -1,4 +1,4 @@
-"""Keeps what the overlay shows beside the status: the face, the last event's motion, what was rejected."""
+"""Keeps what the overlay shows besides the status: the face, the last event's motion, rejected movements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stream.observer import Observer
 LOOK_S = 0.25
 """Seconds between two crops of the face; frames in between cost nothing."""
 SIDE = 96
-"""The aligned face is a square of so many pixels ..."""
+"""Side of the square image of the aligned face, in pixels ..."""
 FACE_SHARE, EYES_DOWN = 0.8, 0.38
 """... the face takes this share of its width, and the eyes are this far down."""
 REMEMBERED = 100
@@ -63,7 +63,7 @@ class Onlooker(Observer):
 
     @property
     def motion(self) -> EventMotion | None:
-        """Of the last event."""
+        """Motion of the last event."""
         return self._motion
 
     @property

@@ -1,4 +1,4 @@
-"""The images at the right: what moved in the last event, and the face as it is now."""
+"""The images on the right: what moved in the last event, and the current face."""
 
 from __future__ import annotations
 

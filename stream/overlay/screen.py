@@ -1,4 +1,4 @@
-"""The whole screen, composed for the terminal's size: a pure function of what is known."""
+"""The whole screen, composed for the terminal's size, as a pure function of its inputs."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from stream.wording import clock, ends, milliseconds, rejections
 CURVE_S = 8.0
 """Seconds of motion that the curve shows."""
 CALM_STATES = ("watching", "learning the face", "finished", "stopping")
-"""How the states begin in which all is well ("watching the nearest of 2 faces"); every other one needs the
-user's attention."""
+"""Beginnings of the states in which all is well ("watching the nearest of 2 faces"); every other state needs
+the user's attention."""
 CURVE = "#0072b2"
 ABOVE_THRESHOLD = f"bold {WARNING}"
 ALARM = "bold #000000 on #f0e442"
 WIDE = 70
-"""From this many columns on, nothing is left out for want of width."""
+"""From this many columns on, nothing is left out for lack of width."""
 GUTTER = 7
-"""Columns left of the curve, for its scale."""
+"""Columns to the left of the curve, for its scale."""
 SMALLEST_PICTURE, LARGEST_PICTURE = 6, 20
-"""Lines of an image; it is twice as many columns wide, for a character is twice as high as wide."""
+"""Lines of an image; it has twice as many columns, because a character is twice as high as wide."""
 LEAST_LEFT = 56
-"""Columns that the rest needs beside the images."""
+"""Columns needed by the rest beside the images."""
 NOTHING = Extras()
 
 
@@ -94,14 +94,14 @@ def _picture_columns(width: int, height: int) -> int:
 
 
 def _room(width: int, height: int, extras: Extras) -> Room:
-    """What is left after the header, the event, the state and the keys goes to the curve and the list."""
+    """What the header, the event, the state and the keys leave over goes to the curve and the list."""
     spacious = width >= 100 and height >= 32
     plain = extras.ink.ascii and height >= 15
     letters = Letters.double if spacious else Letters.plain if plain else Letters.half
     left = height - 4 - panel_height(letters)
     counters = min(max(left, 0), 2)
     left -= counters
-    # The curve needs its title and the markers' line besides its own height, the list its heading.
+    # Besides its own height, the curve needs its title and the markers' line, the list its heading.
     reasons = 1 if extras.list_rejected and left >= 8 else 0
     left -= reasons
     curve = min(max(3, left // 2), 12) if left >= 5 else 0
@@ -174,12 +174,12 @@ def _gutter(words: str) -> Text:
 
 
 def _hump(label: str) -> str:
-    """The style of a movement on the curve: what was rejected is grey, an event has its label's colour."""
+    """The style of a movement on the curve: a rejected one is grey, an event has its label's colour."""
     return QUIET if label == REJECTED else f"bold {look_of(label).colour}"
 
 
 def _recent(events: Sequence[Expression], width: int, rows: int, extras: Extras) -> list[Text]:
-    """The newest first: events, the user's marks, and and rejected movements if requested."""
+    """The newest first: events, the user's marks and, if requested, rejected movements."""
     if rows < 1:
         return []
     heading = f" {'events':<13}{'onset':>10}{'apex':>10}{'offset':>10}{'ms':>6}{'conf.':>7}"

@@ -18,7 +18,7 @@ def save_snapshot(
 ) -> list[Path]:
     """Writes ``snapshot-SECONDS-frame.png``, ``-face.png`` and ``-screen.svg`` and returns their paths.
 
-    Without a frame or a face yet, there is no file of it. OSError where a file cannot be written.
+    Files of a frame or face that does not exist yet are left out. OSError where a file cannot be written.
     """
     stem = f"snapshot-{seconds:.3f}s"
     files = {f"{stem}-screen.svg": screen_svg(drawn, width, height, "atme").encode()}
@@ -33,7 +33,7 @@ def save_snapshot(
 
 
 def screen_svg(drawn: RenderableType, width: int, height: int, title: str) -> str:
-    """An image of the screen, of ``width`` × ``height`` characters.
+    """An SVG image of the screen, ``width`` × ``height`` characters.
 
     Without rich's web font, so that the file loads nothing from the network; any monospace font will do.
     """

@@ -1,4 +1,4 @@
-"""What happened in the session, printed after the screen is left."""
+"""What happened in the session, printed after the overlay has closed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _table(events: Sequence[Expression]) -> Table:
 
 
 def _label(event: Expression) -> str:
-    """The label; of an uncertain event also the class that its confidence belongs to."""
+    """The label; for an uncertain event, also the class that its confidence refers to."""
     if isinstance(event, MicroExpression) and event.label == UNCERTAIN:
         return f"{UNCERTAIN}, nearest: {event.recognition.nearest}"
     return event.name

@@ -13,8 +13,8 @@ from stream.sources.base import FrameSource
 class Capture:
     """Reads a source into a ring until it ends, fails or is stopped; closes both.
 
-    With ``pace`` a recording comes at the speed it was taken; without, as fast as the ring takes it. A live
-    source paces itself. What goes wrong in the thread reaches the ring's reader as the exception it was.
+    With ``pace`` a recording plays at its recorded speed; without, as fast as the ring accepts it. A live
+    source paces itself. An exception in the thread is raised again in the ring's reader.
     """
 
     def __init__(self, source: FrameSource, ring: RingBuffer, *, pace: bool = False) -> None:
@@ -26,7 +26,7 @@ class Capture:
         self._stopped = False
         self._paused = False
         self._changed = threading.Condition()  # guards and announces the two flags
-        # A daemon: a source that hangs in its driver must not keep the program from ending.
+        # A daemon: a source that hangs in its driver must not prevent the program from ending.
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     @property
@@ -44,16 +44,17 @@ class Capture:
         self._thread.start()
 
     def stop(self) -> None:
-        """End capturing without waiting for the source, from any thread; frames in the ring stay readable.
+        """Ends capturing without waiting for the source, from any thread; frames in the ring stay readable.
 
-        The thread closes the source: a driver that hangs while it is closed holds up nobody else.
+        The thread closes the source: a driver that hangs while closing holds up nobody else.
         """
         self._source.stop()
         self._set(stopped=True)
         self._ring.close()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the thread has ended and closed the source; False if it has not in ``timeout`` seconds.
+        """Waits until the thread has ended and closed the source; False if that takes over ``timeout``
+        seconds.
 
         After ``stop`` it may also be called where the thread was never started.
         """
@@ -89,15 +90,15 @@ class Capture:
                 if not self._ring.push(frame):
                     break
         except BaseException as error:
-            # Once stopped the ring is closed and no longer listens: the source was closed under this thread.
+            # After a stop, the ring is closed and accepts nothing: the source was closed under this thread.
             self._ring.fail(error)
         finally:
             self._ring.close()
-            with suppress(Exception):  # every frame is out, so what fails in closing it costs nothing
+            with suppress(Exception):  # every frame was delivered, so a failure in closing costs nothing
                 self._source.close()
 
     def _wait_until_due(self, timestamp: float) -> bool:
-        """Wait out a pause, and when pacing the time until the frame is due; False once stopped."""
+        """Waits for the end of a pause and, when pacing, until the frame is due; False once stopped."""
         with self._changed:
             while not self._stopped:
                 now = time.monotonic()

@@ -12,11 +12,11 @@ from stream.pipeline.ring import LEAST_KEPT, LOSSLESS_BACKLOG
 from stream.sources import FrameSource, ImageFolder
 
 _SHARE = 0.5
-"""Part of the available memory that frames may take."""
+"""Fraction of the available memory that frames may take."""
 _BELIEVED_FPS = 500.0
-"""A file that states a higher frame rate has none and states its clock instead (often 1000 or 90000)."""
+"""A file that states a higher frame rate really states its clock (often 1000 or 90000)."""
 _FALLBACK_BYTES = 2 * 2**30
-"""Where the system does not say how much is available."""
+"""Bytes assumed where the system does not say how much is available."""
 
 
 def frame_memory(source: FrameSource, history_s: float, backlog_s: float) -> int:
@@ -46,7 +46,7 @@ def allowed_bytes() -> int:
 
 
 def available_bytes() -> int:
-    """Memory that programs can still take: of Windows and Linux what is free now, of macOS all there is."""
+    """Memory that programs can still take: on Windows and Linux the free memory, on macOS all of it."""
     if sys.platform == "win32":
         return _available_on_windows()
     try:
@@ -72,7 +72,7 @@ def _available_on_windows() -> int:
 
 
 def _remedy(source: FrameSource, scale: float) -> str:
-    """What makes it fit. ``scale``: by how much frames are too wide and too high, below 1."""
+    """What makes it fit. ``scale``: the factor, below 1, by which width and height must shrink."""
     width = max(int(0.9 * scale * source.size[0]) // 16 * 16, 16)
     if source.live:
         return f"set a smaller width and height in [camera], or have the stream sent at {width} px in width"

@@ -26,7 +26,7 @@ class GapFinder:
     """Compares each frame with the one before it. Used by one thread."""
 
     def __init__(self) -> None:
-        self._last: tuple[int, float, tuple[int, ...]] | None = None  # index, time, the picture's shape
+        self._last: tuple[int, float, tuple[int, ...]] | None = None  # index, time, the image's shape
 
     def before(self, frame: Frame, paused: bool = False) -> Gap | None:
         """The gap that ends at this frame, if one does. ``paused``: the user paused since the last frame."""

@@ -14,11 +14,11 @@ from recognizer.errors import AtmeError
 from stream.frame import Frame
 
 LOSSLESS_BACKLOG = 8
-"""Frames of a recording that are read ahead."""
+"""Frames of a recording to read ahead."""
 LEAST_KEPT = 6
-"""Frames before the current one that later stages may still be at: history is counted back from there."""
+"""How many frames behind the current one later stages may be: history is counted from there."""
 MAX_BYTES = 768 * 2**20
-"""Room for 640×480 at any rate; ``frame_memory`` says what a source needs."""
+"""Enough for 640×480 at any rate; ``frame_memory`` says what a source needs."""
 
 
 class RingBuffer:
@@ -27,16 +27,16 @@ class RingBuffer:
     A frame is *unread* until ``next`` hands it out, then *current* until the following ``next``, then
     *history* as long as it is at most ``history_s`` older than the frame that is ``LEAST_KEPT`` before the
     current one, where the last reader may be; after that its slot is free for the writer. Current and history
-    are never overwritten. What counts is the frames' own times, so a source may be faster than it claims.
+    are never overwritten. The frames' own times decide, so a source may be faster than it claims.
     When too many frames are unread and another comes,
 
     - ``lossless=True`` makes ``push`` wait for the reader: nothing is ever dropped (replay);
     - ``lossless=False`` skips unread frames more than ``backlog_s`` older than the new one and counts them in
       ``dropped``: the newest always gets in and the writer never waits (live).
 
-    Memory: as many images as that takes, but no more than ``max_bytes`` (and always a handful). Where that
-    is not enough, a live ring lets the oldest of the history go first, then the oldest unread; a lossless one
-    loses nothing, so ``push`` raises an AtmeError.
+    Memory: as many images as needed, but no more than ``max_bytes`` (and always a handful). Where that is not
+    enough, a live ring drops the oldest of the history first, then the oldest unread; a lossless one loses
+    nothing, so ``push`` raises an AtmeError.
     """
 
     def __init__(
@@ -85,10 +85,11 @@ class RingBuffer:
             return self._closed and self._error is None and not self._unread
 
     def push(self, frame: Frame) -> bool:
-        """Copy a frame in; its capture time is now. Returns False, without it, once the ring is closed.
+        """Copies a frame in; its capture time is now. Returns False, without copying, once the ring is
+        closed.
 
-        Frame indices must grow, gaps are fine. Another size of image than before is taken where frames may
-        be dropped (live), else an AtmeError; so is a history that outgrows the memory where none may be lost.
+        Frame indices must grow, gaps are fine. A new image size is accepted where frames may be
+        dropped (live), else an AtmeError; so is a history that outgrows the memory where none may be lost.
         """
         captured = time.monotonic()
         if frame.image.shape != self._shape and self._lossless:
@@ -115,7 +116,7 @@ class RingBuffer:
         image = self._images[slot].view()
         image.flags.writeable = False  # of this view only
         with self._changed:
-            if self._closed:  # meanwhile; the reader may have seen the end already
+            if self._closed:  # closed meanwhile; the reader may have reached the end already
                 self._free.append(slot)
                 return False
             self._frames[slot] = Frame(frame.index, frame.timestamp, image)
@@ -126,11 +127,12 @@ class RingBuffer:
         return True
 
     def next(self, timeout: float | None = None) -> Frame | None:
-        """The oldest unread frame; it becomes the current one. Waits at most ``timeout`` seconds (None: on).
+        """The oldest unread frame; it becomes the current one. Waits at most ``timeout`` seconds (None: no
+        limit).
 
         Its image is a read-only view that stays whole while the frame is current or history; whoever needs
-        it longer copies it. Returns None when the time is up or the ring has ended (see ``ended``). After
-        ``fail``, once the frames before it are read, raises the exception given there.
+        it longer copies it. Returns None after a timeout or at the end (see ``ended``). After ``fail``, once
+        the frames before it are read, raises the exception given there.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._unread or self._closed, timeout)
@@ -148,7 +150,7 @@ class RingBuffer:
             return self._frames[slot]
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames in order until the end; raises what ``fail`` was given."""
+        """Frames in order until the end; raises the exception given to ``fail``."""
         while (frame := self.next()) is not None:
             yield frame
 
@@ -166,13 +168,15 @@ class RingBuffer:
             return None if slot is None else self._captured[slot]
 
     def close(self) -> None:
-        """No more frames: a waiting ``push`` returns False, the reader gets what is left and then the end."""
+        """No more frames: a waiting ``push`` returns False, the reader gets the remaining frames and the
+        end."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        """Close because the writer died: the reader gets what is left, then ``next`` raises the error."""
+        """Closes because the writer died: the reader gets the remaining frames, then ``next`` raises the
+        error."""
         with self._changed:
             if not self._closed:
                 self._error = error
@@ -181,11 +185,11 @@ class RingBuffer:
 
     @property
     def _has_room(self) -> bool:
-        """A lossless ring can take one more frame and forget none."""
+        """Whether a lossless ring can take one more frame without dropping any."""
         return len(self._unread) < LOSSLESS_BACKLOG and len(self._slots) < self._most
 
     def _take_slot(self, timestamp: float) -> int:
-        """A slot for a frame of this time, the lock being held."""
+        """A slot for a frame of this time; the lock must be held."""
         if not self._lossless:
             while self._unread and timestamp - self._time(self._unread[0]) > self._backlog_s:
                 self._drop()
@@ -207,7 +211,7 @@ class RingBuffer:
         return slot
 
     def _hold(self, shape: tuple[int, ...]) -> None:
-        """Images of this (height, width, 3) from now on."""
+        """From now on, images have this (height, width, 3)."""
         self._shape = shape
         self._most = max(self._max_bytes // (3 * shape[0] * shape[1]), LOSSLESS_BACKLOG + LEAST_KEPT + 2)
 

@@ -1,4 +1,4 @@
-"""How well the face could be observed in a run; otherwise a face not observed would look like a face at
+"""How well the face could be observed in a run; without this, an unobserved face would look like one at
 rest."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def trouble(sample: MotionSample) -> str | None:
 
 @dataclass(frozen=True)
 class Remark:
-    """A part of the summary in words, and whether it deserves attention."""
+    """A part of the summary in words, and whether it needs attention."""
 
     words: str
     bad: bool = False
@@ -46,7 +46,7 @@ class Seen:
     """How well the face could be observed; computed from the frames alone."""
 
     seconds: float = 0.0
-    """Watched: time between frames, gaps left out."""
+    """Time watched: between frames, without gaps."""
     frames: int = 0
     usable: float = 0.0
     """Share of the frames with a face that can be used, 0–1."""
@@ -90,12 +90,12 @@ class Seen:
 
     @property
     def bad(self) -> bool:
-        """Something in it deserves attention."""
+        """Something in it needs attention."""
         return any(remark.bad for remark in self.remarks())
 
     @property
     def line(self) -> str:
-        """All of it in one line; what deserves attention begins with an exclamation mark."""
+        """All of it in one line; what needs attention begins with an exclamation mark."""
         return "seen: " + "; ".join("! " * one.bad + one.words for one in self.remarks())
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Seen:
 
     @classmethod
     def read(cls, about: Mapping[str, Any] | None) -> Seen | None:
-        """As ``session.json`` has it; None where that is missing or invalid."""
+        """From ``session.json``; None where it is missing or invalid."""
         told = (about or {}).get("seen")
         try:
             if not isinstance(told, dict):

@@ -22,7 +22,7 @@ from stream.pipeline.ring import RingBuffer
 
 @dataclass(frozen=True)
 class Spotted:
-    """What one frame brought."""
+    """The results of one frame."""
 
     sample: MotionSample
     """Of a frame that is not sampled, that of the last one, with this frame's number and time."""
@@ -52,14 +52,14 @@ class SpottingStage:
         return self._meter.detect(frame.timestamp, frame.image)
 
     def gap_before(self, frame: Frame, paused: bool = False) -> Gap | None:
-        """The stretch without frames that ends here, if there is one: ``start_over`` before ``update`` then.
+        """The stretch without frames that ends here, if any; ``start_over`` must then precede ``update``.
 
         ``paused``: the user paused since the last frame.
         """
         return self._gaps.before(frame, paused)
 
     def update(self, frame: Frame, sighting: Sighting | None = None) -> Spotted:
-        """The motion in a frame, and what has been decided by it. ``sighting``: None looks for the face."""
+        """The motion in a frame, and what it decides. ``sighting``: None searches for the face."""
         sample = self._meter.measure(frame.index, frame.timestamp, frame.image, sighting)
         sampled = sample.frame == frame.index
         self._times.add(frame.timestamp, frame.index, sampled)
@@ -69,12 +69,12 @@ class SpottingStage:
         return Spotted(sample, self._spotter.threshold, candidates, self._rejections())
 
     def flush(self) -> list[Rejection]:
-        """The end: a movement that is under way is cut off and rejected, never guessed."""
+        """The end: a movement in progress is cut off and rejected, never guessed."""
         self._spotter.flush()
         return self._rejections()
 
     def start_over(self) -> list[Rejection]:
-        """As ``flush``; then the face is learnt anew."""
+        """As ``flush``; afterwards the face is learnt anew."""
         cut_off = self.flush()
         self._meter.reset()
         self._spotter.reset()
@@ -92,7 +92,7 @@ class SpottingStage:
 
 def kept_frames(ring: RingBuffer, candidate: Candidate) -> tuple[Frame | None, Frame | None] | None:
     """Its onset and apex frames. Where they are no longer kept: (None, None) for a macro-expression, which is
-    reported without, and None for a micro-expression, which cannot be recognised."""
+    reported without them, and None for a micro-expression, which cannot be recognised."""
     try:
         return ring.get(candidate.onset_frame), ring.get(candidate.apex_frame)
     except KeyError:
@@ -119,7 +119,7 @@ class RecognitionStage:
     ) -> Expression | None:
         """None for a micro-expression that cannot be recognised: it has no features.
 
-        ``captured``: ``time.monotonic()`` at which the frame came that decided the candidate.
+        ``captured``: ``time.monotonic()`` at the arrival of the frame that decided the candidate.
         """
         if candidate.kind == "macro":
             return MacroExpression(candidate, _ms_since(captured))

@@ -1,4 +1,4 @@
-"""Keeps count of a running session and puts its state into words, for the overlay and the summary."""
+"""Counts what happens in a running session and puts its state into words, for overlay and summary."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Watch:
             self._rejected[reason] += 1
 
     def gap(self) -> None:
-        """Time passed without frames; the face is measured again, and the frame rate as well."""
+        """Time passed without frames; face and frame rate are measured anew."""
         with self._lock:
             self._gaps += 1
             self._sample = None

@@ -1,4 +1,4 @@
-"""The three worker threads of a session: landmarks, spotting, recognition, each handing on to the next."""
+"""The three worker threads of a session: landmarks, spotting, recognition, each feeding the next."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from stream.pipeline.watch import Watch
 _QUEUE = 8
 """Candidates that may wait for the recognizer."""
 _AHEAD = 2
-"""Frames whose landmarks are found while the frame before them is measured; the ring keeps them whole."""
+"""Frames whose landmarks may be found ahead of spotting; the ring keeps them intact."""
 
 OnEvent = Callable[[MicroExpression], object]
-"""What it returns is ignored."""
+"""Its result is ignored."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Workers:
         live: bool,
         on_event: OnEvent | None = None,
     ) -> None:
-        """``live``: a candidate that the recognizer is too busy for is rejected; otherwise spotting waits.
+        """``live``: a candidate is rejected where the recognizer is too busy; otherwise spotting waits.
         ``on_event``: called with each micro-expression, from the recognition thread."""
         self.observer: Observer | None = None
         self._on_event = on_event
@@ -67,7 +67,7 @@ class Workers:
         self.progress = 0.0
         """Monotonic time at which a worker last finished something."""
         self.ending_since: float | None = None
-        """Monotonic time at which the capture was asked to end; None before."""
+        """Monotonic time at which capturing was asked to end; None before."""
         self._ring, self._capture, self._live = ring, capture, live
         self._spotting, self._recognition, self._watch = spotting, recognition, watch
         self._sightings: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
@@ -80,7 +80,7 @@ class Workers:
 
     @property
     def alive(self) -> list[str]:
-        """Names of the threads that run."""
+        """Names of the running threads."""
         return [thread.name for thread in self._threads if thread.is_alive()]
 
     def start(self) -> None:
@@ -99,7 +99,7 @@ class Workers:
         self.ending_since = self.ending_since or time.monotonic()
         self._capture.stop()
 
-    # ---- the landmarks thread. Each worker hands its end, None or an error, to the next, whatever happens.
+    # ---- the landmarks thread. Each worker always passes its end, None or an error, to the next.
 
     def _find_faces(self) -> None:
         end: BaseException | None = None
@@ -192,7 +192,7 @@ class Workers:
 
     def _finish(self, pair: _Pair) -> None:
         features = None
-        # Those of a macro-expression are for the pictures of it.
+        # A macro-expression's frames are for its images.
         if pair.candidate.kind == "micro" or self.observer is not None:
             features = self._recognition.features(pair.onset, pair.apex)
         event = self._recognition.event(pair.candidate, features, pair.captured)

@@ -46,7 +46,7 @@ class Observed(Protocol):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the source wants the user to know."""
+        """Warnings of the source."""
         ...
 
     @property
@@ -119,7 +119,7 @@ def at_end(
 
 
 def percentiles(latencies_ms: Sequence[float]) -> dict[str, float] | None:
-    """p50, p95, p99 and the greatest; None without any."""
+    """p50, p95, p99 and the maximum; None without any latencies."""
     if not len(latencies_ms):
         return None
     values = np.percentile(latencies_ms, (50, 95, 99, 100))
@@ -127,9 +127,9 @@ def percentiles(latencies_ms: Sequence[float]) -> dict[str, float] | None:
 
 
 def write_about(path: Path, about: dict[str, Any]) -> None:
-    """Replaces the file in one step: a reader finds the old one or the new one. OSError as files raise it."""
+    """Replaces the file in one step: a reader finds the old one or the new one. OSError passes through."""
     text = json.dumps(about, ensure_ascii=False, indent=2, default=str) + "\n"
-    # Names that are not UTF-8 hold halves of characters: a backslash and a number, as JSON writes them.
+    # Names that are not UTF-8 contain lone surrogates, which JSON writes as a backslash and a number.
     write_file(path, text.encode("utf-8", "backslashreplace"))
 
 
@@ -149,7 +149,7 @@ def _versions() -> dict[str, str]:
 
 
 def sha256_of(path: Path) -> str | None:
-    """Of a file's content; None where it cannot be read."""
+    """Digest of a file's content; None where it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

@@ -20,7 +20,7 @@ LARGEST = 64 * MIB
 FARTHEST = 1e8
 """Seconds, three years; larger times are invalid."""
 _TEXT, _REMARK = 1000, 100_000
-"""Letters: of a name, and of what somebody wrote at a mark."""
+"""Longest name, and longest text of a mark, in characters."""
 
 _Record = TypeVar("_Record")
 Line = dict[str, Any]
@@ -36,11 +36,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Lines(Generic[_Record]):
-    """What was read from a file."""
+    """The records read from a file."""
 
     records: tuple[_Record, ...]
     note: str = ""
-    """Which lines were left out, as damaged or cut off."""
+    """Which lines were skipped, as damaged or cut off."""
     wrong: str = ""
     """The first line that is complete but not a record, and why."""
 
@@ -50,7 +50,8 @@ def read_lines(
 ) -> Lines[_Record]:
     """All records of a file, none where it is missing. Lines cut off by a crash are left out and noted.
 
-    AtmeError for a line that is complete but not a record (only if ``strict``), and as ``open_received``.
+    AtmeError for a line that is complete but not a record (only if ``strict``), and those of
+    ``open_received``.
     """
     records: list[_Record] = []
     bad: list[int] = []
@@ -140,7 +141,7 @@ def gap_from(line: Line) -> Gap:
 
 
 def _candidate(line: Line) -> Candidate:
-    # What was added later has a default, and older lines lack it.
+    # Later additions have defaults, because older lines lack them.
     values = {f.name: line[f.name] for f in fields(Candidate) if f.name in line or not _optional(f)}
     if values.get("kind", "micro") not in get_args(Kind):
         raise Wrong("unknown kind")

@@ -1,4 +1,4 @@
-"""Distinguishes recordings that have the same name."""
+"""Tells apart recordings with the same name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _PIECE = 1 << 20
 
 
 def fingerprint(recording: Path) -> str | None:
-    """Hexadecimal digest of a video's size, first and last MiB: cheap for hours, the same for a copy.
+    """Hexadecimal digest of a video's size and its first and last MiB: fast for long files, equal for copies.
 
-    Of a folder of images: of their names and sizes. None where it cannot be read.
+    For a folder of images: digest of their names and sizes. None where it cannot be read.
     """
     try:
         kind = recording.stat().st_mode

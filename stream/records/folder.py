@@ -1,6 +1,6 @@
 """The session folder: everything that ``--out DIR`` keeps of a session, on disk as it happens.
 
-events.jsonl     one event a line, synced to disk before it is shown; all exports are derived from it
+events.jsonl     one event per line, synced to disk before it is shown; all exports are derived from it
 rejected.jsonl   the movements that were rejected, and why
 motion.csv       the motion signal of every frame
 marks.jsonl      moments that the user marked, if any
@@ -61,7 +61,7 @@ class SessionFolder(Observer):
         self._count = 0
         """Events so far."""
         self._latencies: list[float] = []
-        """Of the micro-expressions among them."""
+        """Latencies of the micro-expressions among them."""
         self._pictures_lost = 0
         self._about_written = True
         self._session: Observed | None = None
@@ -75,7 +75,7 @@ class SessionFolder(Observer):
             self.path.mkdir(parents=True, exist_ok=True)
             if {entry.name for entry in self.path.iterdir()} - ({BATCH} if batch else set()):
                 raise AtmeError(f"{self.path}: not empty, and recordings are never mixed; name a new folder")
-            # Created here and nowhere else: of two commands at one folder, one is refused.
+            # Created here and nowhere else: of two commands with one folder, one is refused.
             self._events = EventLog(self.path / EVENTS, new=True)
             self._motion = MotionFile(self.path / MOTION)
             self._lines = {MOTION: self._motion.file, REJECTED: LineFile(open_new(self.path / REJECTED))}
@@ -87,8 +87,8 @@ class SessionFolder(Observer):
             ) from error
 
     def begin(self, session: Observed, recording: Path | None = None, who: Who = NOBODY) -> None:
-        """Records what will be observed, before the session starts. ``recording``: what is replayed, if any;
-        ``who``: whom the session shows."""
+        """Records the session's source and settings before it starts. ``recording``: what is replayed, if
+        anything; ``who``: the participant."""
         self._session = session
         self._about = at_start(session, recording, self._save_faces)
         self._about |= {name: said for name, said in asdict(who).items() if said}
@@ -156,7 +156,7 @@ class SessionFolder(Observer):
     # ---- from the main thread
 
     def mark(self, time: float, text: str = "") -> bool:
-        """Keeps a moment that the user marked, in seconds on the source's clock; from any thread.
+        """Keeps a moment marked by the user, in seconds on the source's clock; from any thread.
 
         False where it is not on disk.
         """
@@ -191,7 +191,7 @@ class SessionFolder(Observer):
         self._write_about(about)
 
     def _append(self, name: str, line: str) -> bool:
-        """To a file that only some sessions have."""
+        """Writes to a file that only some sessions have."""
         try:
             with self._lock:
                 if name not in self._lines:
@@ -211,7 +211,7 @@ class SessionFolder(Observer):
             self._warn(ABOUT, error)
 
     def _withdraw(self) -> None:
-        """The session never began: removes the folder, so that the next attempt can use it."""
+        """Removes the folder of a session that never began, so that the next attempt can use it."""
         with suppress(OSError):
             if (self.path / EVENTS).stat().st_size:
                 return

@@ -1,8 +1,8 @@
-"""``atme import``: annotations that a person has corrected in another program become a review.
+"""``atme import``: turns annotations corrected in another program into a review.
 
 Each annotation is matched with the movement of the session that it overlaps best, by at least half of each;
 without a match it is a movement that the program missed. A micro-expression of the session without an
-annotation was removed by the coder: the decision on it is no.
+annotation was removed by the coder, which counts as the decision no.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Imported:
     removed: int
     """... that were removed."""
     promoted: int
-    """Rejected movements that are micro-expressions now."""
+    """Rejected movements that are now micro-expressions."""
     added: int
     """Movements that the program had missed."""
 
@@ -72,7 +72,7 @@ def read_annotations(session: RecordedSession, path: Path, kind: str) -> list[An
         raise AtmeError(
             f"{path}: not read as {kind} ({error}); give a corrected file that atme export has written"
         ) from None
-    if kind != "csv":  # the others are read beside the video, and have a player's times
+    if kind != "csv":  # the others are read beside the video and use a player's times
         found = [_slowed(one, pace) for one in found]
     for one in found:
         if not (-FARTHEST < one.onset <= one.offset < FARTHEST):
@@ -81,7 +81,7 @@ def read_annotations(session: RecordedSession, path: Path, kind: str) -> list[An
 
 
 def as_decisions(session: RecordedSession, annotations: Iterable[Annotation]) -> Imported:
-    """Each annotation as a decision about the movement that it is, or about a new one."""
+    """Each annotation as a decision about the movement that it matches, or about a new one."""
     movements = named_movements(session)
     free = {one.id: one for one in movements}
     decisions: list[Decision] = []
@@ -105,7 +105,7 @@ def as_decisions(session: RecordedSession, annotations: Iterable[Annotation]) ->
 
 def _decision(name: str, one: Annotation, match: Named | None) -> Decision:
     apex = one.apex
-    if apex is None:  # the program's own, where the annotation says nothing of it
+    if apex is None:  # the program's own, where the annotation gives none
         apex = match.movement.apex if match is not None else (one.onset + one.offset) / 2
     label = one.text if one.text in _LABELS else None
     note = (
@@ -130,7 +130,7 @@ def _best(one: Annotation, movements: Iterable[Named]) -> Named | None:
         both = max(one.offset, m.offset) - min(one.onset, m.onset)
         return max(shared, 0.0) / both if both > 0 else 0.0
 
-    # An event before a rejected movement that overlaps as well.
+    # Of an event and a rejected movement that overlap equally well, the event comes first.
     ranked = max(movements, key=lambda other: (share(other), other.event is not None), default=None)
     return ranked if ranked is not None and share(ranked) >= SAME else None
 

@@ -33,7 +33,7 @@ LARGEST = 2048 * MIB
 
 @dataclass(frozen=True)
 class Motion:
-    """The motion curve of a session, one entry a frame. Distances in pixels of a 256-px face."""
+    """The motion curve of a session, one entry per frame. Distances in pixels of a 256-px face."""
 
     frame: npt.NDArray[np.int64]
     time: Numbers
@@ -52,13 +52,13 @@ class Motion:
 
 
 def nearest(times: Sequence[float] | Numbers, time: float) -> int:
-    """The place, among at least one time in order, of the one nearest to ``time``; of two the earlier."""
+    """Index of the time nearest to ``time``, among at least one, in order; of two, the earlier."""
     after = bisect_left(times, time)
     return min((n for n in (after - 1, after) if 0 <= n < len(times)), key=lambda n: abs(times[n] - time))
 
 
 class MotionFile:
-    """Appends one row a frame; a row has left the process when ``write`` returns.
+    """Appends one row per frame; a row has left the process when ``write`` returns.
 
     Raises OSError as files do.
     """
@@ -68,7 +68,7 @@ class MotionFile:
         self._put(COLUMNS)
 
     def write(self, sample: MotionSample, threshold: float) -> None:
-        """``confidence`` equals ``success``: the face finder has no finer score to give."""
+        """``confidence`` equals ``success``: the face detector gives no finer score."""
         found = int(sample.face)
         self._put(
             (
@@ -98,7 +98,8 @@ class MotionFile:
 def read_motion(path: Path) -> tuple[Motion, int]:
     """The curve, and how many rows could not be read (the last, after a crash).
 
-    FileNotFoundError where it is missing; AtmeError as ``open_received``, and for rows no session writes.
+    FileNotFoundError where it is missing; AtmeError as ``open_received``, and for rows that no session
+    writes.
     """
     numbers, bad = array("d"), 0
     with open_received(path, LARGEST) as file:
@@ -107,7 +108,7 @@ def read_motion(path: Path) -> tuple[Motion, int]:
             cells = line.decode("utf-8", "replace").strip().split(",")
             if places is None:
                 if not set(_READ) <= set(cells):
-                    bad += 1  # damaged: without its head, a curve cannot be read
+                    bad += 1  # damaged: without its header, a curve cannot be read
                     break
                 places = [cells.index(name) for name in _READ]
             elif not line.endswith(b"\n") or len(cells) <= max(places):
@@ -123,7 +124,7 @@ def read_motion(path: Path) -> tuple[Motion, int]:
 
 
 def _row(cells: list[str]) -> list[float] | None:
-    """None for what is no number, or beyond all bounds; the threshold is infinite until a face is known."""
+    """None for anything but a number within bounds; the threshold is infinite until a face is known."""
     try:
         frame, time, face, signal, threshold = map(float, cells)
     except ValueError:

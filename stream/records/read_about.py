@@ -1,4 +1,4 @@
-"""Reads ``session.json``: only known keys, each with a value as a session writes it."""
+"""Reads ``session.json``: only known keys, each with a value that a session can have written."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ _KNOWN: dict[str, Check | dict[str, Check]] = {
     "warnings": _list_of(_text),
     "unwritten": _list_of(_text),
 }
-"""What a reader may use; each may be missing or null. Keys that are not listed here are ignored."""
+"""The known keys; each may be missing or null. All other keys are ignored."""
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """The known keys. FileNotFoundError where it is missing, ValueError where it is cut off or no JSON.
+    """The known keys. FileNotFoundError where it is missing, ValueError where it is cut off or not JSON.
 
-    AtmeError where a value is not what a session writes there, and as ``read_received``.
+    AtmeError where a value is not one that a session writes, and as ``read_received``.
     """
     data = read_received(path, LARGEST)
     try:

@@ -20,7 +20,7 @@ from stream.records.session_files import ABOUT, EVENTS, FACES, GAPS, MARKS, MOTI
 
 @dataclass(frozen=True)
 class RecordedSession:
-    """What was kept of a session. Only the events are always present."""
+    """A session's records. Only the events are always present."""
 
     path: Path
     """The folder or file that was read."""
@@ -50,8 +50,8 @@ class RecordedSession:
     def export(self, format: str, out: str | Path | None = None) -> Path:
         """Writes the events for another program and returns the file: beside the session, or ``out``.
 
-        ``format``: csv, elan, praat, vtt, srt, boris or megc. AtmeError for another one, and where the file
-        cannot be written or something that is no earlier export stands there.
+        ``format``: csv, elan, praat, vtt, srt, boris or megc. AtmeError for any other, and where the file
+        cannot be written or exists and is not an earlier export.
         """
         from stream.records.export.formats import export
 
@@ -59,18 +59,18 @@ class RecordedSession:
 
     @property
     def name(self) -> str:
-        """Of the recording, without its ending; of a live session the folder's."""
+        """Name of the recording, without its ending; for a live session, that of the folder."""
         if self._recording or self.path.is_file():
             return Path(self._recording or self.path).stem
         return self.path.resolve().name
 
     @property
     def recording(self) -> Path | None:
-        """The file or folder of images that was replayed, where it still is."""
+        """The replayed file or folder of images, if it still exists."""
         named = self._recording
         try:
             there = bool(named) and (Path(named).is_file() or Path(named).is_dir())
-        except (OSError, ValueError):  # a name that no file can have
+        except (OSError, ValueError):  # an impossible file name
             there = False
         return Path(named) if there else None
 
@@ -80,7 +80,7 @@ class RecordedSession:
 
     @property
     def duration(self) -> float:
-        """Seconds from 0 to the last thing known."""
+        """Seconds from 0 to the last known moment."""
         ends = [event.offset for event in self.events] + [r.movement.offset for r in self.rejections]
         if self.motion is not None and len(self.motion):
             ends.append(float(self.motion.time[-1]))
@@ -91,7 +91,7 @@ class RecordedSession:
 def read_session(path: str | Path) -> RecordedSession:
     """Reads a session, also after a crash: damaged parts are left out and noted.
 
-    ``path`` is a session folder or an ``.jsonl`` event log. AtmeError where it is neither.
+    ``path`` is a session folder or a ``.jsonl`` event log. AtmeError where it is neither.
     """
     path = Path(path)
     if path.is_file():

@@ -1,4 +1,4 @@
-"""Everything that a session was asked to keep or send, as one observer: folder, videos, LSL markers."""
+"""All that a session is to keep or send, as one observer: folder, videos, LSL markers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RecordOptions:
     save_clips: bool = False
     """``--save-clips``: a short video around each movement in it."""
     who: Who = NOBODY
-    """``--participant``, ``--condition``: whom the session shows, and when."""
+    """``--participant``, ``--condition``: who is shown, under which condition."""
     show_macros: bool = False
     """``--show-macro``: also draw macro-expressions into the annotated video."""
 
@@ -82,7 +82,7 @@ class Records(Observers):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What could not be kept, one line each."""
+        """What went wrong in keeping the records, one line each."""
         parts = (self.folder, self._recorder, self._clips, self._markers)
         return tuple(line for part in parts if part is not None for line in part.warnings)
 
@@ -93,7 +93,8 @@ class Records(Observers):
         return tuple(what for part in parts if part is not None for what in part.unwritten)
 
     def begin(self, session: Observed, recording: Path | None = None) -> None:
-        """Once the session is open and before it starts. ``recording``: the file or folder it replays."""
+        """Call it once the session is open, before it starts. ``recording``: the file or folder it
+        replays."""
         self._session, self._recording = session, recording
         if self._render is not None and recording is None:
             raise AtmeError("--render needs a recording; use --record for a live session")
@@ -109,7 +110,7 @@ class Records(Observers):
             self.add(self._clips)
 
     def mark(self, time: float, text: str = "") -> bool:
-        """A moment that the user marked, seconds on the source's clock. False where nothing keeps it."""
+        """A moment marked by the user, seconds on the source's clock. False where nothing keeps it."""
         if self._markers is not None:
             self._markers.mark(time, text)
         return self.folder.mark(time, text) if self.folder is not None else self._markers is not None
@@ -158,8 +159,7 @@ class Records(Observers):
 
 
 def _check_who(who: Who, out: Path | None) -> None:
-    """AtmeError where nothing would store it, or the study that ``out`` belongs to does not list that
-    name."""
+    """AtmeError where nothing would store it, or where the study of ``out`` does not list that name."""
     if out is None:
         raise AtmeError("--participant and --condition without --out; name a folder for the session")
     for what, name in (("--participant", who.participant), ("--condition", who.condition)):

@@ -20,7 +20,7 @@ from stream.records.recorded_session import RecordedSession
 _TIMES = ("onset", "apex", "offset")
 
 CONSENSUS = "consensus"
-"""Stands for a coder: what most of them say."""
+"""Used in place of a coder: the majority of coders."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Named:
     id: str
     movement: Candidate
     event: Expression | None
-    """None of a rejected movement."""
+    """None for a rejected movement."""
     reason: str | None
-    """None of an event."""
+    """None for an event."""
 
 
 def named_movements(session: RecordedSession) -> list[Named]:
-    """Events and rejected movements alike, in order of onset, each with the name that reviews know it by."""
+    """Events and rejected movements alike, in order of onset, each with the name that it has in reviews."""
     found: list[tuple[Candidate, Expression | None, str | None]] = [
         *((event.candidate, event, None) for event in session.events),
         *((one.movement, None, one.reason) for one in session.rejections),
@@ -75,8 +75,8 @@ def decisions_of(session: RecordedSession, coder: str) -> dict[str, Decision]:
 def as_reviewed(session: RecordedSession, decisions: Mapping[str, Decision]) -> RecordedSession:
     """The session with the coders' decisions in place of the program's.
 
-    Its micro-expressions are those that were decided so, with the coder's times and class; macro-expressions
-    stay unless they were decided to be micro-expressions; all else is rejected, for the coder's reason.
+    Its micro-expressions are those that were accepted, with the coder's times and class; macro-expressions
+    stay unless they were accepted as micro-expressions; everything else is rejected, for the coder's reason.
     """
     events: list[Expression] = []
     rejections: list[Rejection] = []
@@ -125,7 +125,7 @@ def _added(session: RecordedSession, decision: Decision) -> Candidate:
 
 
 def _when(session: RecordedSession, decision: Decision) -> dict[str, Any]:
-    """onset, apex and offset as a ``Candidate`` has them, and their frames."""
+    """onset, apex and offset as in a ``Candidate``, and their frames."""
     times = {name: getattr(decision, name) for name in _TIMES}
     return times | {f"{name}_frame": _frame(session, time) for name, time in times.items()}
 

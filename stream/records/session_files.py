@@ -15,12 +15,12 @@ SESSION_FILES = frozenset({EVENTS, REJECTED, MARKS, GAPS, MOTION, ABOUT, FACES, 
 
 
 def comparable(name: str) -> str:
-    """The same for names that some file system takes for one: in case, or in how letters are composed."""
+    """Equal for names that some file system cannot tell apart: by case, or by how letters are composed."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def same_name(one: Path, other: Path) -> bool:
-    """Whether both would be one file, on some file system at least."""
+    """Whether both would be the same file on at least some file systems."""
     return comparable(os.path.realpath(one)) == comparable(os.path.realpath(other))
 
 

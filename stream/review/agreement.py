@@ -38,7 +38,7 @@ class Pair:
     both: int
     """Movements that both have decided about."""
     unsure: int
-    """Of these, where one at least is unsure; they are left out of ``verdict``."""
+    """Those of them on which at least one is unsure; they are left out of ``verdict``."""
     verdict: Share
     """Cohen's κ of yes and no."""
     labels: int
@@ -56,7 +56,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Against:
-    """The program against one coder (or the consensus), over what that coder has decided, unsure left out."""
+    """The program against one coder (or the consensus), on the coder's decisions without ``unsure``."""
 
     coder: str
     precision: Share
@@ -68,12 +68,12 @@ class Against:
     false: int
     """Reported by the program, not a micro-expression for the coder."""
     confusion: dict[str, dict[str, int]]
-    """The coder's class → the program's label → how often, where both saw a micro-expression."""
+    """The coder's class → the program's label → how often, where both found a micro-expression."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of one or several sessions together."""
+    """Agreement in one or several sessions together."""
 
     sessions: int
     coders: tuple[str, ...]
@@ -95,7 +95,7 @@ Reviewed = tuple[RecordedSession, Mapping[str, Mapping[str, Decision]]]
 
 
 def agreement(sessions: Sequence[Reviewed]) -> Agreement:
-    """Over all sessions together; a coder counts where there is a review of that name."""
+    """Over all sessions together; a coder counts wherever a review of that name exists."""
     coders = sorted({coder for _, reviews in sessions for coder in reviews})
     joined = [(session, aligned(reviews)) for session, reviews in sessions]
     pairs = [_pair(one, other, joined) for one, other in combinations(coders, 2)]
@@ -105,7 +105,7 @@ def agreement(sessions: Sequence[Reviewed]) -> Agreement:
 
 
 def read_reviewed(paths: Sequence[Path]) -> list[Reviewed]:
-    """The reviewed sessions among these, and in folders of such. AtmeError where not one is reviewed."""
+    """The reviewed sessions among these, and in folders of such. AtmeError where none is reviewed."""
     found: list[Reviewed] = []
     for path in paths:
         for folder in sessions_in(path):
@@ -134,7 +134,7 @@ def wilson(hits: int, total: int) -> Share:
 
 
 def _kappas(tables: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """(n, k, k) → (n,); NaN where all items fall into one cell, because chance then explains everything."""
+    """(n, k, k) → (n,); NaN where all items fall into one cell, as chance then explains everything."""
     total = tables.sum(axis=(1, 2)).astype(np.float64)
     seen = np.trace(tables, axis1=1, axis2=2) / total
     chance = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1) / total**2
@@ -188,7 +188,7 @@ def _table(items: Sequence[tuple[str, str]], names: Sequence[str]) -> npt.NDArra
 
 
 def _units_index(yes: Sequence[tuple[Decision, Decision]]) -> Share:
-    """Over movements to which one coder at least gave units; the interval by resampling movements."""
+    """Over movements to which at least one coder gave units; the interval by resampling movements."""
     rows = []
     for a, b in yes:
         first, second = {u.unit for u in a.units}, {u.unit for u in b.units}

@@ -46,7 +46,7 @@ def _short(value: float) -> str:
 
 
 def _pairs(found: Agreement) -> Table:
-    """A column a pair: with many figures that is narrower than a row a pair."""
+    """One column per pair: with many figures, narrower than one row per pair."""
     table = Table("coders", *(" – ".join(pair.coders) for pair in found.pairs), box=box.SIMPLE_HEAD)
     rows: list[tuple[str, Callable[[Pair], str]]] = [
         ("both decided", lambda pair: str(pair.both)),

@@ -14,12 +14,12 @@ from stream.records.reviewed import named_movements
 
 @dataclass(frozen=True)
 class Movement:
-    """One movement, an event or a rejected one alike."""
+    """One movement, whether an event or rejected."""
 
     id: str
     movement: Candidate
     reason: str | None
-    """Why it was rejected; None of an event."""
+    """Why it was rejected; None for an event."""
     label: str | None
     """The program's label; None where it gave none."""
     opinion: dict[str, Any]
@@ -27,7 +27,7 @@ class Movement:
 
     @property
     def likely(self) -> float:
-        """The program's probability of a micro-expression, 0–1, to order by."""
+        """The program's probability of a micro-expression, 0–1, for sorting."""
         if self.movement.probability is not None:
             return self.movement.probability
         return 1.0 if self.reason is None and self.movement.kind == "micro" else 0.0

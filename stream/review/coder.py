@@ -1,4 +1,4 @@
-"""Whose decisions they are."""
+"""The coder's name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spotting.reviews.decision import CODER
 
 
 def coder_name(given: str | None) -> str:
-    """The name given, or the login's. AtmeError where it cannot be part of a file's name."""
+    """The given name, or the login's. AtmeError where it cannot be part of a file name."""
     if given is None:
         try:
             login = getpass.getuser()

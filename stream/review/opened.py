@@ -1,4 +1,4 @@
-"""A session that is being reviewed: its movements, its recording, and what its coder has decided."""
+"""A session under review: its movements, its recording, and its coder's decisions."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from stream.review.video.recording import VideoReader
 from stream.review.writing import ReviewWriter
 
 AROUND_S = 0.3
-"""A loop begins this long before the onset and ends this long after the offset."""
+"""Seconds; a loop begins this long before the onset and ends this long after the offset."""
 LONGEST_S = 6.0
-"""Of one loop."""
+"""Seconds in one loop, at most."""
 LOOPS_BYTES = 192 * 2**20
-"""Of frames that are kept, so that what is shown plain need not be decoded again to be magnified."""
+"""Memory for decoded frames, so that a plain loop need not be decoded again to be magnified."""
 OVERVIEW = 2000
 """Points of the curve of a whole session."""
 
@@ -40,7 +40,8 @@ class Opened:
     """One session, one coder. Everything but ``plain`` may come from any thread."""
 
     def __init__(self, path: Path, coder: str, blind: bool, video: Path | None = None) -> None:
-        """AtmeError where the session or the coder's file cannot be read, or another process holds that."""
+        """AtmeError where the session or the coder's file cannot be read, or another process has locked
+        it."""
         self.session: RecordedSession = read_session(path)
         if not path.is_dir():
             raise AtmeError(f"{path}: an event log alone cannot be reviewed; give the session's folder")
@@ -52,9 +53,9 @@ class Opened:
         self._made: dict[str, int] = {}
         """Movement → the newest decision of this page about it."""
         self._revealed: set[str] = set()
-        """Movements whose decision by the program the coder has been shown."""
+        """Movements for which the coder has seen the program's decision."""
         self.tab = 0
-        """The newest page that shows this session; older ones may not decide."""
+        """The newest page that shows this session; older pages may not decide."""
         # Plain and magnified loops are made on threads of their own, each with a reader of its own.
         self._readers: dict[str, VideoReader | ClipReader] = {}
         self._landmarkers: dict[str, Landmarker] = {}
@@ -72,7 +73,7 @@ class Opened:
     # ---- what the page reads
 
     def about(self) -> dict[str, Any]:
-        """The session for a page that begins: movements, decisions, curve."""
+        """The session for a new page: movements, decisions, curve."""
         self.tab += 1
         self._made.clear()
         return {
@@ -90,9 +91,9 @@ class Opened:
         }
 
     def opinion(self, name: str, *, deciding: bool = False) -> dict[str, Any] | None:
-        """The program's decision; None while that is hidden, and for a movement that it missed.
+        """The program's decision; None while it is hidden, and for a movement that the program missed.
 
-        ``deciding``: the coder is still at it, and a blind one may yet name class and units.
+        ``deciding``: the coder has not finished; a blind coder may still name class and units.
         """
         one = self._by_id.get(name)
         if one is None or (self.blind and (deciding or name not in self.writer.standing)):
@@ -125,10 +126,10 @@ class Opened:
     # ---- what the page decides
 
     def decide(self, decision: Decision, made: int = 0) -> Decision:
-        """Keeps it; a movement that is new gets its name. AtmeError for one that this session has not.
+        """Keeps a decision; a new movement gets its name. AtmeError for a movement that does not exist here.
 
-        ``made``: counts the page's decisions; one that a later one about its movement has overtaken on the
-        way is left out. 0: not counted.
+        ``made``: number of the decision on its page; one that arrives after a later one about the same
+        movement is ignored. 0: not numbered.
         """
         name = decision.movement
         with self._lock:
@@ -148,14 +149,14 @@ class Opened:
         return kept
 
     def undo(self) -> str | None:
-        """Undoes the newest decision; returns the movement it was about, or None where there is none left."""
+        """Undoes the newest decision; returns its movement, or None where none is left."""
         with self._lock:
             return self.writer.undo()
 
     # ---- images; ``plain`` on one thread, ``magnified`` on another
 
     def span(self, name: str) -> tuple[float, float, float]:
-        """Start, end and onset of the loop of a movement. AtmeError where there is none of that name."""
+        """Start, end and onset of a movement's loop. AtmeError where there is no such movement."""
         if name in self._by_id:
             movement = self._by_id[name].movement
             onset, offset = movement.onset, movement.offset
@@ -188,7 +189,7 @@ class Opened:
         return packed(*self._measured[1:], times, end - AROUND_S, pause)
 
     def _loop(self, start: float, end: float, onset: float, whose: str) -> Loop:
-        """Made, or one of the last ones."""
+        """The stretch, read anew or from the cache."""
         if whose not in self._landmarkers:
             self._landmarkers[whose] = Landmarker(tracking=False)
         landmarker = self._landmarkers[whose]
@@ -204,13 +205,13 @@ class Opened:
         return loop
 
     def reader(self, whose: str = "plain") -> VideoReader | ClipReader:
-        """Opened when it is first wanted. AtmeError where there is none."""
+        """The reader, opened when it is first needed. AtmeError where there is no recording."""
         if whose not in self._readers:
             self._readers[whose] = open_reader(self.place, self.session)
         return self._readers[whose]
 
     def moved_to(self, video: Path) -> None:
-        """The recording lies there now. AtmeError where that is another one, or none."""
+        """Sets the recording's new place. AtmeError where that is another recording, or none."""
         place = find_video(self.session, video)
         for reader in self._readers.values():
             reader.close()
@@ -248,7 +249,7 @@ class Opened:
 
 
 def told(decision: Decision) -> dict[str, Any]:
-    """A decision as the page takes it."""
+    """A decision in the form that the page reads."""
     return json.loads(json.dumps(asdict(decision)))  # type: ignore[no-any-return]
 
 

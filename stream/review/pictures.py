@@ -1,7 +1,7 @@
-"""The frames of every micro-expression that coders have decided on, as image files: what training reads.
+"""The frames of every accepted micro-expression as image files, from which training reads.
 
-Training imports nothing of the live program; it starts this module as a process of its own:
-``SESSION OUT`` with ``--no-pictures`` where it wants the decisions and the recording's place only.
+Training imports nothing from the live program; it starts this module as a process of its own:
+``SESSION OUT``, with ``--no-pictures`` where it needs only the decisions and the recording's place.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _FORMAT = 2
 
 
 def write_pictures(path: Path, out: Path, *, pictures: bool = True) -> Path:
-    """``out``/ID/NUMBER.png for each, and ``INDEX``, which is returned; nothing is done where it is there and
-    the reviews are still the same. AtmeError where the recording is not available or ``out`` is not ours."""
+    """Writes ``out``/ID/NUMBER.png for each and ``INDEX``, which is returned; does nothing where they exist
+    and the reviews are unchanged. AtmeError where the recording is not available or ``out`` is not ours."""
     session = read_session(path)
     decisions = decisions_of(session, CONSENSUS)
     key = {
@@ -108,7 +108,7 @@ def _read(index: Path) -> dict[str, Any]:
 
 
 def _clear(out: Path) -> None:
-    """Makes the folder again; only one that this module has made is removed."""
+    """Creates the folder anew; only one made by this module is removed."""
     if os.path.lexists(out):
         ours = out.is_dir() and not out.is_symlink()
         if ours and any(out.iterdir()) and not (out / ".atme").is_file():

@@ -1,4 +1,4 @@
-"""Appends a coder's decisions to ``review-CODER.jsonl``: on disk before the page is told."""
+"""Appends a coder's decisions to ``review-CODER.jsonl``: on disk before the page gets its answer."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ except ImportError:  # Windows: nothing is locked there
 
 
 class ReviewWriter:
-    """One coder's file in one session folder, locked against other processes. From any thread."""
+    """One coder's file in one session folder, locked against other processes; may be used from any thread."""
 
     def __init__(self, session: Path, coder: str) -> None:
-        """AtmeError where it cannot be read or written, or another process holds it."""
+        """AtmeError where it cannot be read or written, or another process has locked it."""
         self.path = review_path(session, coder)
         self.coder = coder
         self._lock = Lock()
@@ -64,7 +64,7 @@ class ReviewWriter:
         return self._append(lambda number: ReviewLine(number, utc_now(), decision))
 
     def undo(self) -> str | None:
-        """Undoes the newest decision; returns the movement it was about, or None where there is none left."""
+        """Undoes the newest decision; returns its movement, or None where none is left."""
         with self._lock:
             gone = {line.undoes for line in self._lines if line.decision is None}
             left = [line for line in self._lines if line.decision is not None and line.number not in gone]
@@ -115,7 +115,7 @@ def _hold(descriptor: int, path: Path) -> None:
     except BlockingIOError:
         os.close(descriptor)
         raise AtmeError(
-            f"{path}: another atme review is open on it; go on there, end it, or name another --coder"
+            f"{path}: another atme review has opened it; continue there, end it, or name another --coder"
         ) from None
-    except OSError:  # a file system that knows no locks
+    except OSError:  # a file system without locks
         pass

@@ -36,7 +36,7 @@ def open_source(
     slow_motion: float = 1.0,
     image_fps: float = IMAGE_FPS,
 ) -> FrameSource:
-    """Open what the text names: ``0``, ``/dev/video0``, a URL, a file, a folder, or a camera's name.
+    """Opens whatever the text names: ``0``, ``/dev/video0``, a URL, a file, a folder, or a camera's name.
 
     ``camera`` is for cameras (the text replaces its device), ``stall_timeout`` (seconds) for cameras and
     streams, the rest for files and folders (see ``open_recording``).
@@ -54,14 +54,14 @@ def open_source(
 
 
 def open_camera(config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> FrameSource:
-    """Open a camera. Raises AtmeError where it is missing, busy or forbidden."""
+    """Opens a camera. Raises AtmeError where it is missing, busy or forbidden."""
     return Camera(config, stall_timeout)
 
 
 def open_recording(
     path: str | Path, *, fps: float | None = None, slow_motion: float = 1.0, image_fps: float = IMAGE_FPS
 ) -> FrameSource:
-    """Open a video file or a folder of images. Raises AtmeError for bad input.
+    """Opens a video file or a folder of images. Raises AtmeError for bad input.
 
     ``fps``: frames a second of a recording without a clock, or with a wrong one; None: a video's own
     timestamps, ``image_fps`` for images. ``slow_motion``: the recording plays this many times slower than

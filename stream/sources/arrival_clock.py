@@ -7,23 +7,23 @@ stream's own timestamps give their intervals; the arrivals only tell when the wh
 from __future__ import annotations
 
 SMALL_S = 0.05
-"""No frame arrives before it was taken: a stamp that lies ahead of its arrival by no more than this is drawn
+"""Seconds. No frame arrives before it was taken: a stamp ahead of its arrival by no more than this is pulled
 back at once, as far as time still advances."""
 SMALL_RATE = 0.9
 EARLY_RATE = 0.1
-"""Where it is more, by this part of a frame: the distances matter more."""
+"""Where it is more, it is pulled back by this fraction of a frame, as intervals matter more."""
 LATE_RATE = 0.001
-"""Late frames have mostly been held up; only this share of the elapsed time is attributed to a sender whose
+"""Late frames have usually been delayed; only this share of the elapsed time is attributed to a sender whose
 clock is slower than ours."""
 FARTHEST_AHEAD_S, FARTHEST_BEHIND_S = 1.0, 10.0
 """Seconds; where timestamps deviate from the arrivals by more, the stream's clock was reset."""
 
 
 class ArrivalClock:
-    """Stamps frames in the order in which they are shown. Not safe to share between threads."""
+    """Stamps frames in display order. Not safe to share between threads."""
 
     def __init__(self, offset: float | None = None) -> None:
-        """``offset``: our clock less the stream's, where it is known; None: the first frame is on time."""
+        """``offset``: our clock minus the stream's, where it is known; None: the first frame is on time."""
         self._offset = offset
         self._before: float | None = None  # the offset before the stream's clock was reset
         self._last: float | None = None

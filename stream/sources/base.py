@@ -1,4 +1,4 @@
-"""The contract that every source of frames fulfils."""
+"""The base class of all sources of frames."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class FrameSource(ABC):
 
     A subclass says how to get the next image (``read_next``) and how to free what it holds (``release``);
     numbering, time order and closing are the same for all and live here. Users call ``read`` and ``close``:
-    one thread reads; ``stop`` and ``close`` may come from any thread, also while that one waits inside
-    ``read``, and never wait for it.
+    one thread reads; ``stop`` and ``close`` may be called from any thread, even while ``read`` is waiting,
+    and never wait for it.
     """
 
     def __init__(
@@ -41,29 +41,29 @@ class FrameSource(ABC):
         duration: float | None = None,
     ) -> None:
         self.name = printable(name)
-        """In words, for the overlay: ``clip.mp4``, ``camera 0``; fit for any terminal."""
+        """In words, for the overlay: ``clip.mp4``, ``camera 0``; safe for any terminal."""
         self.live = live
-        """True where time does not wait: timestamps are then capture time from the first frame on, else
-        media time."""
+        """True for live sources: timestamps are then capture times since the first frame, else media
+        times."""
         self.size = size
         """Width and height in pixels."""
         self.nominal_fps = nominal_fps
-        """Frame rate that the source states; None where it states none."""
+        """The frame rate stated by the source; None where it states none."""
         self.duration = duration
-        """Seconds; None where it is not known."""
+        """Seconds; None where unknown."""
         self._warnings: list[str] = []
         self._count = 0
         self._last_timestamp: float | None = None
         self.clock = "the time of arrival" if live else ""
         """Where the timestamps come from, in words."""
         self.clock_assumed = False
-        """True where that is a guess."""
+        """True where they are a guess."""
         self.player_pace = 1.0
-        """Seconds that pass in a player of the recording while one passes in these timestamps."""
+        """Seconds of a player's time per second of these timestamps."""
         self.origin: float | None = None
-        """Live: ``time.monotonic()`` of the first frame, to relate timestamps to other clocks."""
+        """Live: ``time.monotonic()`` at the first frame, to relate timestamps to other clocks."""
         self._left_out = 0
-        self._other_size: tuple[tuple[int, int], float] | None = None  # which, and since when
+        self._other_size: tuple[tuple[int, int], float] | None = None  # the new size, and since when
         self._closed = threading.Event()
         self._in_use = threading.Lock()
 
@@ -103,13 +103,13 @@ class FrameSource(ABC):
         except Exception:
             if not self._closed.is_set():
                 raise
-        if self._closed.is_set():  # perhaps while this thread held the source: then it is ours to let go
+        if self._closed.is_set():  # closed while this thread used the source: then this thread releases it
             self.close()
             return None
         return taken
 
     def _fits(self, timestamp: float | None, image: Image) -> bool:
-        """Whether the image has the size of those before, or one that has lasted."""
+        """Whether the image has the size of the earlier ones, or a new size that has persisted."""
         height, width = image.shape[:2]
         if (width, height) == self.size:
             self._other_size = None
@@ -129,7 +129,7 @@ class FrameSource(ABC):
         self._warn(why)
 
     def stop(self) -> None:
-        """No more frames: ``read`` returns None from now on. Touches nothing that could hang or fail."""
+        """Ends the frames: ``read`` returns None from now on. Touches nothing that could hang or fail."""
         self._closed.set()
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class FrameSource(ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """Close what is held; called at least once, possibly several times."""
+        """Closes the device, file or connection; called at least once, possibly several times."""
 
     def _since_first(self, timestamp: float | None) -> float | None:
         if self.origin is None:
@@ -167,7 +167,7 @@ class FrameSource(ABC):
         return None if timestamp is None or self.origin is None else timestamp - self.origin
 
     def _in_order(self, timestamp: float | None) -> float:
-        """The timestamp, or where it is missing or does not advance the best that keeps time running."""
+        """The timestamp or, where it is missing or does not advance, the best estimate that does."""
         last = self._last_timestamp
         if timestamp is not None and (last is None or timestamp > last):
             return timestamp

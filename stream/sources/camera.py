@@ -37,16 +37,16 @@ class CameraConfig:
 
 
 LATEST_S = 1.0
-"""Seconds that an image may wait in the driver before its time is no longer believed."""
+"""Seconds that an image may wait in the driver before its time is no longer trusted."""
 _DISTRUST = 3
-"""After so many implausible times in a row, the driver's clock is ignored."""
+"""After this many implausible times in a row, the driver's clock is ignored."""
 
 
 class BufferClock:
     """The driver's own time of an image where it is plausible, otherwise the time of its delivery.
 
     Video4Linux stamps each buffer on the monotonic clock when the camera begins to send the image; other
-    systems, and some drivers, give nothing, or a time that counts from elsewhere.
+    systems, and some drivers, give no time, or one with another origin.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class BufferClock:
         self._last = -np.inf
 
     def stamp(self, driver_ms: float, handed_over: float) -> float:
-        """Monotonic seconds. ``driver_ms``: what OpenCV says of the buffer; ``handed_over``: seconds."""
+        """Monotonic seconds. ``driver_ms``: the buffer's time from OpenCV; ``handed_over``: seconds."""
         if not self.trusted:
             return handed_over
         stamp = driver_ms / 1000
@@ -68,7 +68,7 @@ class BufferClock:
 
 
 class Camera(FrameSource):
-    """Frames stamped with monotonic seconds by the driver, or else right after it hands them over."""
+    """Frames stamped with monotonic seconds by the driver, or else right after it delivers them."""
 
     def __init__(self, config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> None:
         """Raises AtmeError for a camera that is missing, may not be used, or delivers no image."""
@@ -78,7 +78,7 @@ class Camera(FrameSource):
         # Read by OpenCV when it opens the device: how long grab() waits for an image.
         os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, round(stall_timeout)))
         with quiet_opencv():
-            # Straight to Video4Linux on Linux: the detour over GStreamer costs time and settings.
+            # Directly through Video4Linux on Linux: GStreamer would cost time and settings.
             backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
             self._capture = cv2.VideoCapture(number, backend)
             if not self._capture.isOpened():
@@ -138,9 +138,9 @@ class Camera(FrameSource):
 
 
 def find_camera(device: str, devices: Path = DEVICES) -> int:
-    """The number of the camera called by number, ``/dev/videoN`` or (a part of) its name, in any case.
+    """The number of the camera given as a number, ``/dev/videoN`` or (part of) its name, in any case.
 
-    Raises AtmeError, with the cameras there are, where the name fits none.
+    Raises AtmeError, listing the cameras, where the name matches none.
     """
     numbered = re.fullmatch(r"(?:/dev/video)?(\d+)", device.strip())
     if numbered:
@@ -153,7 +153,7 @@ def find_camera(device: str, devices: Path = DEVICES) -> int:
 
 
 def camera_names(devices: Path = DEVICES) -> dict[int, str]:
-    """Number → name of every camera, in the order of numbers; empty where the system tells no names."""
+    """Number → name of every camera, in the order of numbers; empty where the system gives no names."""
     names = {}
     for folder in devices.glob("video*"):
         try:
@@ -161,7 +161,7 @@ def camera_names(devices: Path = DEVICES) -> dict[int, str]:
             if int((folder / "index").read_text()) == 0:
                 names[int(folder.name.removeprefix("video"))] = (folder / "name").read_text().strip()
         except (OSError, ValueError):
-            continue  # unplugged while looking
+            continue  # unplugged meanwhile
     return dict(sorted(names.items()))
 
 
@@ -172,7 +172,7 @@ def _known(names: dict[int, str]) -> str:
 
 
 def _check_device(number: int) -> None:
-    """Say what OpenCV would not: whether the device exists and may be opened."""
+    """Checks what OpenCV would not report: whether the device exists and may be opened."""
     path = Path(f"/dev/video{number}")
     if not path.exists():
         names = camera_names()
@@ -183,7 +183,7 @@ def _check_device(number: int) -> None:
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Its warnings would tear the overlay, and the error raised here says it better."""
+    """Silences OpenCV: its warnings would disturb the overlay, and our own error says more."""
     level = cv2.setLogLevel(0)
     try:
         yield

@@ -1,4 +1,4 @@
-"""How a recording wants its images shown: turned, mirrored, with pixels that are not square."""
+"""How a recording's images are to be shown: rotated, mirrored, with pixels that are not square."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stream.frame import Image
 
 _UNIT = 65536  # the display matrix holds fixed-point numbers
 _NEAR = 0.02
-"""A turn that differs from a quarter turn by less than a degree is one."""
+"""A rotation within a degree of a quarter turn counts as one."""
 _WIDEST = Fraction(4)
-"""No recording has pixels more oblong than this; what says so is damaged."""
+"""No recording has pixels more oblong than this; a file that says so is damaged."""
 
 
 def to_image(frame: Any, aspect: Fraction | None = None) -> Image:
@@ -30,12 +30,12 @@ def to_image(frame: Any, aspect: Fraction | None = None) -> Image:
 
 
 def is_believable(aspect: Fraction | None) -> bool:
-    """False for a pixel shape that no camera has."""
+    """False for an implausible pixel shape."""
     return not aspect or 1 / _WIDEST <= aspect <= _WIDEST
 
 
 def square_pixels(image: Image, aspect: Fraction | None) -> Image:
-    """The image stretched until its pixels are square; it only grows, for shrinking would cost detail."""
+    """The image stretched until its pixels are square; it only grows, as shrinking would lose detail."""
     if not aspect or aspect == 1 or not is_believable(aspect):
         return image
     height, width = image.shape[:2]
@@ -44,9 +44,9 @@ def square_pixels(image: Image, aspect: Fraction | None) -> Image:
 
 
 def turned(image: Image, matrix: npt.NDArray[np.int32]) -> Image:
-    """The image turned and mirrored by a (3, 3) display matrix; its scale and shift are for windows.
+    """The image rotated and mirrored by a (3, 3) display matrix, whose scale and shift are ignored.
 
-    A matrix that is no turn at all (all zero, say) changes nothing.
+    A matrix that is not a rotation (all zero, say) changes nothing.
     """
     turn = _Turn.of(matrix)
     if turn is None:
@@ -60,14 +60,16 @@ def turned(image: Image, matrix: npt.NDArray[np.int32]) -> Image:
 
 @dataclass(frozen=True)
 class _Turn:
-    """Where a pixel goes: its new place to the right, and down, as parts of (x, y)."""
+    """Where a pixel goes: coefficients of (x, y) in its new place, right and down."""
 
     right: tuple[float, float]
     down: tuple[float, float]
 
     @classmethod
     def of(cls, matrix: npt.NDArray[np.int32]) -> _Turn | None:
-        columns = matrix[:2, :2].astype(np.float64).T / _UNIT  # the matrix stands behind a row vector (x, y)
+        columns = (
+            matrix[:2, :2].astype(np.float64).T / _UNIT
+        )  # the matrix multiplies a row vector (x, y) from the right
         lengths = np.linalg.norm(columns, axis=1)
         if lengths.min() < _NEAR:
             return None
@@ -83,7 +85,7 @@ class _Turn:
 
 
 def _askew(image: Image, turn: _Turn) -> Image:
-    """Turned by any angle, on a ground that holds all of it."""
+    """Rotated by any angle, on a canvas that contains all of it."""
     height, width = image.shape[:2]
     linear = np.array((turn.right, turn.down))
     corners = np.array(((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1))) @ linear.T

@@ -9,26 +9,26 @@ from typing import Any
 
 _REMEMBERED = 12
 _LEAST_KNOWN = 8
-"""Distances between frames that must be known, and alike, before a longer one tells of missing frames."""
+"""Intervals that must be known, and similar, before a longer one indicates missing frames."""
 _MISSING_FROM = 1.6
-"""Times the usual distance from which a frame is missing in between."""
+"""From this multiple of the usual interval on, a frame is missing in between."""
 _LONGEST_HOLE_S = 60.0
-"""Seconds; a longer distance between frames is not told by their rhythm."""
+"""Seconds; longer intervals between frames have no reliable rhythm."""
 _SMALLEST_PACKET = 8
-"""Bytes up to which a packet says "as before" and becomes no frame (MPEG-4's skipped frames)."""
+"""Bytes; a packet no longer than this means "unchanged" and becomes no frame (MPEG-4's skipped frames)."""
 
 
 class FrameAccount:
     """Notified of every packet and every frame in decoding order; each packet must become a frame.
 
-    Frames come out in the order of their times, so a packet whose time is behind a frame's can no longer
-    become one. Where packets come at equal distances, a longer distance shows that some are missing.
+    Frames come out in the order of their times, so a packet whose time lies before a frame's can no longer
+    become one. Where packets come at equal intervals, a longer interval shows that some are missing.
     """
 
     def __init__(self, codec: str, time_base: Any, rate: float | None, indexed: int | None) -> None:
         """``rate``: frames a second as the file states; ``indexed``: packets that its index lists."""
         self._time_base = float(time_base)
-        self._packets_are_frames = "vp8" not in codec  # which has packets that are never shown
+        self._packets_are_frames = "vp8" not in codec  # a codec with packets that are never shown
         self._indexed = indexed
         self._waiting: list[int] = []
         self._given_up: set[int] = set()
@@ -39,9 +39,9 @@ class FrameAccount:
         self.undecoded = 0
         """Packets that did not become a whole frame, so far."""
         self.missing = 0
-        """Frames that the file does not hold, although its rhythm or its index says that it should."""
+        """Frames that the file does not contain, although its rhythm or its index says that it should."""
         self.first_loss: float | None = None
-        """Seconds on the file's clock; None where nothing was lost, or nobody knows when."""
+        """Seconds on the file's clock; None where nothing was lost, or the time is unknown."""
 
     def packet(self, packet: Any) -> None:
         """A packet goes to the decoder."""
@@ -56,7 +56,7 @@ class FrameAccount:
             heapq.heappush(self._waiting, packet.pts)
 
     def refused(self) -> None:
-        """The decoder refused the last packet; where packets have times, those tell."""
+        """The decoder refused the last packet; where packets have times, these show the loss."""
         if self._stampless and self._packets_are_frames:
             self.undecoded += 1
             self._refused += 1
@@ -64,10 +64,10 @@ class FrameAccount:
     def frame(self, frame: Any) -> None:
         """A frame came out, whole or not."""
         self._frames += 1
-        if frame.interlaced_frame:  # made of two packets, perhaps
+        if frame.interlaced_frame:  # possibly made of two packets
             self._packets_are_frames = False
         stamp = frame.pts
-        if stamp in self._given_up:  # a wrong timestamp before it had made it look lost
+        if stamp in self._given_up:  # an earlier wrong timestamp had made it look lost
             self._given_up.discard(stamp)
             self.undecoded -= 1
         elif stamp is not None:
@@ -82,11 +82,11 @@ class FrameAccount:
 
     @property
     def total(self) -> int:
-        """Frames that there should be, as far as is known by now."""
+        """Number of frames that there should be, as far as is known."""
         return max(self._packets, self._frames) + self.missing
 
     def end(self) -> None:
-        """Nothing more comes: what still waits is lost."""
+        """The end of the file: packets still waiting are lost."""
         while self._waiting:
             self._lost(heapq.heappop(self._waiting))
         if self._packets_are_frames and self._stampless:
@@ -110,7 +110,7 @@ class FrameAccount:
         usual = median(self._steps) if len(self._steps) >= _LEAST_KNOWN else 0.0
         # Matroska rounds to milliseconds, so two of them are no difference.
         alike = usual > 0 and max(self._steps) - min(self._steps) <= max(0.3 * usual, 0.0021)
-        if step > _LONGEST_HOLE_S:  # a wrong timestamp, whose frame seemed to be missing where it belongs
+        if step > _LONGEST_HOLE_S:  # a wrong timestamp, whose frame seemed to be missing at its right time
             self.missing = max(self.missing - 1, 0)
             self.first_loss = self.first_loss if self.missing or self.undecoded else None
             return

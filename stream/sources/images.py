@@ -19,7 +19,7 @@ IMAGE_FPS = 100.0
 
 
 class ImageFolder(FrameSource):
-    """Images of one folder by the numbers in their names (img2 before img10), ``place / fps`` seconds in.
+    """Images of one folder by the numbers in their names (img2 before img10), at ``place / fps`` seconds.
 
     A gap in the numbering is a gap in time.
     """

@@ -13,7 +13,7 @@ _WHOLE = re.compile(r"([0-9]+)")
 _DECIMAL = re.compile(r"([0-9]+(?:\.[0-9]+)?)")
 
 _Key = tuple[str | Fraction, ...]
-"""Text and numbers of a name in turn; so like always meets like in a comparison."""
+"""Text and numbers of a name alternate, so that comparisons always meet the same type."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Numbered:
 def number_pictures(paths: Sequence[Path]) -> Numbered:
     """Sorts by the numbers in the names: img2 before img10, 0.05 before 0.1, but 1.9 before 1.10.
 
-    Where one number tells the names apart and counts in equal steps, a number that is left out keeps its
-    place free. ``paths``: at least one.
+    Where the names differ in one number that counts in equal steps, a skipped number leaves its place empty.
+    ``paths``: at least one.
     """
     keys = {path: _key(path, _DECIMAL) for path in paths}
     if len(set(keys.values())) < len({_key(path, _WHOLE) for path in paths}):  # 1.1 and 1.10: no decimals
@@ -43,7 +43,9 @@ def number_pictures(paths: Sequence[Path]) -> Numbered:
     steps = [after - before for before, after in pairwise(numbers)]
     step = min(steps)
     if 2 * steps.count(step) < len(steps) or any((other / step).denominator > 1 for other in steps):
-        uneven = "the numbers in the pictures' names are not evenly spaced; taken as one after the other"
+        uneven = (
+            "the numbers in the images' names are not evenly spaced; the images are taken to be consecutive"
+        )
         return Numbered(by_count, uneven)
     places = [int((number - numbers[0]) / step) for number in numbers]
     missing = places[-1] + 1 - len(places)

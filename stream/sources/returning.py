@@ -10,18 +10,18 @@ from stream.frame import Frame, Image
 from stream.sources.base import FrameSource
 
 RETRY_S = 0.5
-"""Between two attempts to open a source that is away."""
+"""Seconds between two attempts to open a source that is away."""
 
 
 class Returning(FrameSource):
-    """Frames of whatever ``opener`` opens; where that ends, breaks off or stalls, it is opened again.
+    """Frames of whatever ``opener`` opens; if that ends, breaks off or stalls, it is opened again.
 
-    Timestamps stay on one monotonic clock, so the absence is a gap in them. A source that is no live one
-    (a finished recording behind an address) ends where it ends. Closing never waits for an attempt.
+    Timestamps stay on one monotonic clock, so the absence is a gap in them. A source that is not live
+    (a finished recording behind an address) ends for good. Closing never waits for an attempt.
     """
 
     def __init__(self, opener: Callable[[], FrameSource]) -> None:
-        """Opens it at once: a source that is not there at the start is an AtmeError, as without waiting."""
+        """Opens it at once: a source that is missing at the start is an AtmeError, as without waiting."""
         self._opener = opener
         self._inner = inner = opener()
         self._absences: list[float] = []
@@ -37,7 +37,7 @@ class Returning(FrameSource):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Of the source as it was opened last, and how often and how long it was away."""
+        """Warnings of the source as last opened, and how often and how long it was away."""
         times = len(self._absences)
         if not times:
             return self._inner.warnings
@@ -47,7 +47,7 @@ class Returning(FrameSource):
 
     @property
     def left_out(self) -> int:
-        """By all that were opened."""
+        """Frames left out by all sources that were opened."""
         return self._left_out + self._inner.left_out
 
     def read_next(self) -> tuple[float | None, Image] | None:
@@ -62,7 +62,7 @@ class Returning(FrameSource):
         return self._inner.origin + frame.timestamp, frame.image
 
     def _read(self) -> Frame | None:
-        """The next frame; None, with the reason noted, where the source has gone."""
+        """The next frame; None, with the reason noted, if the source is gone."""
         try:
             frame = self._inner.read()
         except AtmeError as error:

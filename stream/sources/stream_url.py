@@ -19,16 +19,17 @@ from stream.sources.display import to_image
 from stream.sources.video import VideoFile, shown_stream, videos_in
 
 OPEN_TIMEOUT = 10.0
-"""Seconds to wait for the first data: a stream joined midway starts at its next key frame."""
+"""Seconds to wait for the first data: a stream joined midway starts at a key frame."""
 
-# Begin at now, not with what was read to find out the format (it would come all at once); find that out from
-# little data; RTSP over TCP, as a lost packet costs frames. No low_delay: it breaks streams with B-frames.
+# Begin with current frames, not with those read to detect the format (they would come all at once); detect it
+# from little data; RTSP over TCP, as a lost packet costs frames. No low_delay: it breaks streams with
+# B-frames.
 _LOW_LATENCY = {
     "fflags": "nobuffer",
     "probesize": "500000",
     "analyzeduration": "1000000",
     "rtsp_transport": "tcp",
-    # UDP: room for the burst of a key frame in the system and, in packets of 188 bytes, in FFmpeg.
+    # UDP: buffers for the burst of a key frame, in the system and, in packets of 188 bytes, in FFmpeg.
     "buffer_size": str(4 * 2**20),
     "fifo_size": str(32 * 2**20 // 188),
     "overrun_nonfatal": "1",
@@ -41,14 +42,14 @@ PROTOCOLS = {
     "udp": "udp",
     "tcp": "tcp",
 }
-"""Kind of address → what FFmpeg may use for it, also for what a playlist there names: no files, ever."""
+"""Kind of address → protocols that FFmpeg may use for it and for playlists found there: never files."""
 _FORMATS = f"{FORMATS},hls,dash,rtsp"
 
 
 _OPENING_S = 0.5
-"""At most so long the opening burst of a stream is waited out."""
+"""Seconds for which the opening burst of a stream is waited out, at most."""
 _SETTLED = 5
-"""Packets in a row that come no faster than they were sent: the burst is over."""
+"""The burst is over after this many packets in a row that come no faster than they were sent."""
 _SAME_S = 0.002
 
 
@@ -61,7 +62,7 @@ class StreamUrl(FrameSource):
         self._stall_timeout = stall_timeout
         self._begun = False
         stream = shown_stream(container)
-        stream.thread_type = "SLICE"  # frame threads would hold back a frame each
+        stream.thread_type = "SLICE"  # each frame thread would delay output by a frame
         self._stream = stream
         self._packets = packets_of(container)
         self._ready: deque[tuple[float, Image]] = deque()
@@ -89,7 +90,7 @@ class StreamUrl(FrameSource):
                 return None
             if packet.stream is self._stream:
                 self._decode(packet, arrived)
-            # Sound may keep coming where images no longer do, so the read timeout alone is not enough.
+            # Sound may continue after the images have stopped, so the read timeout alone is not enough.
             if not self._ready and arrived - waiting_since > self._stall_timeout:
                 self._stall()
         return self._ready.popleft()
@@ -103,10 +104,10 @@ class StreamUrl(FrameSource):
         return packet, time.monotonic()
 
     def _wait_out_the_opening(self) -> float | None:
-        """Our clock less the stream's, from the first packets; None where they carry no times.
+        """Our clock minus the stream's, from the first packets; None where they carry no times.
 
-        What a sender or FFmpeg holds ready for a new reader comes all at once, later than it was taken: the
-        packets that arrive earliest by their own times tell.
+        What a sender or FFmpeg has buffered for a new reader comes all at once, later than it was taken; the
+        packets that arrive earliest relative to their own times give the offset.
         """
         least, settled, began = math.inf, 0, time.monotonic()
         while settled < _SETTLED and time.monotonic() - began < _OPENING_S:
@@ -127,7 +128,7 @@ class StreamUrl(FrameSource):
             self._damaged()
             return
         for frame in frames:
-            if frame.is_corrupt:  # patched up by the decoder: it would be seen as a movement
+            if frame.is_corrupt:  # concealed by the decoder: it would look like a movement
                 self._damaged()
             else:
                 own = None if frame.pts is None else float(frame.pts * frame.time_base)
@@ -136,7 +137,7 @@ class StreamUrl(FrameSource):
                 self._begun = True
 
     def _damaged(self) -> None:
-        if self._begun:  # before the first key frame nothing can be whole
+        if self._begun:  # before the first key frame no frame can be intact
             self._leave_out("some frames arrived damaged and were left out")
 
     def _break_off(self, error: Exception) -> None:
@@ -158,15 +159,15 @@ class StreamUrl(FrameSource):
 def open_url(
     url: str, *, stall_timeout: float = STALL_TIMEOUT, open_timeout: float = OPEN_TIMEOUT
 ) -> FrameSource:
-    """Open an http, https, rtsp, udp or tcp address.
+    """Opens an http, https, rtsp, udp or tcp address.
 
-    A finished recording on a server has a known length: it is played as a file is, in media time. Everything
+    A finished recording on a server has a known length: it is played like a file, in media time. Everything
     else is live. Raises AtmeError for an address that cannot be reached or sends no video.
     """
     name = without_secrets(url)
     container = _connect(url, name, (open_timeout, stall_timeout), _LOW_LATENCY)
     if container.duration:
-        container.close()  # opened again, as the low-latency options cost a recording its beginning
+        container.close()  # opened again, as the low-latency options would skip a recording's beginning
         return VideoFile(_connect(url, name, (open_timeout, stall_timeout), {}), name)
     return StreamUrl(container, name, stall_timeout)
 
@@ -189,6 +190,6 @@ def _connect(url: str, name: str, timeout: tuple[float, float], options: dict[st
 
 
 def without_secrets(url: str) -> str:
-    """The address fit to be shown and logged: no user name, password or query."""
+    """The address as it may be shown and logged: without user name, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,4 +1,4 @@
-"""Recorded video files, with the exact times that their frames carry."""
+"""Recorded video files, with the exact times of their frames."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ ASSUMED_FPS = 25.0
 """Frames a second of a file that states none: FFmpeg's own assumption."""
 AV_TIME_BASE = Fraction(1, av.time_base)
 _AHEAD = 32
-"""Packets that are read ahead, to see whether a strange timestamp is confirmed."""
+"""Packets read ahead, to see whether a strange timestamp is confirmed."""
 _RAW_MJPEG = (".mjpeg", ".mjpg")
 
-_CUT_OFF = 0.5  # seconds that may be missing at the end without a word: sound often outlasts the image
+_CUT_OFF = 0.5  # seconds that may be missing at the end without a warning: sound often outlasts the image
 
 
 class VideoFile(FrameSource):
     """A video file (or a finished recording behind a URL): media time from the frames' own timestamps.
 
-    Time 0 is what players call 0: where the first of image and sound starts. Shown is what players show:
-    the default video, with square pixels, turned and mirrored as the file asks for.
+    Time 0 is that of players, where the first of image and sound starts. The images are those that players
+    show: of the default video, with square pixels, rotated and mirrored as the file says.
     """
 
     def __init__(self, container: Any, name: str, fps: float | None = None, slow_motion: float = 1.0) -> None:
         """Takes over an opened PyAV container. Raises AtmeError where it yields not a single frame.
 
         ``fps``: the rate of a file whose clock is missing or wrong; ``slow_motion``: it plays this many
-        times slower than life.
+        times slower than real time.
         """
         self._container = container
         videos = videos_in(container)
@@ -85,15 +85,15 @@ class VideoFile(FrameSource):
             nominal_fps=(given or rate) * slow_motion,
             duration=length,
         )
-        # A file of nothing but this image, in a format that states its end exactly, ends with the image.
+        # A file with this video stream only, in a format that states its end exactly, ends with the image.
         exact = "matroska" in container.format.name and len(container.streams) == 1
         self._slack = 0.6 / rate if exact else _CUT_OFF
         self.player_pace = slow_motion * (given or rate) / rate
         self.clock, self.clock_assumed = _clock_in_words(fps, rate, clockless, slow_motion)
         if len(videos) > 1:
-            self._warn(f"holds {len(videos)} videos; watched is the one that players show")
+            self._warn(f"contains {len(videos)} videos; the one that players show is used")
         if not is_believable(self._aspect):
-            self._warn(f"states pixels of the shape {self._aspect}, which cannot be; taken as square")
+            self._warn(f"states the impossible pixel shape {self._aspect}; pixels are taken to be square")
 
     def read_next(self) -> tuple[float | None, Image] | None:
         taken, self._first = self._first, None
@@ -126,11 +126,11 @@ class VideoFile(FrameSource):
 
     @property
     def left_out(self) -> int:
-        """Frames that could not be decoded, or that the file should hold and does not."""
+        """Frames that could not be decoded, or that should be in the file but are not."""
         return self._account.undecoded + self._account.missing
 
     def _coming(self) -> list[float]:
-        """Timestamps of the packets that are read ahead, on the file's clock."""
+        """Timestamps of the packets read ahead, on the file's clock."""
         stamps = (_seconds(packet.pts, packet.time_base) for packet in self._ahead)
         return [stamp for stamp in stamps if stamp is not None]
 
@@ -141,7 +141,7 @@ class VideoFile(FrameSource):
         self._container.close()
 
     def _decoded(self, stream: Any) -> Iterator[tuple[float | None, Image]]:
-        """Time on the container's clock and image of every frame that is whole."""
+        """Time on the container's clock, and image, of every intact frame."""
         for packet in self._read_ahead(stream):
             self._account.packet(packet)
             try:
@@ -151,12 +151,12 @@ class VideoFile(FrameSource):
                 continue
             for frame in frames:
                 self._account.frame(frame)
-                if frame.is_corrupt:  # patched up by the decoder: it would be seen as a movement
+                if frame.is_corrupt:  # concealed by the decoder: it would look like a movement
                     continue
                 yield _seconds(frame.pts, frame.time_base), to_image(frame, self._aspect)
 
     def _read_ahead(self, stream: Any) -> Iterator[Any]:
-        """The stream's packets; those to come wait in ``_ahead``, for their times tell which ones are wrong.
+        """The stream's packets; later ones wait in ``_ahead``, because their times show which ones are wrong.
 
         Where the container breaks off, its error comes after the packets before it.
         """
@@ -197,7 +197,7 @@ class VideoFile(FrameSource):
 
 
 def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -> VideoFile:
-    """Raises AtmeError for a missing, empty or damaged file, and for one that is no video."""
+    """Raises AtmeError for a missing, empty or damaged file, and for one that is not a video."""
     if not path.is_file():
         raise AtmeError(f"{path}: no such file; check the path")
     if path.stat().st_size == 0:
@@ -208,7 +208,7 @@ def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -
         container = ffmpeg.open_video(path, raw)
     except av.error.ArgumentError as error:  # a format that is not on our list
         raise AtmeError(
-            f"{path}: no recording but a playlist, an image or text, or badly damaged; give a video file"
+            f"{path}: not a recording but a playlist, an image or text, or badly damaged; give a video file"
         ) from error
     except (av.error.FFmpegError, OSError) as error:
         raise AtmeError(f"{path}: no video that can be read, or one cut off ({reason(error)})") from error
@@ -219,14 +219,14 @@ def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -
 
 
 def videos_in(container: Any) -> list[Any]:
-    """The streams of moving images that can be decoded: the cover of a song, or a preview, is none."""
+    """The decodable streams of moving images, without cover pictures and previews."""
     still = Disposition.attached_pic | Disposition.timed_thumbnails
-    # A stream of a codec that FFmpeg does not know has no codec context.
+    # A stream with a codec unknown to FFmpeg has no codec context.
     return [s for s in container.streams.video if s.codec_context is not None and not s.disposition & still]
 
 
 def shown_stream(container: Any) -> Any:
-    """The video that players show: the first that is marked as default, else FFmpeg's best."""
+    """The video that players show: the first one marked as default, else FFmpeg's best."""
     videos = videos_in(container)
     marked = [stream for stream in videos if stream.disposition & Disposition.default]
     best = container.streams.best("video")
@@ -234,7 +234,7 @@ def shown_stream(container: Any) -> Any:
 
 
 def _rate(stream: Any, clockless: bool) -> Any:
-    """Frames a second that the file states; raw video may say it in its own headers only."""
+    """The frame rate stated by the file; raw video may state it only in its own headers."""
     stated = stream.codec_context.framerate if clockless else None
     return stated or stream.average_rate or stream.guessed_rate
 
@@ -249,11 +249,14 @@ def _length(container: Any, stream: Any, zero: float) -> float | None:
 
 def _clock_in_words(fps: float | None, rate: float, clockless: bool, slow_motion: float) -> tuple[str, bool]:
     """Where the times come from, and whether they are only assumed."""
-    slowed = f", {slow_motion:g} times slower than life" if slow_motion != 1 else ""
+    slowed = f", {slow_motion:g} times slower than real time" if slow_motion != 1 else ""
     if fps is not None:
         return f"the rate given, {fps:g} fps{slowed}", False
     if clockless:
-        return f"an assumed {rate:g} fps{slowed}, for the file has no clock; --fps gives the true rate", True
+        return (
+            f"an assumed {rate:g} fps{slowed}, because the file has no clock; --fps gives the true rate",
+            True,
+        )
     return f"the video's own timestamps{slowed}", False
 
 

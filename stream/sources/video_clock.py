@@ -6,32 +6,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LEAP_S = 1.0
-"""Seconds that a timestamp may run ahead before those after it are asked whether they agree, or lie behind
-the end that the file states."""
+"""Seconds by which a timestamp may run ahead before later ones have to confirm it, or lie beyond the end that
+the file states."""
 
 
 @dataclass(frozen=True)
 class ClockConfig:
-    """What is known of a recording's clock beforehand."""
+    """What is known about a recording's clock beforehand."""
 
     zero: float
     """Seconds on the file's clock that players call 0: where its first stream starts, sound or image."""
     rate: float
     """Frames a second that the file states, or that are assumed."""
     length: float | None = None
-    """Seconds from ``zero`` to the end that the file states; None where it states none."""
+    """Seconds from ``zero`` to the end stated by the file; None where it states none."""
     fps: float | None = None
     """The n-th frame is at ``n / fps``, whatever its timestamp says; None: timestamps count."""
     slow_motion: float = 1.0
-    """So many times slower than life the recording plays: its times are divided by this."""
+    """The recording plays this many times slower than real time: its times are divided by this."""
 
 
 class VideoClock:
-    """Turns timestamps into times that advance. One call a frame, in the order in which they are shown.
+    """Turns timestamps into times that advance. One call per frame, in display order.
 
-    A timestamp that lies far ahead, or behind, and is not confirmed by those after it is wrong: its frame is
-    put between its neighbours. A leap that is confirmed is a gap in the recording and stays one. A clock that
-    goes back for good has been started again: its frames follow the one before at their own distances.
+    A timestamp far ahead or behind that is not confirmed by later ones is wrong: its frame is put between its
+    neighbours. A leap that is confirmed is a gap in the recording and stays one. A clock that goes back for
+    good was restarted: its frames follow the one before at their own intervals.
     """
 
     def __init__(self, config: ClockConfig, warn: Callable[[str], None]) -> None:
@@ -42,7 +42,7 @@ class VideoClock:
         self._last: float | None = None
         self._shift = 0.0
         self.trusted = True
-        """False once a timestamp was wrong: the length that the file states may come from it."""
+        """False once a timestamp was wrong: the file's stated length may come from it."""
 
     def time(self, stamp: float | None, ahead: Sequence[float], lost: int = 0) -> float:
         """Seconds of the frame; ``stamp`` and ``ahead`` (frames to come, in any order) on the file's clock.
@@ -100,7 +100,7 @@ class VideoClock:
         return min(self._last + self._step, (self._last + following) / 2)
 
     def _come_back(self, time: float) -> None:
-        """Take the file's own times again where they were wrong for a while and are in place once more."""
+        """Returns to the file's own times once they are plausible again."""
         length, last = self._config.length, self._last
         if self._shift < 0 and last is not None and length is not None and last < time <= length + LEAP_S:
             self._shift = 0.0

@@ -1,4 +1,4 @@
-"""The whole screen in ASCII: whatever else was drawn is replaced at the very end."""
+"""The whole screen in ASCII: all other characters are replaced as the last step."""
 
 from __future__ import annotations
 

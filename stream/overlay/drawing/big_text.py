@@ -1,4 +1,4 @@
-"""The label in letters that can be read from across the room."""
+"""The label in letters that are readable from across the room."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Letters(Enum):
 def big_text(text: str, letters: Letters = Letters.half) -> list[str]:
     """The text in block letters, ``letters.rows`` lines that are all equally wide.
 
-    A text with a letter that is not in ``LETTERS`` comes back as it is, on the middle one of the lines.
+    A text with a letter that is not in ``LETTERS`` is returned unchanged, on the middle line.
     """
     text = text.upper()
     height = letters.rows

@@ -18,10 +18,10 @@ from stream.status import MotionPoint
 THRESHOLD = "┄"
 MARK = "┃"
 LONGEST_GAP_S = 0.5
-"""Points further apart than this are not joined: nobody looked in between (no face, paused)."""
+"""Points further apart than this are not joined: nothing was measured in between (no face, paused)."""
 LARGEST_VALUE = 1e6
 SMALLEST_TOP = 1e-3
-"""No flow resolves a thousandth of a pixel: below it there is no scale to speak of."""
+"""Smallest upper edge of the curve, pixels: no flow resolves less."""
 # Braille dots filled from below, 0 to 4 of them, in a cell's left and right column (Unicode chart U+2800).
 LEFT = (0x00, 0x40, 0x44, 0x46, 0x47)
 RIGHT = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
@@ -35,9 +35,9 @@ def draw_curve(
     """The curve from ``start`` to ``end`` (seconds), ``top`` being the value of the upper edge.
 
     Returns ``height`` strings of ``width`` characters, the upper edge first. Each character holds two columns
-    of four dots; a column shows the greatest value that falls into it. Where there are points there is at
-    least one dot; where nobody looked there is none. Points that are not finite are left out, thresholds that
-    are not finite (the spotter is still learning it) are not drawn.
+    of four dots; a column shows the greatest value that falls into it. Where there are points, there is
+    at least one dot; where nothing was measured, there is none. Points that are not finite are left out, and
+    thresholds that are not finite (the spotter is still learning) are not drawn.
     """
     values, thresholds = _columns(points, 2 * width, start, end)
     dots = np.zeros(2 * width, dtype=int)
@@ -82,8 +82,8 @@ def draw_markers(
 
     Returns ``width`` pairs of a character and the label that it belongs to ("" for blanks and the user's
     marks, ``REJECTED`` for movements rejected). Marks are drawn over events, later events over earlier
-    ones, any event over what was rejected; an event's apex over its ends, since in a narrow window they
-    share a character.
+    ones, events over rejected movements, and an event's apex over its ends, since they share a character in a
+    narrow window.
     """
     cells = [(" ", "")] * width
 
@@ -108,7 +108,7 @@ def draw_markers(
 
 
 def draw_reasons(rejections: Iterable[Rejection], width: int, start: float, end: float) -> str:
-    """A line of ``width`` characters: why each movement was rejected, under it where there is room."""
+    """A line of ``width`` characters: each rejected movement's reason below it, where there is room."""
     line = ""
     for rejection in sorted(rejections, key=lambda one: one.movement.onset):
         place = _column(rejection.movement.onset, width, start, end)
@@ -149,7 +149,7 @@ def _threshold_row(thresholds: Floats, height: int, row: int, top: float) -> npt
     """Which characters of this row the threshold passes through."""
     if not np.isfinite(thresholds).any():
         return np.zeros(len(thresholds), dtype=bool)
-    # A gap in the points is no gap in the line: the eye wants it whole.
+    # A gap in the points does not interrupt the line, which is easier to read whole.
     level = np.where(np.isnan(thresholds), thresholds[np.isfinite(thresholds)][-1], thresholds)
     rows = height - 1 - np.floor(level / top * height)
     return np.asarray(np.clip(rows, 0, height - 1) == row)

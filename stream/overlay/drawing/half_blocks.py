@@ -21,14 +21,14 @@ UPPER_HALF = "▀"
 SHADES = " ░▒▓█"
 ASCII_SHADES = " .:-=+*#%@"
 ARROWS = "→↘↓↙←↖↑↗"
-"""Clockwise from the right, as the picture's y axis points down."""
+"""Clockwise from the right, as the image's y axis points down."""
 ASCII_ARROWS = ">v<^"
 STEP = 8
-"""Grey levels are rounded to it: hardly seen, and few enough styles to remember."""
+"""Grey levels are rounded to multiples of this: barely visible, and few enough styles to cache."""
 DIM = 0.55
 """Brightness of the face behind arrows."""
 LEAST_SHARE = 0.3
-"""Motion below this share of the greatest gets no arrow: it would point anywhere."""
+"""Motion below this share of the greatest gets no arrow, whose direction would be random."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,14 @@ def draw_picture(picture: Gray, columns: int, rows: int, ink: Ink) -> Segments:
     shades = ASCII_SHADES if ink.ascii else SHADES
     small = _shrink(picture, columns, rows).astype(np.float32)
     low, high = np.percentile(small, (2, 98))
-    # Few shades: the face takes them all, unless it is black.
+    # Few shades: the face is stretched over all of them, unless it is black.
     levels = np.clip((small - low) / max(high - low, 32.0), 0, 1) * (len(shades) - 1)
     return _lines([[Segment("".join(shades[level] for level in row))] for row in np.rint(levels).astype(int)])
 
 
 def draw_flow(face: Gray, flow: Field, columns: int, rows: int, ink: Ink) -> Segments:
-    """Arrows where and whither the face moves, the brighter the further, over the face where there is grey.
+    """Arrows that show where and in which direction the face moves, brighter for further, over the face in
+    grey.
 
     ``flow`` is (H, W, 2), (right, down) in pixels of ``face``.
     """
@@ -84,7 +85,7 @@ def _shrink(picture: Gray, columns: int, rows: int) -> Gray:
 
 
 def _half_blocks(picture: npt.NDArray[np.generic]) -> list[list[Segment]]:
-    """(2·rows, columns) grey levels → a segment a character."""
+    """(2·rows, columns) grey levels → one segment per character."""
     levels = np.minimum(np.rint(picture.astype(np.float32) / STEP) * STEP, 255).astype(int).tolist()
     return [
         [Segment(UPPER_HALF, _grey(upper, lower)) for upper, lower in zip(top, bottom, strict=True)]

@@ -1,1 +1,1 @@
-"""Recorded sessions in the formats of other programs, a module a format."""
+"""Recorded sessions in the formats of other programs, one module per format."""

@@ -1,7 +1,7 @@
 """A BORIS project with one observation: labels and macro-expressions as state events, apexes as point events.
 
 Project format 7.0, which BORIS 7 and later open (https://www.boris.unito.it). A state event is written as a
-pair, its start and its stop; the confidence is its comment.
+pair, start and stop; its comment is the confidence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One row an event, all numbers, for spreadsheets and statistics."""
+"""One row per event with all numbers, for spreadsheets and statistics."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ COLUMNS = (
     *(f"{_openface(code)}_{what}" for code in UNITS for what in ("p", "side", "px")),
 )
 CODED_COLUMNS = ("units", "note")
-"""Of a reviewed session."""
+"""Further columns of a reviewed session."""
 
 
 def content(session: RecordedSession) -> bytes:
     """Times in seconds, ``peak`` and the units' ``px`` in pixels of a 256-px face.
 
-    A number that is not known is an empty cell, and so is all of a macro-expression that comes with a label.
+    An unknown number is an empty cell; for a macro-expression, so is everything that comes with a label.
     """
     file = io.StringIO(newline="")
     coded = any(isinstance(event, CodedExpression) for event in session.events)

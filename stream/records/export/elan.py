@@ -45,7 +45,7 @@ def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
         ],
         "region": [(a, b, e.candidate.region) for (a, b, _), e in zip(spans, events, strict=True)],
         "action units": [(a, b, e.facs) for (a, b, _), e in zip(spans, events, strict=True) if e.facs],
-        # They have no label: what moved most says more than their name.
+        # They have no label, so their annotations name the region that moved most.
         "macro-expression": apart([(e.onset, e.offset, e.candidate.region) for e in session.macros]),
         "rejected": apart([(r.movement.onset, r.movement.offset, r.reason) for r in session.rejections]),
         "mark": apart([(mark.time, mark.time + 0.1, mark.text or "mark") for mark in session.marks]),
@@ -60,7 +60,7 @@ def tiers(session: RecordedSession) -> dict[str, list[Interval]]:
 
 
 def _in_order(document: Eaf) -> None:
-    """Numbers the time slots by their time, as ELAN does; pympi numbers them as annotations are added."""
+    """Numbers the time slots by time, as ELAN does; pympi numbers them in the order of annotations."""
     slots = sorted(document.timeslots.items(), key=lambda slot: slot[1])
     new = {old: f"ts{number}" for number, (old, _) in enumerate(slots, start=1)}
     document.timeslots = {new[old]: time for old, time in slots}

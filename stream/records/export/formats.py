@@ -27,13 +27,13 @@ class Format:
     program: str
     """What opens it."""
     known_by: bytes
-    """A regular expression found in the head of each such file of ours; nothing else is ever replaced."""
+    """A regular expression that matches the head of our own files; no other file is ever replaced."""
     beside_video: bool = False
-    """It is read beside the recording, so that its times must be those that a player shows."""
+    """It is read beside the recording, so its times must be those that a player shows."""
 
     @property
     def content(self) -> Callable[[RecordedSession], bytes]:
-        """Makes the file's content; its module is loaded when it is wanted."""
+        """Makes the file's content; its module is loaded when needed."""
         made: Callable[[RecordedSession], bytes] = import_module(f"stream.records.export.{self.name}").content
         return made
 
@@ -42,7 +42,7 @@ FORMATS = {
     format.name: format
     for format in (
         Format("csv", ".csv", "spreadsheets, R, pandas", rb"\Aevent,onset,apex,offset,"),
-        # ELAN gives a document a URN when it saves it: then somebody's annotations are in it.
+        # ELAN adds a URN when it saves a document, which then contains somebody's annotations.
         Format("elan", ".eaf", "ELAN", rb'(?s)AUTHOR="atme-live"(?!.*NAME="URN")', True),
         Format("praat", ".TextGrid", "Praat", rb'"micro-expression"', True),
         Format("vtt", ".vtt", "browsers and video players", rb"\AWEBVTT\n\nNOTE atme-live", True),
@@ -54,12 +54,12 @@ FORMATS = {
 
 
 def export(session: RecordedSession, name: str, out: Path | None = None, reviewed: str = "") -> Path:
-    """Write the session as ``name``; beside it, or as ``out``. Returns the file's path.
+    """Writes the session in format ``name`` beside it, or as ``out``. Returns the file's path.
 
-    ``reviewed``: by whom the session was decided, for the name of the file.
+    ``reviewed``: the coder whose decisions these are, for the name of the file.
 
-    AtmeError for an unknown format, for a name that a session keeps for itself, where a file stands that is
-    no earlier export in this format, and where the file cannot be written.
+    AtmeError for an unknown format, for a name that a session uses itself, where the file exists and is not
+    an earlier export in this format, and where it cannot be written.
     """
     if name not in FORMATS:
         raise AtmeError(f"--format {name}: unknown; one of {', '.join(FORMATS)}")
@@ -84,10 +84,10 @@ def named_intervals(events: Sequence[Expression]) -> list[Interval]:
 
 
 def apart(intervals: list[Interval], least: float = 0.001) -> list[Interval]:
-    """In order; each begins where the one before has ended, and lasts at least ``least`` seconds.
+    """In order; none begins before the previous one ends, and each lasts at least ``least`` seconds.
 
-    Two movements in quick succession may share some milliseconds, for their feet are extrapolated; most
-    annotation tools cannot hold that in one tier.
+    Two movements in quick succession may overlap by some milliseconds, because onset and offset are
+    extrapolated; most annotation tools do not allow that in one tier.
     """
     result: list[Interval] = []
     for onset, offset, text in sorted(intervals, key=lambda interval: interval[0]):

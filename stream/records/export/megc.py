@@ -8,7 +8,7 @@ from stream.records.recorded_session import RecordedSession
 
 
 def content(session: RecordedSession) -> bytes:
-    """One row an event; a session counts its frames from 0, the file from 1."""
+    """One row per event; a session counts its frames from 0, the file from 1."""
     name, movements = cell_text(session.name), (event.candidate for event in session.events)
     return submission(
         (name, one.onset_frame + 1, one.offset_frame + 1, one.kind) for one in movements

@@ -1,4 +1,4 @@
-"""Where an export or a report may go: never over the session's own files, nor over anything not made here."""
+"""Writes exports and reports, but never over a session's own files or files of any other origin."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from recognizer.files.write import replaceable, write_file
 from stream.records.session_files import is_session_file
 
 _HEAD = 64 * 1024
-"""Bytes within which an earlier output of ours can be recognised."""
+"""Bytes at the start of a file in which an earlier output of ours is recognised."""
 
 
 def write_output(out: Path, data: bytes, ours: re.Pattern[bytes], *, private: bool = False) -> Path:
     """Writes ``data``; replaces only what ``ours`` recognises as an earlier output of the same kind.
 
-    ``private``: only its owner may read it. AtmeError where it must not or cannot be written.
+    ``private``: only its owner may read it. AtmeError where it must not, or cannot, be written.
     """
     try:
         if not _may_replace(out, data, ours):
@@ -36,7 +36,7 @@ def check_name(out: Path, suffixes: tuple[str, ...]) -> None:
 
 
 def default_name(stem: str, suffix: str) -> str:
-    """``stem`` and ``suffix`` as a file's name; ``-events`` between them where a session uses that name."""
+    """``stem`` and ``suffix`` as a file name, with ``-events`` in between where a session uses that name."""
     stem = stem.replace("/", "_").replace("\0", "_") or "session"
     return f"{stem}-events{suffix}" if is_session_file(stem + suffix) else stem + suffix
 

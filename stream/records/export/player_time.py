@@ -1,4 +1,4 @@
-"""A session on the clock that a player of its recording shows, for formats that are read beside the video.
+"""A session on the clock of a video player, for formats that are read beside the video.
 
 The two differ only where the recording's own times were wrong: ``--fps``, ``--slow-motion``.
 """
@@ -17,7 +17,7 @@ _TIMES = ("onset", "apex", "offset", "decided")
 
 
 def in_player_time(session: RecordedSession) -> RecordedSession:
-    """The session with all its times, and its recording's length and rate, as a player shows them."""
+    """The session with all times, and its recording's length and rate, as a player shows them."""
     about = session.about or {}
     source = about.get("source") or {}
     pace = source.get("player_pace", 1.0)

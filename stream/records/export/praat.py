@@ -29,9 +29,9 @@ def content(session: RecordedSession) -> bytes:
     apexes = grid.add_tier("apex", tier_type="TextTier")
     last = -1.0
     for event in sorted(session.events, key=lambda event: event.apex):
-        last = max(event.apex, last + 0.001)  # a tier holds one point at a time
+        last = max(event.apex, last + 0.001)  # a tier allows only one point at each time
         apexes.add_point(last, plain_text(event.name))
-    with tempfile.TemporaryDirectory(prefix="atme-") as folder:  # pympi writes to a path only
+    with tempfile.TemporaryDirectory(prefix="atme-") as folder:  # pympi can write only to a path
         path = Path(folder) / "events.TextGrid"
         grid.to_file(str(path))
         return path.read_bytes()

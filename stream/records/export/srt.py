@@ -10,7 +10,7 @@ _NO_TAGS = str.maketrans("<>{}", "‹›()")
 
 
 def content(session: RecordedSession) -> bytes:
-    """Times are rounded to milliseconds. Players take ``<`` and ``{`` for tags, and nothing quotes them."""
+    """Times are rounded to milliseconds. Players take ``<`` and ``{`` for tags, which cannot be escaped."""
     blocks = []
     for number, event in enumerate(session.events, start=1):
         span = f"{clock(event.onset, ',')} --> {clock(event.offset, ',')}"

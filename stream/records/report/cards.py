@@ -19,7 +19,7 @@ _CAPTIONS = {
     "onset": "onset",
     "apex": "apex<span class='screen'> – point here to compare</span>",
     "flow": "motion between them",
-    "attention": "where the network looked",
+    "attention": "where the network attends",
     "puzzle": "brows and mouth, onset | apex",
 }
 
@@ -31,7 +31,7 @@ def events(session: RecordedSession, pictures: Sequence[dict[str, str] | None]) 
     hint = (
         "<p class='hint'>Motion: <i class='dot' style='background:#0072b2'></i> up "
         "<i class='dot' style='background:#d55e00'></i> down "
-        "<i class='dot' style='background:#cc79a7'></i> to the picture's left "
+        "<i class='dot' style='background:#cc79a7'></i> to the image's left "
         "<i class='dot' style='background:#009e73'></i> to its right; the stronger the colour, the further."
         " Attention: the network's own, dark blue least, yellow most.</p>"
         if shown
@@ -81,7 +81,7 @@ def _card(number: int, event: Expression, images: dict[str, str] | None, motion:
 
 
 def _shares(event: Expression) -> str:
-    """A bar a class; a macro-expression has none."""
+    """One bar per class; a macro-expression has none."""
     if not isinstance(event, MicroExpression):
         return "<p class='hint'>Too long for a micro-expression: spotted, not labelled.</p>"
     bars = "".join(
@@ -93,7 +93,7 @@ def _shares(event: Expression) -> str:
 
 
 def _units(event: Expression) -> str:
-    """A row an action unit at work: its probability, how far it moved, and whether it supports the label."""
+    """One row per active unit: its probability, how far it moved, and whether it supports the label."""
     if not isinstance(event, MicroExpression) or not event.recognition.at_work:
         return ""
     found = event.recognition

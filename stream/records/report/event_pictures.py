@@ -1,4 +1,4 @@
-"""The images of one event: its face at onset and apex, the flow between, what the network looked at."""
+"""The images of one event: the face at onset and apex, the flow between them, the network's attention."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EventPictures:
     flow: Picture
     """The movement from onset to apex on the pale face: hue is its direction, strength its size."""
     attention: Picture | None
-    """Where on the face the network looked, blue for least and yellow for most; None where it cannot say."""
+    """The network's attention, blue for least and yellow for most; None where it has none."""
     puzzle: Picture
     """Brows over mouth, onset left and apex right: what the second branch of the network compares."""
 
@@ -53,8 +53,8 @@ def draw_pictures(
 
 
 def read_event_picture(path: Path) -> Picture:
-    """An image that ``--save-faces`` has written. AtmeError for anything else, before it takes memory."""
-    advice = "no session writes such a file: remove it, or use --no-pictures"
+    """An image written by ``--save-faces``. AtmeError for anything else, before it takes memory."""
+    advice = "no session writes such a file; remove it, or use --no-pictures"
     return decode_image(read_received(path, _LARGEST), path, advice, ("PNG",), (4 * SIDE) ** 2)
 
 
@@ -87,7 +87,7 @@ def attention_picture(attention: Map, face: Gray) -> Picture:
 
 
 def _face(image: Picture, geometry: FaceGeometry) -> Picture:
-    """(SIDE, SIDE, 3) cut of the levelled image, wide enough to show hair and chin."""
+    """(SIDE, SIDE, 3) crop of the levelled image, wide enough to show hair and chin."""
     face = geometry.face
     half = 0.68 * max(face.width, face.height)
     x, y = (face.left + face.right) / 2, (face.top + face.bottom) / 2 - 0.06 * face.height

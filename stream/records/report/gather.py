@@ -56,12 +56,12 @@ def write_report(
     check_name(out, (".html", ".htm"))
     images = thumbnails(session, video) if pictures else [None] * len(session.events)
     html = page(session, images, timeline(session))
-    # A lone half of a character, as names that are not UTF-8 have, is written as a question mark.
+    # A lone surrogate, as in names that are not UTF-8, is written as a question mark.
     return write_output(out, html.encode("utf-8", "replace"), _OURS, private=any(images))
 
 
 def timeline(session: RecordedSession) -> dict[str, Any]:
-    """What the page's script draws: compact, times in seconds, distances in pixels of a 256-px face."""
+    """The data for the page's script: compact, times in seconds, distances in pixels of a 256-px face."""
     events = [
         {
             "onset": round(event.onset, 4),
@@ -111,7 +111,7 @@ def thumbnails(session: RecordedSession, video: Path | None = None) -> list[Thum
 
 
 def _replayed(session: RecordedSession) -> Path | None:
-    """The recording that the session names, if it is the very one: a received folder may name any file."""
+    """The recording that the session names, if its content matches: a received folder may name any file."""
     known = ((session.about or {}).get("source") or {}).get("fingerprint")
     recording = session.recording
     return recording if recording and known and fingerprint(recording) == known else None
@@ -127,7 +127,7 @@ def _curve(motion: Motion) -> dict[str, list[float | None]]:
 
 
 def _rounded(value: float, digits: int) -> float | None:
-    """None where it is not finite, as a threshold is before the face is known: JSON has no word for it."""
+    """None where it is not finite, such as a threshold before the face is known: JSON cannot express it."""
     return round(float(value), digits) if math.isfinite(value) else None
 
 
@@ -142,7 +142,7 @@ def _saved(session: RecordedSession) -> list[Thumbnails | None]:
 
 
 def _written_order(events: tuple[Expression, ...]) -> list[int]:
-    """The number that each event, in order of onset, has among the images: the order of decisions."""
+    """For each event, in order of onset, its number among the images, which follow the order of decisions."""
     order = sorted(range(len(events)), key=lambda k: events[k].candidate.decided)
     numbers = [0] * len(events)
     for number, k in enumerate(order, start=1):
@@ -182,7 +182,7 @@ def _pictures(
 
 
 def _attention(session: RecordedSession) -> Attention | None:
-    """Of the very weights that the session ran with; None where they are not available."""
+    """Attention of the same weights that the session used; None where they are not available."""
     about = session.about or {}
     named = ((about.get("settings") or {}).get("recognizer") or {}).get("weights")
     weights = Path(named or DEFAULT_WEIGHTS)

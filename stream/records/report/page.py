@@ -1,4 +1,5 @@
-"""The report's HTML: words and tables here, looks in ``report.css``, the timeline's life in ``report.js``."""
+"""The report's HTML: words and tables here, styles in ``report.css``, the timeline's code in
+``report.js``."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ _HERE = Path(__file__).parent
 def page(
     session: RecordedSession, pictures: Sequence[dict[str, str] | None], timeline: dict[str, Any]
 ) -> str:
-    """The whole page. The content security policy forbids every request, so it cannot phone anywhere."""
+    """The whole page. The content security policy forbids every request, so it cannot contact anyone."""
     data = json.dumps(timeline, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return f"""<!doctype html>
 <html lang="en">
@@ -101,9 +102,9 @@ def _summary(session: RecordedSession) -> str:
         lasted += f" Longer, and so without a label: {counted(macros, MACRO)}."
     return f"""<section aria-label="Summary">
 <p class="lead"><b>{words}</b> in {clock(session.duration)}{pace}.{lasted} {_rejected(session)}</p> <div
-class="tiles">{tiles}</div> {_seen(session)} <p class="caution">A label names how the movement looks to the
-program. It does not measure what a person feels: check each event against the video before you build on
-it.</p> </section>"""
+class="tiles">{tiles}</div> {_seen(session)} <p class="caution">A label is the program's estimate.
+It does not measure what a person feels: check each event against the video before you rely on it.</p>
+</section>"""
 
 
 def _seen(session: RecordedSession) -> str:

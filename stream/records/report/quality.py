@@ -55,7 +55,7 @@ def _frame_rows(motion: Motion | None, about: dict[str, Any]) -> list[tuple[str,
 
 
 def _moment_rows(session: RecordedSession) -> list[tuple[str, str]]:
-    """Gaps and marks, the first of them with their times."""
+    """Gaps and marks, the first few with their times."""
     away = sum(gap.end - gap.start for gap in session.gaps)
     gaps = [f"{clock(gap.start)} for {gap.end - gap.start:.1f} s ({gap.reason})" for gap in session.gaps]
     marks = [f"{clock(mark.time)} {mark.text}".strip() for mark in session.marks]

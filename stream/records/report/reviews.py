@@ -1,4 +1,4 @@
-"""The report's section on reviews: what coders have decided, beside what the program thought."""
+"""The report's section on reviews: the coders' decisions beside the program's."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _counts(session: RecordedSession, decided: Reviews) -> str:
 
 
 def _rows(session: RecordedSession, decided: Reviews) -> str:
-    """A row for each movement that the program or a coder took for a micro-expression."""
+    """One row for each movement that the program or a coder called a micro-expression."""
     rows: list[tuple[float, str]] = []
     for one in named_movements(session):
         said = [mine.get(one.id) for mine in decided.values()]

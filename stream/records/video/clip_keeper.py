@@ -1,4 +1,4 @@
-"""``--save-clips``: a short video around each movement, of a live session that keeps no other.
+"""``--save-clips``: a short video around each movement, for a live session that records no other video.
 
 They show faces: only their owner may read them. The last seconds are held in memory as JPEG images; a clip
 is written once the time after its movement has passed.
@@ -26,9 +26,10 @@ from stream.records.video.record import BACKLOG_BYTES
 from stream.records.video.writer import VideoWriter
 
 AROUND_S = 0.5
-"""Before the onset and after the offset."""
+"""Seconds before the onset and after the offset."""
 BEHIND_S = 10.0
-"""So long after a frame a movement with it may still be decided; a longer one loses its beginning."""
+"""Seconds after a frame within which a movement that contains it may be decided; longer movements lose their
+beginning."""
 HELD_BYTES = 512 * 2**20
 """Of JPEG images: ten seconds of 1280×720 at 120 fps."""
 _QUALITY = 95
@@ -47,11 +48,11 @@ class _Held:
 
 
 class ClipKeeper(Observer):
-    """An observer that works on a thread of its own; a disk that fails costs clips, never the session."""
+    """An observer with a thread of its own; a failing disk costs clips, never the session."""
 
     def __init__(self, folder: Path, size: tuple[int, int], fps: float | None, *, live: bool) -> None:
-        """``folder`` is made now; OSError where it cannot be. ``live``: a frame that finds too many waiting
-        is left out and counted; a replay waits instead."""
+        """Creates ``folder``; OSError where it cannot. ``live``: a frame that finds too many waiting is
+        dropped and counted; a replay waits instead."""
         folder.mkdir(mode=0o700)
         self.warnings: list[str] = []
         self.written = 0
@@ -77,11 +78,11 @@ class ClipKeeper(Observer):
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None
     ) -> None:
-        """A clip of it."""
+        """Keeps a clip of it."""
         self._queue.put(event.candidate)
 
     def rejection(self, rejection: Rejection) -> None:
-        """A clip of it, too: whoever reviews wants to see what was rejected."""
+        """Keeps a clip of it, too: reviewers want to see rejected movements."""
         self._queue.put(rejection.movement)
 
     @property
@@ -90,7 +91,7 @@ class ClipKeeper(Observer):
         return (f"{self._lost} frames of clips ({self._folder})",) if self._lost else ()
 
     def close(self) -> None:
-        """Writes what is still wanted, and ends."""
+        """Writes what is still pending, and ends."""
         self._queue.put(None)
         self._thread.join(60.0)
 
@@ -136,7 +137,7 @@ class ClipKeeper(Observer):
                     picture = cv2.imdecode(np.frombuffer(held.data, np.uint8), cv2.IMREAD_COLOR)
                     writer.write(held.time, np.asarray(picture, np.uint8))
             self.written += 1
-        except Exception as error:  # FFmpeg has errors of many kinds, and each would end this thread
+        except Exception as error:  # FFmpeg has errors of many types, and any of them would end this thread
             line = f"{self._folder}: a clip cannot be written ({reason(error)}); check the disk"
             if line not in self.warnings:
                 self.warnings.append(line)

@@ -1,4 +1,4 @@
-"""``--record``: the frames that the session worked on, as a clean video."""
+"""``--record``: the frames that the session processed, as a clean video."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BACKLOG_BYTES = 256 * 2**20
 """Memory for frames that wait to be encoded: 4.6 s of 640×480 at 60 fps."""
 
 HANGING_S = 20.0
-"""Seconds in which not one frame is written: the disk hangs, and nobody waits for it any longer."""
+"""Seconds without a written frame after which the disk counts as hanging and is given up."""
 
 
 class VideoRecorder(Observer):
     """An observer that encodes in a thread of its own: ``begin`` before the first frame, ``close`` after.
 
     Live, a frame that finds the queue full is left out of the video and counted; a replay waits instead. A
-    disk that fails or hangs ends the video, not the session; ``warnings`` says so.
+    disk that fails or hangs ends the video, not the session; ``warnings`` reports it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,13 +37,13 @@ class VideoRecorder(Observer):
         self._skipped = 0
         """Frames that found the queue full."""
         self._done = 0
-        """Frames that the encoder has taken, written or not: it grows as long as that gets on."""
+        """Frames that the encoder has taken, written or not; it grows while the encoder makes progress."""
         self._writer: VideoWriter | None = None
         self._failed = threading.Event()
-        self._left = False  # true once nobody waits for the encoder any more
+        self._left = False  # set once nobody waits for the encoder any more
 
     def begin(self, size: tuple[int, int], fps: float | None, *, live: bool) -> None:
-        """``size`` is width, height of the frames to come. AtmeError where the file cannot be opened."""
+        """``size``: width and height of the frames. AtmeError where the file cannot be opened."""
         self._writer = VideoWriter(self.path, size, fps)
         self._live = live
         room = max(BACKLOG_BYTES // (3 * size[0] * size[1]), 2)
@@ -52,7 +52,7 @@ class VideoRecorder(Observer):
         self._thread.start()
 
     def frame(self, frame: Frame, sample: MotionSample, threshold: float) -> None:
-        """Takes a copy of the image; waits for nothing while live."""
+        """Takes a copy of the image; never waits while live."""
         if self._writer is None:
             return
         self._offered += 1
@@ -64,7 +64,7 @@ class VideoRecorder(Observer):
         self._put(Frame(frame.index, frame.timestamp, frame.image.copy()))
 
     def close(self) -> None:
-        """Encodes what waits and completes the file; waits only as long as that gets on."""
+        """Encodes what is waiting and completes the file; gives up when that makes no progress."""
         if self._writer is None:
             return
         self._left = not self._put(None)
@@ -82,14 +82,16 @@ class VideoRecorder(Observer):
 
     @property
     def unwritten(self) -> tuple[str, ...]:
-        """``31 of 144 frames (clip.mp4)``; empty where the disk took all."""
+        """``31 of 144 frames (clip.mp4)``; empty where all were written."""
         if not self._failed.is_set():
             return ()
-        lost = max(self.dropped - self._skipped, 1)  # the last frames may have failed with the file's end
+        lost = max(
+            self.dropped - self._skipped, 1
+        )  # the last frames may have failed while the file was completed
         return (f"{lost} of {self._offered} frames ({self.path})",)
 
     def _put(self, frame: Frame | None) -> bool:
-        """To the encoder; False where that hangs or has ended."""
+        """Passes it to the encoder; False where that hangs or has ended."""
 
         def put() -> bool:
             with suppress(queue.Full):
@@ -104,7 +106,8 @@ class VideoRecorder(Observer):
         return not self._thread.is_alive()
 
     def _patiently(self, step: Callable[[], bool]) -> bool:
-        """Repeats a step that takes ``HANGING_S`` at most until it is done; False where the encoder hangs."""
+        """Repeats a step, which takes at most ``HANGING_S``, until it is done; False where the encoder
+        hangs."""
         while self._thread.is_alive():
             before = self._done
             if step():
@@ -124,7 +127,9 @@ class VideoRecorder(Observer):
             try:
                 writer.write(frame.timestamp, frame.image)
                 self.written += 1
-            except Exception as error:  # FFmpeg has errors of many kinds, and each would end this thread
+            except (
+                Exception
+            ) as error:  # FFmpeg has errors of many types, and any of them would end this thread
                 self._fail(reason(error))
         try:
             writer.close()

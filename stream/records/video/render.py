@@ -1,4 +1,4 @@
-"""``--render``: a replayed recording once more, with everything that was found drawn into it."""
+"""``--render``: the replayed recording with everything that was found drawn into it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from stream.sources import open_recording
 STRIP = 96
 """Height of the strip with the motion curve, pixels."""
 SPAN = 4.0
-"""Seconds of the curve in the strip; the present is at three quarters of its width."""
+"""Seconds of the curve in the strip; the current time is at three quarters of its width."""
 LINGER = 1.2
-"""Seconds for which a label stays after its offset: a fifth of a second cannot be read."""
+"""Seconds for which a label stays after its offset, as a fifth of a second is too short to read."""
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _DARK, _GREY, _PALE, _WHITE = (30, 26, 24), (128, 128, 128), (205, 205, 205), (255, 255, 255)
 _AMBER = (0, 159, 230)
@@ -50,7 +50,7 @@ def render_video(
 
     ``show_macros``: macro-expressions too. ``clock``: what ``open_recording`` was told of its times;
     ``progress`` is called with 0–1. AtmeError where the session has no motion curve, the recording cannot be
-    read or ``out`` not be written.
+    read or ``out`` cannot be written.
     """
     if session.motion is None:
         raise AtmeError(f"{session.path}: no motion curve in it; render from a session folder")
@@ -77,7 +77,7 @@ def render_video(
 
 
 class _Canvas:
-    """Where everything of the session is drawn onto a frame."""
+    """Draws a session's results onto its frames."""
 
     def __init__(
         self, events: tuple[Expression, ...], motion: Motion, rejections: tuple[Rejection, ...]
@@ -91,7 +91,7 @@ class _Canvas:
         self._top = 1.15 * max(peak, tallest, 0.5)
 
     def event_at(self, time: float) -> Expression | None:
-        """The event that is under way, or has just been."""
+        """The event in progress, or the one that has just ended."""
         index = bisect_right(self._onsets, time) - 1
         if index < 0 or time > self._events[index].offset + LINGER:
             return None

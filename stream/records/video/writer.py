@@ -22,8 +22,8 @@ class VideoWriter:
     """``write`` frames in the order of their times; ``close`` ends the file.
 
     An .mp4 or .mov is written in fragments and becomes an ordinary file at ``close``: after a crash it can be
-    played up to its last whole second. Images of odd size lose a row or column: the codec cannot hold it.
-    Images of another size are scaled to the one that it began with.
+    played up to its last whole second. Images of odd size lose a row or column, which the codec cannot store.
+    Images of another size are scaled to that of the first.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float | None, *, crf: int = 12) -> None:
@@ -34,12 +34,12 @@ class VideoWriter:
         matroska = path.suffix.lower() == ".mkv"
         format = {"cluster_time_limit": "1000"} if matroska else {"movflags": "hybrid_fragmented"}
         try:
-            # FFmpeg opens it with the first frame, too late to say that it cannot, and would follow a link.
+            # FFmpeg opens it only with the first frame, too late for an error, and would follow a link.
             open_new(path, private=True).close()
         except OSError as error:
             raise AtmeError(f"{path}: cannot be written ({reason(error)}); name another file") from error
         self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
-        # ultrafast: the pipeline needs the cores more; size costs less than a late frame
+        # ultrafast: the pipeline needs the cores; a larger file costs less than a late frame
         options = {"crf": str(crf), "preset": "ultrafast", "bf": "0"}
         even = (self._width, self._height)
         self._encoder = ffmpeg.TimedEncoder(self._container, "libx264", even, fps or 30.0, "yuv420p", options)
@@ -49,7 +49,7 @@ class VideoWriter:
 
     def write(self, time: float, image: Image) -> None:
         """``time`` in seconds, ``image`` BGR uint8. OSError or FFmpegError where it cannot be written."""
-        if image.shape[1::-1] != self._size:  # the source has changed it
+        if image.shape[1::-1] != self._size:  # the source changed its size
             image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         # OpenCV's conversion: FFmpeg's default one darkens the image by two grey levels.
         even = cv2.cvtColor(image[: self._height, : self._width], cv2.COLOR_BGR2YUV_I420)
@@ -77,11 +77,11 @@ class VideoWriter:
 def check_video_path(path: Path, coming: Path | None = None) -> Path:
     """The path, if a video of that name can be written and would replace nothing; AtmeError if not.
 
-    ``coming`` is a folder that will be there by then.
+    ``coming`` is a folder that will exist by then.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise AtmeError(f"{path}: not a video's name; let it end in {', '.join(SUFFIXES)}")
-    if os.path.lexists(path):  # a link that leads nowhere, too: FFmpeg would follow it
+    if os.path.lexists(path):  # even a link that leads nowhere: FFmpeg would follow it
         raise AtmeError(f"{path}: exists, and a recording is never overwritten; name another file")
     if not path.parent.is_dir() and path.parent != coming:
         raise AtmeError(f"{path.parent}: no such folder; make it, or name another file")

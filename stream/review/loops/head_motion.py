@@ -1,4 +1,4 @@
-"""The head's motion within the steadied face: what turns and sways, beside what the skin does itself."""
+"""Separates the head's motion within the steadied face, its turns and sway, from the skin's own."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ Numbers = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
 
 _APART = 3
-"""Cells of the field between the places that are looked at."""
+"""Cells of the field between the places that are used."""
 _ROUNDS = 8
 _FLOOR_PX = 0.06
-"""Residuals, pixels of the image, that are noise."""
+"""Residuals up to this, pixels of the image, are noise."""
 _CUT = 2.5
 """Standard deviations beyond which a place has its own motion (Tukey's biweight)."""
 _MOBILE = 0.1
 """Trust in places that expressions move: mouth, jaw, cheeks, eyes and brows; forehead and nose have 1."""
 _DEPTH = (1.25, 1.9)
-"""Half axes of the ellipsoid that a head is taken for, in half widths of the face: across and down."""
+"""Half axes of the ellipsoid that models a head, in half widths of the face: across and down."""
 EYES, BROWS = (slice(36, 42), slice(42, 48)), (slice(17, 22), slice(22, 27))
 
 
 class HeadMotion:
     """Fits each field by an affine motion and the parallax of an ellipsoid, robustly.
 
-    A turn of the head moves what is nearer to the camera further. Four parameters for each direction cannot
+    A turn of the head moves parts nearer to the camera further. Four parameters for each direction cannot
     follow a single feature of the face, and a feature that moves alone is an outlier to the fit.
     """
 
@@ -60,7 +60,7 @@ class HeadMotion:
 
 
 def _basis(x: Numbers, y: Numbers, points: Numbers) -> Numbers:
-    """(…, 4): 1, across, down, and how near the head is there."""
+    """(…, 4): 1, across, down, and how near to the camera the head is there."""
     middle = (points[36:48].mean(axis=0) + points[33]) / 2
     half = np.linalg.norm(points[16] - points[0]) / 2
     across, down = (x - middle[0]) / half, (y - middle[1]) / half

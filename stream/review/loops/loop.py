@@ -1,4 +1,4 @@
-"""The loop of one movement: the face, cut from each frame at one place, as images that a browser plays."""
+"""The loop of one movement: the face, cropped from each frame at the same place, as images for a browser."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from stream.review.video.recording import nearest_frame
 SIDE = 384
 """Width and height of the images, pixels."""
 _WIDER = 0.84
-"""Of a canonical pixel's share of the image: room for hair and chin."""
+"""Scale of the canonical face in the image: leaves room for hair and chin."""
 MOST_FRAMES = 300
-"""Of a longer stretch only every second or third frame is shown."""
+"""Frames; of a longer stretch only every second or third frame is shown."""
 _QUALITY = 88
 _ROOM = 2.0
-"""Width and height of what is held of a frame, of the picture's: the head may move."""
+"""Width and height of the part of a frame that is kept, relative to the image's: the head may move."""
 _COARSE, _FINE = 0.6, 0.8
-"""A face that the image shows at less than ``_COARSE`` of its size is made smaller, to 1 / ``_FINE`` of its
-size in the image, by area and against aliasing."""
+"""A face that the image shows at less than ``_COARSE`` of its size is reduced to 1 / ``_FINE`` of its size in
+the image, by averaging areas against aliasing."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ class Loop:
     frames: tuple[Frame, ...]
     """The part of each frame around the face, at about the size of the loop's images."""
     reference: int
-    """Place of the frame at the onset."""
+    """Index of the frame at the onset."""
     landmarks: Landmarks | None
     """(68, 2) in that frame; None where no face is found."""
     every: int = 1
-    """Only each so many frames are held."""
+    """Only every ``step``-th frame is kept."""
 
     @property
     def bytes(self) -> int:
-        """What its frames hold."""
+        """Memory of its frames."""
         return sum(frame.image.nbytes for frame in self.frames)
 
 
 def make_loop(frames: Iterable[Frame], onset: float, landmarker: Landmarker) -> Loop:
-    """Frames in order; whole ones are held up to the onset only. AtmeError where there is no frame."""
+    """Frames in order; whole ones are kept only up to the onset. AtmeError where there is no frame."""
     kept: list[Frame] = []
     part: _Part | None = None
     reference, landmarks = 0, None
@@ -72,14 +72,14 @@ def make_loop(frames: Iterable[Frame], onset: float, landmarker: Landmarker) -> 
 
 
 def thinned(loop: Loop, every: int) -> Loop:
-    """With each so many of its frames, the one at the onset among them."""
+    """The stretch with every n-th of its frames, including the one at the onset."""
     first = loop.reference % every
     kept = loop.frames[first::every]
     return Loop(kept, loop.reference // every, loop.landmarks, loop.every * every)
 
 
 def from_onset(loop: Loop, onset: float, landmarker: Landmarker) -> Loop:
-    """The same frames, seen from another onset."""
+    """The same frames with another onset."""
     reference = nearest_frame(loop.frames, onset)
     if reference == loop.reference:
         return loop
@@ -89,7 +89,7 @@ def from_onset(loop: Loop, onset: float, landmarker: Landmarker) -> Loop:
 def _framed(
     frames: Sequence[Frame], onset: float, landmarker: Landmarker
 ) -> tuple[int, Landmarks | None, _Part]:
-    """The place of the frame at the onset, the face in it, and which part of the frames shows it."""
+    """The index of the frame at the onset, the face in it, and the part of the frames that shows it."""
     reference = nearest_frame(frames, onset)
     image = frames[reference].image
     landmarks = landmarker.detect(image)
@@ -98,7 +98,7 @@ def _framed(
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of the frames, made smaller where that loses nothing that the loop shows."""
+    """A part of the frames, reduced where the loop shows no more detail anyway."""
 
     shape: tuple[int, int]
     """Height and width of the frames."""
@@ -110,11 +110,11 @@ class _Part:
 
     def of(self, frame: Frame) -> Frame:
         image = frame.image
-        if image.shape[:2] != self.shape:  # some recordings change their size on the way
+        if image.shape[:2] != self.shape:  # some recordings change their size midway
             image = np.asarray(cv2.resize(image, self.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         if self.shape != (self.bottom - self.top, self.right - self.left):
             image = image[self.top : self.bottom, self.left : self.right]
-            image = image.copy() if self.scale == 1 else image  # the rest of the frame is let go
+            image = image.copy() if self.scale == 1 else image  # frees the rest of the frame
         if self.scale != 1:
             made = cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
             image = np.asarray(made, np.uint8)
@@ -140,7 +140,7 @@ def _part(image: Image, landmarks: Landmarks | None) -> _Part:
 
 
 def to_picture(pose: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(2, 3) frame → canonical image becomes frame → the loop's image."""
+    """Turns (2, 3) frame → canonical image into frame → the loop's image."""
     scale = _WIDER * SIDE / SIZE
     larger = scale * pose
     larger[:, 2] += SIDE / 2 - scale * SIZE / 2, SIDE / 2 - scale * SIZE / 2 + 0.03 * SIDE
@@ -148,7 +148,7 @@ def to_picture(pose: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def cut(image: Image, matrix: npt.NDArray[np.float64]) -> Image:
-    """(SIDE, SIDE, 3): the face as ``matrix`` brings it there."""
+    """(SIDE, SIDE, 3): the face as mapped by ``matrix``."""
     edge = cv2.BORDER_REPLICATE
     made = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=edge)
     return np.asarray(made, np.uint8)
@@ -169,7 +169,7 @@ def reference_view(loop: Loop) -> npt.NDArray[np.float64]:
 
 
 def plain(loop: Loop, *, seeks: bool = True) -> bytes:
-    """The loop as it was recorded, packed. ``seeks``: False where the recording seeks badly."""
+    """The loop as it was recorded, packed. ``seeks``: False where seeking in the recording is unreliable."""
     view = reference_view(loop)
     about = {"face": loop.landmarks is not None, "every": loop.every, "seeks": seeks}
     return pack(loop, [cut(frame.image, view) for frame in loop.frames], about)
@@ -178,7 +178,7 @@ def plain(loop: Loop, *, seeks: bool = True) -> bytes:
 def pack(loop: Loop, pictures: Sequence[Image], about: dict[str, Any]) -> bytes:
     """Length of the head (uint32, little endian), the head as JSON, and the JPEG images one after another.
 
-    The head holds the frames' numbers and times, the pictures' lengths in bytes, and ``about``.
+    The head holds the frames' numbers and times, the images' lengths in bytes, and ``about``.
     """
     jpegs = [
         cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()

@@ -1,7 +1,7 @@
-"""The loop with the skin's motion made several times as large, so that half a pixel can be seen.
+"""The loop with the skin's motion magnified several times, so that half a pixel becomes visible.
 
-Each place of the steadied face is put where it would be, had it moved so many times as far: the image is
-warped by the measured motion itself, so that nothing is seen that was not measured.
+Each place of the steadied face is put where it would be, had it moved that many times as far: the image is
+warped by the measured motion itself, so that nothing is shown that was not measured.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from stream.review.loops.loop import SIDE, Loop, pack
 from stream.review.loops.motion_field import ENLARGED, GRID, FaceMotion, Numbers, on_grid, sampled
 
 FURTHEST = 60.0
-"""Pixels of the image that a place is moved at most."""
+"""Pixels of the image by which a place is moved at most."""
 _SQUEEZED = 0.8
-"""So much of its length skin may lose: beyond 1 it would lie over itself, and the face be torn."""
+"""Fraction of its length that skin may lose: beyond 1 it would fold over itself, and the face would tear."""
 _COARSE = GRID // 2
-"""Width and height of the field that the factors are found on."""
+"""Width and height of the field on which the factors are computed."""
 _ROUNDS = 8
 _SPREAD = 5
-"""Cells, of ``_COARSE``, around a place that are magnified as little as it."""
+"""Cells, of ``_COARSE``, around a place that are magnified no more than it is."""
 _FADE_S = 0.1
-"""Before and after the movement, the time in which its factors give way to those of the whole loop."""
+"""Seconds before and after the movement in which its factors blend into those of the whole loop."""
 _STEPS = 12
 _ARROWS_APART = 24
-"""Pixels of the image."""
+"""Pixels of the image between arrows."""
 
 Plane = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Magnified:
-    """Images, and how many times the motion really is magnified."""
+    """Images, and the factor by which the motion is really magnified."""
 
     pictures: tuple[Image, ...]
     factors: Plane
-    """(GRID, GRID): place by place, in every frame of the movement; before and after it they may be less."""
+    """(GRID, GRID): the factor at each place during the movement; before and after, it may be smaller."""
 
 
 def magnify(
@@ -53,10 +53,10 @@ def magnify(
     until: float = np.inf,
     pause: Callable[[], None] = lambda: None,
 ) -> Magnified:
-    """``times``: how many times as far everything moves; less where that would tear the face.
+    """``times``: the factor by which motion is magnified; smaller where that would tear the face.
 
-    ``until``: when the movement ends, seconds. What comes before or after it does not limit it: a brow that
-    rises by a pixel is magnified in full although the face is turned away right after.
+    ``until``: when the movement ends, seconds. What comes before or after does not limit it: a brow that
+    rises by a pixel is magnified fully even if the face turns away right after.
     """
     onset = loop.frames[loop.reference].timestamp
     inside = (motion.times >= onset - 1e-6) & (motion.times <= until + 1e-6)
@@ -73,10 +73,10 @@ def magnify(
 
 
 def factors_for(fields: npt.NDArray[np.float32], times: float) -> Plane:
-    """(GRID, GRID): ``times`` where the face bears it, down to 1 where it would be torn.
+    """(GRID, GRID): ``times`` where the face allows it, down to 1 where it would tear.
 
-    A talking mouth moves as far as the image allows, while the brows above it are magnified as they were
-    to be. ``fields``: as ``FaceMotion``.
+    A talking mouth moves as far as the image allows, while the brows above it are magnified fully.
+    ``fields``: as ``FaceMotion``.
     """
     small = np.stack([cv2.resize(one, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA) for one in fields])
     factors = np.full((_COARSE, _COARSE), times, np.float32)
@@ -93,7 +93,7 @@ def factors_for(fields: npt.NDArray[np.float32], times: float) -> Plane:
 
 
 def _squeezed(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(frames, H, W): the greatest part of its length that a field takes from skin, in any direction."""
+    """(frames, H, W): the greatest fraction of its length that skin loses to a field, in any direction."""
     du_dy, du_dx = np.gradient(far[..., 0], axis=(1, 2))
     dv_dy, dv_dx = np.gradient(far[..., 1], axis=(1, 2))
     # The smaller eigenvalue of the strain.
@@ -102,12 +102,12 @@ def _squeezed(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def warped(image: Image, pose: Numbers, stands: Field, shown: Field) -> Image:
-    """(SIDE, SIDE, 3): the face of a frame, each place where it is to be shown.
+    """(SIDE, SIDE, 3): the face of a frame with each place where it is to be shown.
 
-    ``pose`` (2, 3): frame → image. ``stands``, ``shown`` (GRID, GRID, 2): how far each place of the face at
-    the onset stands from where it was, and how far from there it is shown, in pixels of the image.
+    ``pose`` (2, 3): frame → image. ``stands``, ``shown`` (GRID, GRID, 2): how far each place of the face is
+    from where it was at the onset, and how far from there it is shown, in pixels of the image.
     """
-    back = _came_from(shown)  # for each place of the result: how far what is to be there has come
+    back = _came_from(shown)  # for each place of the result: how far its content has moved
     origin = _grid(GRID) - back / ENLARGED
     there = cv2.remap(stands, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     shift = cv2.resize(there - back, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
@@ -125,7 +125,7 @@ def packed(
     until: float = np.inf,
     pause: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """The magnified loop as the page takes it, with arrows and curves; without a face it says so."""
+    """The magnified loop for the page, with arrows and curves, or with a note where there is no face."""
     if motion is None:
         words = "not magnified: no face is found at the onset"
         return pack(loop, [], {"problem": words, "series": None, "arrows": None})
@@ -151,7 +151,7 @@ def _came_from(far: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         found = cv2.remap(
             far, grid - back / ENLARGED, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-        back = found if step == 0 else 0.5 * (back + found)  # halfway: it also settles where motion is steep
+        back = found if step == 0 else 0.5 * (back + found)  # half steps also converge where motion is steep
     return np.asarray(back, np.float32)
 
 

@@ -20,32 +20,33 @@ from stream.review.loops.head_motion import HeadMotion
 from stream.review.loops.loop import SIDE, Loop, cut, thinned, to_picture
 
 _MEASURED = 192
-"""Width and height that the flow is computed at."""
+"""Width and height at which the flow is computed."""
 GRID = 96
-"""Width and height of the fields that are kept: half of that, for they are smooth."""
+"""Width and height of the fields that are kept: half of that, because they are smooth."""
 ENLARGED = SIDE / GRID
 _INTERVAL_S = 1 / 62
-"""Flow is computed no more often; between two of its fields the motion is taken as even."""
+"""Seconds; flow is computed no more often, and motion between two fields is taken to be uniform."""
 _CALM_S = 0.012
-"""Standard deviation over which the fields are smoothed in time."""
+"""Standard deviation, in seconds, by which the fields are smoothed in time."""
 _EDGE_PX = 2.5
 """Cells of the grid over which the motion fades out at the rim of the face (standard deviation)."""
 _SHORT_S = 1.2
-"""Of a loop that lasts as long as one of a micro-expression does, every frame is magnified ..."""
+"""Seconds; in a loop no longer than a micro-expression's, every frame is magnified ..."""
 _MOST_FRAMES = 90
-"""... and of a longer one no more than this: it takes seconds as it is."""
+"""... and in a longer one no more frames than this, as it takes seconds anyway."""
 
 Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FaceMotion:
-    """What moves in a loop, the head's motion taken off."""
+    """The motion in a loop, without the head's."""
 
     poses: tuple[Numbers, ...]
-    """(2, 3) a frame: frame → image, with the head where it is in the frame at the onset."""
+    """(2, 3) per frame: frame → image, with the head where it is in the frame at the onset."""
     moved: Numbers
-    """(frames, sides, 2): what each of ``SIDES`` has moved, pixels of a 256-px face; NaN without a face."""
+    """(frames, sides, 2): how far each of ``SIDES`` has moved, pixels of a 256-px face; NaN without a
+    face."""
     mask: npt.NDArray[np.float32]
     """(GRID, GRID): 1 on the face, fading to 0 at its rim."""
     fields: npt.NDArray[np.float32]
@@ -54,11 +55,11 @@ class FaceMotion:
     times: Numbers
     """(measured frames,): seconds."""
     heads: Numbers
-    """(measured frames, 4, 2): what the head has turned beside the pose, parts of ``basis``."""
+    """(measured frames, 4, 2): the head's turn beyond the pose, as coefficients of ``basis``."""
     basis: npt.NDArray[np.float32]
     """(GRID, GRID, 4): as ``HeadMotion``."""
     places: Numbers
-    """(frames,): where between the measured frames each one lies."""
+    """(frames,): position of each frame among the measured ones."""
 
     def own(self, k: int) -> Field:
         """(GRID, GRID, 2): the skin's own motion in this frame of the loop."""
@@ -66,7 +67,7 @@ class FaceMotion:
         return np.asarray(self.fields[low] * (1 - share) + self.fields[high] * share, np.float32)
 
     def head(self, k: int) -> Field:
-        """(GRID, GRID, 2): how far each place stands off because the head has turned."""
+        """(GRID, GRID, 2): how far each place is displaced because the head has turned."""
         low, high, share = self._between(k)
         part = self.heads[low] * (1 - share) + self.heads[high] * share
         return np.asarray(self.basis @ part.astype(np.float32), np.float32)
@@ -83,7 +84,7 @@ class FaceMotion:
 
     @property
     def sides(self) -> dict[str, list[float | None]]:
-        """Place, left and right apart, → its motion in each frame. The sides are the person's own."""
+        """Place, left and right separately, → its motion in each frame. The sides are the person's own."""
         lengths = np.hypot(self.moved[..., 0], self.moved[..., 1])
         return {name: _plain(lengths[:, k]) for k, name in enumerate(_side_names())}
 
@@ -152,7 +153,7 @@ def face_mask(landmarks: Landmarks, view: Numbers) -> npt.NDArray[np.float32]:
 
 
 def _steadied(loop: Loop, pause: Callable[[], None]) -> list[Steady | None]:
-    """Every frame against the one at the onset: from there on, and from there back."""
+    """Every frame against the one at the onset: forwards from there, and backwards from there."""
     images = [frame.image for frame in loop.frames]
     still, k = images[loop.reference], loop.reference
     after = list(steadied(still, _each(images[k:], pause)))
@@ -167,7 +168,7 @@ def _each(images: Sequence[Image], pause: Callable[[], None]) -> Iterator[Image]
 
 
 def _keys(times: Numbers, reference: int) -> list[int]:
-    """Frames at which flow is computed: the one at the onset, and from it as often as it pays."""
+    """Frames at which flow is computed: the one at the onset, and others at useful distances from it."""
     keys = {reference, 0, len(times) - 1}
     for way in (1, -1):
         last, k = times[reference], reference + way
@@ -180,7 +181,7 @@ def _keys(times: Numbers, reference: int) -> list[int]:
 
 
 def _weights(times: Numbers) -> npt.NDArray[np.float32]:
-    """(n, n): by which fields are averaged over time, against noise that does not stay."""
+    """(n, n): weights that average fields over time, against noise."""
     apart = (times[:, None] - times[None, :]) / _CALM_S
     weights = np.exp(-(apart**2) / 2)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
@@ -192,7 +193,7 @@ def _grey(picture: Image) -> Gray:
 
 
 def _side_names() -> list[str]:
-    """``left`` and ``right`` are the person's: the picture's left is the person's right."""
+    """``left`` and ``right`` are the person's: the image's left is the person's right."""
     names: list[str] = []
     for name, sides in REGIONS.items():
         names += [name] if len(sides) == 1 else [f"{name}, right", f"{name}, left"]

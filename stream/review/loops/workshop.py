@@ -1,4 +1,4 @@
-"""One thread that makes loops: what is looked at comes first, what may be looked at next waits."""
+"""A thread that makes loops: the one being viewed comes first, those that may be next wait."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from itertools import count
 
 Make = Callable[[], bytes]
 CACHE_BYTES = 256 * 2**20
-"""Of finished loops; the longest unused go first. They are never written to a disk: they show faces."""
+"""Memory for finished loops; the longest unused are dropped first. Never on disk, as they show faces."""
 _AHEAD_NICE = 10
-"""How much the thread gives way to everything else on the machine (Linux)."""
+"""Niceness of the thread (Linux): everything else on the machine goes first."""
 
 
 class GiveWay(Exception):
-    """Raised by ``Workshop.pause``: what is being made is made again later, or nobody waits for it."""
+    """Raised by ``Workshop.pause`` to stop the current work: it is redone later, or nobody waits for it."""
 
 
 class Workshop:
-    """``ask`` from any thread; the work is done one piece after another on a thread of its own."""
+    """``ask`` from any thread; the work is done piece by piece on a thread of its own."""
 
     def __init__(self, after: Workshop | None = None) -> None:
-        """``after``: a workshop that goes first; this one rests while that one is at work."""
+        """``after``: a workshop with priority; this one rests while that one is working."""
         self._after = after
         self._idle = threading.Event()
         self._idle.set()
@@ -44,9 +44,9 @@ class Workshop:
         self._thread.start()
 
     def ask(self, key: str, make: Make, *, ahead: bool = False) -> Future[bytes]:
-        """What ``make`` gives, from the cache where it has been made. ``ahead``: it can wait.
+        """The result of ``make``, from the cache if it exists. ``ahead``: it can wait.
 
-        Of what is wanted now the newest comes first, and then what can wait, in the order of its asking.
+        The newest urgent request comes first; those that can wait follow in the order of asking.
         """
         with self._wake:
             if (found := self._cache.get(key)) is not None:
@@ -68,17 +68,17 @@ class Workshop:
             return future
 
     def leave(self, key: str) -> None:
-        """Who asked for it does not wait any more; what nobody waits for is not made."""
+        """The caller no longer waits for it; what nobody waits for is not made."""
         with self._wake:
             if not self._waiting[key]:
-                return  # it was made at this very moment
+                return  # it was finished at this moment
             self._waiting[key] -= 1
             if self._waiting[key] <= 0 and key in self._asked:
                 self._asked.pop(key)[2].cancel()
                 self._waiting.pop(key)
 
     def pause(self) -> None:
-        """Called by what is made, between two steps of it: rests while the workshop before is at work.
+        """Called by ``make`` between its steps: rests while the workshop with priority is working.
 
         GiveWay where somebody waits for something else, or nobody for this.
         """
@@ -91,17 +91,17 @@ class Workshop:
                 raise GiveWay
 
     def wait_until_idle(self) -> None:
-        """Until nothing is asked for that has not been made."""
+        """Waits until every request has been served."""
         self._idle.wait()
 
     def forget(self) -> None:
-        """Lets go of everything that was made."""
+        """Frees everything that was made."""
         with self._wake:
             self._cache.clear()
             self._held = 0
 
     def close(self) -> None:
-        """Ends the thread after the piece of work that it is at."""
+        """Ends the thread after its current piece of work."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -121,7 +121,7 @@ class Workshop:
                 future.set_exception(GiveWay())
 
     def _next(self) -> tuple[str, Make, Future[bytes]] | None:
-        """What is to be made now, once there is something; None when all is over."""
+        """The next piece of work, once there is one; None at the end."""
         with self._wake:
             while not self._closed:
                 if not self._heap:
@@ -130,7 +130,7 @@ class Workshop:
                     continue
                 key = heapq.heappop(self._heap)[2]
                 asked = self._asked.pop(key, None)
-                if asked is not None:  # None: it was asked for twice, or left
+                if asked is not None:  # None: it was requested twice, or no longer wanted
                     self._running = key, asked[2]
                     return key, *asked[1:]
             return None

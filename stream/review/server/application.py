@@ -25,13 +25,13 @@ _PAGE = Path(__file__).parents[1] / "page"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 FILES = tuple(sorted(path.name for path in _PAGE.iterdir() if path.suffix in _TYPES))
 _LARGEST = 64 * 1024
-"""Bytes of a request."""
+"""Bytes of a request, at most."""
 _LONGEST_STRETCH = 8.0
-"""Seconds of video that are asked for at once."""
+"""Seconds of video in one request, at most."""
 TIMES = (5, 10, 20)
-"""How many times motion can be magnified."""
+"""Factors by which motion can be magnified."""
 CURVE_MORE_S = 0.7
-"""The curve shows more than the loop, on either side."""
+"""Seconds that the curve shows beyond the loop, on either side."""
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -61,16 +61,16 @@ class _Views:
         self._shelf = shelf
 
     async def sessions(self, request: Request) -> Response:
-        """What can be reviewed, with the progress of each."""
+        """The sessions that can be reviewed, with the progress of each."""
         return JSONResponse(await run_in_threadpool(self._shelf.listed))
 
     async def session(self, request: Request) -> Response:
-        """One session, for a page that begins."""
+        """One session, for a new page."""
         opened = await self._opened(request)
         return JSONResponse(await run_in_threadpool(opened.about))
 
     async def movement(self, request: Request) -> Response:
-        """Curve and, where it may be seen, the program's opinion."""
+        """Curve and, unless it is hidden, the program's opinion."""
         opened, name = await self._opened(request), request.path_params["name"]
         start, end, _ = opened.span(name)
         start, end = start - CURVE_MORE_S, end + CURVE_MORE_S
@@ -160,7 +160,7 @@ class _Views:
             raise AtmeError("give the path of the recording")
         try:
             await run_in_threadpool(opened.moved_to, Path(path.strip()).expanduser())
-        except (OSError, RuntimeError) as error:  # no such user's home
+        except (OSError, RuntimeError) as error:  # ~user without such a user
             raise AtmeError(f"that path cannot be looked at ({getattr(error, 'strerror', error)})") from None
         return JSONResponse({"found": True})
 
@@ -169,13 +169,13 @@ class _Views:
 
 
 def _unheard(future: asyncio.Future[bytes]) -> None:
-    """What nobody waits for any more may have failed; asyncio would print that."""
+    """Retrieves the error of work that nobody waits for any more; asyncio would print it."""
     if not future.cancelled():
         future.exception()
 
 
 async def _gone(request: Request) -> None:
-    """Until the page does not wait for the answer any more."""
+    """Returns once the page no longer waits for the answer."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -206,7 +206,7 @@ async def _body(request: Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise AtmeError("a request that is no JSON object")
+        raise AtmeError("a request that is not a JSON object")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Access to the review server: only for the browser on this machine that was given the link."""
+"""Access to the review server: only for the browser on this machine that opened the link."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _LOCAL = ("127.0.0.1", "localhost")
 
 
 class Gate:
-    """Wraps the application: Host, Origin and cookie are checked before anything else looks at a request.
+    """Wraps the application: Host, Origin and cookie are checked before anything else sees a request.
 
-    The link's token works once; it is exchanged for a cookie that is sent to this server only.
+    The link's token works once; it is exchanged for a cookie that is sent only to this server.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -57,7 +57,7 @@ class Gate:
         await (self._app if answer is None else answer)(scope, receive, with_headers)
 
     def _answer(self, request: Request) -> Response | None:
-        """None: it may pass."""
+        """The answer to a refused request; None: it may pass."""
         host = request.headers.get("host", "")
         if host not in self._hosts:
             return _refused("This address is not the review's own (Host). Use the link from the terminal.")
@@ -67,7 +67,7 @@ class Gate:
         if request.method not in ("GET", "HEAD") and origin is None:
             return _refused("A request that changes something must say where it comes from (Origin).")
         if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            # A link on another page, too: it must not lead into the review unseen.
+            # Also for a link on another page, which must not lead into the review.
             return _refused("A page from elsewhere may not lead into the review (Sec-Fetch-Site).")
         known = self._knows(request)
         token = request.query_params.get("token") if request.url.path == "/" else None
@@ -81,7 +81,7 @@ class Gate:
                 return _refused("This link is not the one that atme review has printed.")
             if self._used:
                 return _refused(
-                    "This link has been used. Go on in the browser in which it was opened, or start atme "
+                    "This link has been used. Continue in the browser in which it was opened, or start atme "
                     "review again."
                 )
             self._used = True

@@ -29,14 +29,14 @@ class Replaying:
     def check(self) -> None:
         """AtmeError while it is running, and where it has failed."""
         if self._outcome is None:
-            raise AtmeError(f"{self._job.recording.name}: still being looked through; reload the page later")
+            raise AtmeError(f"{self._job.recording.name}: still being replayed; reload the page later")
         if self._outcome.state == "failed":
             raise AtmeError(self._outcome.error)
 
     def _work(self) -> None:
         try:
             self._outcome = run_job(self._job, self._report)
-        except BaseException as error:  # the page waits for an end of some kind
+        except BaseException as error:  # the page needs an end of some kind
             self._outcome = Outcome(self._job, "failed", error=f"{self._job.recording.name}: {error}")
             raise
 

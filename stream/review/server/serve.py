@@ -31,7 +31,7 @@ def serve(shelf: Shelf, port: int = 0, *, open_browser: bool = True) -> None:
 
 
 def server_on(listening: socket.socket, shelf: Shelf) -> tuple[uvicorn.Server, str]:
-    """A server for a socket that listens, not yet running, and the link that opens its page once."""
+    """A server on a listening socket, not yet running, and the link that opens its page once."""
     port = listening.getsockname()[1]
     gate = Gate(application(shelf), port)
     config = uvicorn.Config(
@@ -48,7 +48,7 @@ def server_on(listening: socket.socket, shelf: Shelf) -> tuple[uvicorn.Server, s
 
 
 def listen(port: int) -> socket.socket:
-    """A socket of this machine alone. AtmeError where the port cannot be had."""
+    """A socket for this machine only. AtmeError where the port is not available."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

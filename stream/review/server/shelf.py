@@ -15,7 +15,7 @@ from stream.review.server.replaying import Replaying
 
 
 class Shelf:
-    """From any thread."""
+    """May be used from any thread."""
 
     def __init__(
         self,
@@ -26,8 +26,8 @@ class Shelf:
         video: Path | None = None,
         replaying: Replaying | None = None,
     ) -> None:
-        """``video``: the recording, where there is one session and it has moved; ``replaying``: what makes
-        the session, where it is not there yet."""
+        """``video``: the recording, if there is one session and it has moved; ``replaying``: makes the
+        session if it does not exist yet."""
         self.plain = Workshop()
         self.magnified = Workshop(after=self.plain)
         self._replaying = replaying
@@ -51,7 +51,7 @@ class Shelf:
         return [self._entry(number) for number in range(len(self._paths))]
 
     def summary(self) -> list[str]:
-        """A line for each session that was looked at: how much of it is decided, and where that is."""
+        """A line for each opened session: how much of it is decided, and in which file."""
         lines = []
         for opened in self._opened.values():
             done = opened.progress()
@@ -90,7 +90,7 @@ def shelf_of(
             raise AtmeError("--video names one recording; give one session with it")
         shelf = Shelf(paths, coder, blind=blind, video=video)
         if len(paths) == 1:
-            shelf.open(0)  # whatever is wrong with it is said at once
+            shelf.open(0)  # whatever is wrong with it is reported at once
         return shelf
     if what.suffix == ".jsonl":
         raise AtmeError(f"{what}: an event log alone cannot be reviewed; give the session's folder")

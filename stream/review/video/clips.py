@@ -1,4 +1,4 @@
-"""Images of a live session from the clips that ``--save-clips`` has kept around its movements."""
+"""Images of a live session, from the clips that ``--save-clips`` kept around its movements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"(\d{9,12})-(\d{9,12})\.mkv")
 
 
 class ClipReader:
-    """Reads stretches as ``VideoReader`` does, as far as a clip holds them."""
+    """Reads stretches as ``VideoReader`` does, as far as a clip contains them."""
 
     seeks = True
 
@@ -29,7 +29,7 @@ class ClipReader:
                 self._clips.append((int(name[1]) / 1000, int(name[2]) / 1000, path))
 
     def frames(self, start: float, end: float) -> Iterator[Frame]:
-        """Of the clip that holds most of it. AtmeError where none holds any."""
+        """Frames of the clip that contains most of it. AtmeError where none contains any."""
         shared, path = max(
             ((min(end, last) - max(start, first), path) for first, last, path in self._clips),
             default=(0.0, Path()),

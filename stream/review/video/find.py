@@ -24,7 +24,7 @@ class VideoPlace:
     clock: dict[str, float] = field(default_factory=dict)
     """What ``open_recording`` was told of its times."""
     pace: float = 1.0
-    """Seconds in a player while one passes in the session."""
+    """Seconds of a player's time per second of the session's."""
     from_start: bool = True
     """Time 0 is where the recording starts."""
     clips: bool = False
@@ -32,7 +32,7 @@ class VideoPlace:
 
 
 def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlace:
-    """The very recording that was replayed, known by its fingerprint wherever it lies now.
+    """The recording that was replayed, recognised by its fingerprint wherever it is now.
 
     ``video``: where the user says that it is; AtmeError where that is another recording, or none.
     """
@@ -64,7 +64,7 @@ def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlac
 
 
 def open_reader(place: VideoPlace, session: RecordedSession) -> VideoReader | ClipReader:
-    """What the session was made of. AtmeError where it is not available, or cannot be opened."""
+    """A reader of the session's recording. AtmeError where it is not available or cannot be opened."""
     if place.path is None:
         raise AtmeError(place.problem)
     if place.clips:
@@ -73,7 +73,7 @@ def open_reader(place: VideoPlace, session: RecordedSession) -> VideoReader | Cl
 
 
 def _of_live(session: RecordedSession) -> VideoPlace:
-    """A live session has a video where ``--record`` kept one; its times are the session's."""
+    """A live session's video, if ``--record`` kept one; its times are the session's."""
     name = ((session.about or {}).get("video") or {}).get("file")
     for path in _places(session.path, Path(name).name) if name else []:
         return VideoPlace(path, from_start=False)

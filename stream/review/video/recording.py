@@ -1,4 +1,4 @@
-"""Frames of any stretch of a session's recording, with the very numbers and times of the session."""
+"""Frames of any stretch of a session's recording, with exactly the session's numbers and times."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ from stream.sources.display import to_image
 from stream.sources.video import AV_TIME_BASE, shown_stream
 
 _EARLIER_S = (0.5, 5.0, 30.0)
-"""A seek that lands after what is wanted is tried again from further back."""
+"""Seconds; a seek that lands too late is tried again from this much further back."""
 _ON_S = 2.0
-"""What begins this soon after the last stretch is read on to: a seek would decode from a key frame before."""
+"""Seconds; a stretch that begins this soon after the last is reached by reading on, as a seek would decode
+from an earlier key frame."""
 _NEAR = 0.3
-"""Of a frame's duration: how far a frame's time may be from the one that the session gave it."""
+"""Fraction of a frame's duration by which its time may differ from the session's."""
 _HELD_BYTES = 256 * 2**20
-"""Of decoded frames; of a longer stretch, or a larger image, only every second or third frame is held."""
+"""Memory for decoded frames; of a longer stretch or larger images, only every second or third is kept."""
 
 
 @dataclass
 class _Place:
-    """Where the reading of the file stands, and the last frames on the way there."""
+    """The reading position in the file, and the last frames before it."""
 
     decoded: Iterator[tuple[float, Any]]
     """Time and decoded frame, from here on."""
     since: float
-    """Every frame from this time on has been met."""
+    """Every frame from this time on has been read."""
     held: list[tuple[float, Any]] = field(default_factory=list)
     """In order, the frames of the last stretch and at most one after it."""
     every: int = 1
-    """Only each so many of the frames are held."""
+    """Only every ``step``-th frame is kept."""
     ended: bool = False
 
 
 class VideoReader:
     """Reads stretches of one recording; for one thread.
 
-    A stretch is sought, or read on to from the one before; where what comes does not carry the session's
-    times, or the file cannot be sought in, the recording is read from its beginning, as the session did,
-    which is slow but right.
+    A stretch is reached by seeking, or by reading on from the last one; where the frames do not have the
+    session's times, or seeking fails, the recording is read from its beginning, as the session did, which is
+    slow but correct.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class VideoReader:
         *,
         from_start: bool = True,
     ) -> None:
-        """``clock``: what ``open_recording`` was told by the session; ``pace``: seconds of a player's time
-        that pass in one of the session's; ``from_start``: time 0 is where the recording starts, not 0 on its
-        own clock. AtmeError where it cannot be opened."""
+        """``clock``: the session's arguments of ``open_recording``; ``pace``: seconds of a player's time per
+        second of the session's; ``from_start``: time 0 is where the recording starts, not 0 on its own clock.
+        AtmeError where it cannot be opened."""
         self.recording = recording
         self.seeks = True
-        """False once the recording has turned out to seek badly."""
+        """False once seeking in the recording has proved unreliable."""
         self._clock, self._pace = clock, pace
         self._motion = motion if motion is not None and len(motion) > 1 else None
         self._source: FrameSource | None = None
@@ -93,7 +94,7 @@ class VideoReader:
         return self._container
 
     def frames(self, start: float, end: float) -> Iterator[Frame]:
-        """Every frame from ``start`` to ``end``, seconds on the session's clock; none where there are none.
+        """Every frame from ``start`` to ``end``, seconds on the session's clock; may be empty.
 
         They are converted one by one as they are taken. AtmeError where the recording cannot be read.
         """
@@ -107,7 +108,7 @@ class VideoReader:
         yield from self._read_on(start, end)
 
     def close(self) -> None:
-        """Lets go of the recording."""
+        """Closes the recording."""
         self._place = None
         if self._container is not None:
             self._container.close()
@@ -117,7 +118,7 @@ class VideoReader:
     # ---- by seeking
 
     def _sought(self, start: float, end: float) -> list[tuple[int, float, Any]] | None:
-        """Number, time and decoded frame; None where the recording seeks badly."""
+        """Number, time and decoded frame; None where seeking is unreliable."""
         for place in self._places(start):
             try:
                 found = self._from(place, start, end)
@@ -128,7 +129,7 @@ class VideoReader:
         return None
 
     def _places(self, start: float) -> Iterator[_Place]:
-        """From where the stretch may be read: the first that works is the quickest."""
+        """Ways to reach the stretch, the quickest first."""
         place, self._place = self._place, None
         if place is not None and place.held and place.since <= start <= place.held[-1][0] + _ON_S:
             yield place
@@ -140,7 +141,7 @@ class VideoReader:
 
     def _seek(self, time: float) -> _Place:
         if time == 0.0:
-            self._open()  # some formats cannot be sought in as far as their very first frame
+            self._open()  # some formats cannot seek to their very first frame
             return _Place(self._decoded(), -np.inf)
         where = round((time * self._pace + self._zero) / float(self._stream.time_base))
         self._container.seek(max(where, 0), stream=self._stream, backward=True)
@@ -157,7 +158,7 @@ class VideoReader:
                 yield (float(time) - self._zero) / self._pace, frame
 
     def _from(self, place: _Place, start: float, end: float) -> list[tuple[float, Any]] | None:
-        """Times and decoded frames; None where the first that came is later than ``start``."""
+        """Times and decoded frames; None where the first of them is later than ``start``."""
         slack, every = 0.5 * self._interval(start), self._every(start, end)
         if place.held and place.every != every:
             return None
@@ -186,14 +187,14 @@ class VideoReader:
         return [one for one in place.held if one[0] <= end + slack]
 
     def _every(self, start: float, end: float) -> int:
-        """Of how many frames one is held, so that their images fit into ``_HELD_BYTES``."""
+        """The n for which every n-th frame fits into ``_HELD_BYTES``."""
         assert self._motion is not None
         first, last = np.searchsorted(self._motion.time, (start, end))
         size = 3 * (self._stream.width or 0) * (self._stream.height or 0) // 2
         return max(-(-int(last - first) * size // _HELD_BYTES), 1)
 
     def _named(self, found: Sequence[tuple[float, Any]]) -> list[tuple[int, float, Any]] | None:
-        """With the session's numbers and times; None where too many have none."""
+        """Frames with the session's numbers and times; None where too many have none."""
         assert self._motion is not None
         times, frames = self._motion.time, []
         for time, frame in found:
@@ -212,7 +213,7 @@ class VideoReader:
     # ---- from its beginning
 
     def _read_on(self, start: float, end: float) -> Iterator[Frame]:
-        """As the session read it, from where the reading stands, or from the beginning."""
+        """Reads as the session did, from the present position or from the beginning."""
         if self._source is None or (self._last is not None and self._last.timestamp >= start):
             self._reopen()
         assert self._source is not None
@@ -230,7 +231,7 @@ class VideoReader:
 
 
 def nearest_frame(frames: Sequence[Frame], time: float) -> int:
-    """The place, among frames in order, of the one nearest to ``time``. AtmeError where there is none."""
+    """Index, among frames in order, of the one nearest to ``time``. AtmeError where there is none."""
     if not frames:
-        raise AtmeError("no frame of the recording lies there")
+        raise AtmeError("the recording has no frame there")
     return nearest([frame.timestamp for frame in frames], time)
