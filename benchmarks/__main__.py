@@ -1,9 +1,9 @@
-"""Every benchmark, one entry: figures as ratios to a peer or a floor that was measured in the same run.
+"""One entry to all benchmarks: figures as ratios to a peer or a floor measured in the same run.
 
     python -m benchmarks [--only tvl1 …] [--quick] [--out DIR]      also: make bench, atme bench
 
-Writes results.md, results.json and a PNG a suite into ``--out``; the table is printed too. Run it on an idle
-machine: only ratios hold on a busy one.
+Writes results.md, results.json and one PNG per suite into ``--out``; the table is printed, too. Run it on an
+idle machine: on a busy one only the ratios are meaningful.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ SUITES = {
     "growth": "benchmarks.growth:rows",
     "loso": "benchmarks.loso:rows",
 }
-"""Name → module and function, ``rows(quick)``. Imported when they run: torch would count as start-up."""
+"""Name → module and function, ``rows(quick)``. Imported only when they run, as torch would count as
+start-up."""
 
 
 def find(name: str) -> Suite | None:
@@ -47,7 +48,7 @@ def find(name: str) -> Suite | None:
 
 
 def measure(names: list[str], quick: bool, out: Path) -> None:
-    """Runs the suites one after the other; what is finished is on disk, whatever happens to the next."""
+    """Runs the suites one by one; finished results are on disk, whatever happens to the next suite."""
     console, report = Console(), Console(stderr=True)
     noted = machine()
     head = "# Benchmarks\n\n" + "".join(f"- {name}: {value}\n" for name, value in noted.items()) + "\n"

@@ -1,9 +1,9 @@
-"""What real blinks look like to the spotter: how far the lids fall, and what skin they drag along.
+"""What real blinks look like to the spotter: how far the lids fall, and which skin they drag along.
 
 python -m benchmarks.blinks FOLDER_OF_VIDEOS
 
-Rendered blinks take their figures from here: ``training/rendering/eyelids.py`` the drag, and
-``training/spotting/classifier/lids.py`` the depth.
+Rendered blinks use these figures: the drag in ``training/rendering/eyelids.py``, and the depth in
+``training/spotting/classifier/lids.py``.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from stream.sources import open_recording
 Floats = npt.NDArray[np.float64]
 
 SHUT = 0.7
-"""Eyes are in a blink while their opening is under this part of the median ..."""
+"""Eyes are blinking while their opening is below this fraction of the median ..."""
 _LONGEST_S = 0.4
 """... for no longer than this."""
 _BEFORE_S = 0.25
-"""The skin is compared with where it was this long before the lids were down."""
+"""The skin is compared with its position this long before the lids were down."""
 _RESTLESS = 2.0
-"""Blinks of a face that moved this many pixels just before say nothing of the lids' drag."""
+"""Blinks of a face that moved this many pixels just before say nothing about the lids' drag."""
 
 
 def measured(video: Path) -> list[MotionSample]:
-    """The samples of a recording in which there is a face."""
+    """The samples of a recording that show a face."""
     meter = MotionMeter()
     with open_recording(video) as source:
         samples = [meter.measure(f.index, f.timestamp, f.image) for f in iter(source.read, None)]
@@ -44,7 +44,7 @@ def measured(video: Path) -> list[MotionSample]:
 
 
 def blinks(samples: Sequence[MotionSample]) -> Iterator[tuple[float, Floats]]:
-    """Each blink of a resting face: by how much of it the opening fell, and (sides, 2) pixels of drag."""
+    """Each blink of a resting face: the relative fall of its opening, and (sides, 2) pixels of drag."""
     times = np.array([s.time for s in samples])
     opening = np.array([s.eye_opening for s in samples])
     opening = opening / np.median(opening)
@@ -59,7 +59,7 @@ def blinks(samples: Sequence[MotionSample]) -> Iterator[tuple[float, Floats]]:
 
 
 def _closed(opening: Floats) -> Iterator[tuple[int, int]]:
-    """From where the eyes fall under ``SHUT`` to where they have come half of the way back."""
+    """From where the eyes fall below ``SHUT`` to where they have reopened halfway."""
     end = 0
     for row, value in enumerate(opening):
         if row < end or value >= SHUT:

@@ -4,11 +4,11 @@ The rule looks at landmarks and at what the spotter's flow measures, not at the 
 Distances are in pixels of a face 256 px wide:
 
 - *expression*: somewhere between ``AROUND`` before the first and after the second image, the corners of the
-  mouth move ``CORNERS`` apart, together, up or down (mean of three frames, against the nose). Such a pair is
-  no non-event and is counted by itself: a smile is a smile.
+  mouth move ``CORNERS`` apart, together, up or down (mean of three frames, against the nose). Such a pair
+  is not a non-event and is counted separately.
 - *blink*: the eyes' opening differs by ``LIDS`` between the two images.
-- *small expression*: from one image to the other the corners move ``SUBTLE``. Landmarks tremble by that
-  much; the spotter's flow can tell it. Counted by itself too.
+- *small expression*: from one image to the other the corners move ``SUBTLE``. Landmarks jitter by that
+  much; the spotter's flow detects it. Counted separately, too.
 - *head*: the nose has moved by ``NOSE``.
 - *still*: none of these.
 """
@@ -39,7 +39,7 @@ EVERY = 3
 AROUND = 0.1
 CORNERS, LIDS, NOSE = 3.0, 2.0, 2.0
 SUBTLE = 1.0
-"""Recognition is to name movements of this size, so it cannot be asked to refuse them."""
+"""Recognition should label movements of this size, so it cannot be expected to refuse them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class FilmedPair:
 
 @dataclass(frozen=True)
 class Track:
-    """One row a frame, in pixels of a face 256 px wide; NaN where no face is seen."""
+    """One row per frame, in pixels of a face 256 px wide; NaN where no face is found."""
 
     time: npt.NDArray[np.float64]
     corners: npt.NDArray[np.float64]
@@ -99,7 +99,7 @@ def filmed(video: Path) -> Iterator[FilmedPair]:
 
 
 def follow(time: npt.NDArray[np.float64], faces: Sequence[Landmarks | None]) -> Track:
-    """What the landmarks of a video's frames do."""
+    """The course of the landmarks over a video."""
     rows = np.full((len(faces), 5), np.nan)
     for k, points in enumerate(faces):
         if points is not None:
@@ -125,7 +125,7 @@ def _measure(points: Landmarks) -> npt.NDArray[np.float64]:
 
 
 def kind_of(seen: Track, first: int, second: int) -> str:
-    """Which of ``KINDS`` the pair of these two frames shows: the rule of this module."""
+    """Which of ``KINDS`` the pair of these two frames shows, by this module's rule."""
     around = (seen.time >= seen.time[first] - AROUND) & (seen.time <= seen.time[second] + AROUND)
     corners = seen.corners[around]
     if (np.nanmax(corners, axis=0) - np.nanmin(corners, axis=0) >= CORNERS).any():

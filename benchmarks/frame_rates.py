@@ -3,8 +3,8 @@
     python -m benchmarks.frame_rates --face face1.jpg --face face2.jpg [--timelines 24]
 
 Each timeline of the spotting benchmark is rendered at each rate. The images go to the spotter as they are,
-and as JPEG, which is what most webcams send; no video codec is in between. What a codec changes is to be seen
-with ``atme-train spot-benchmark --fps 30 --fps 200`` and ``spot-evaluate``. Movements of 200 ms and
+and as JPEG, which is what most webcams send; without a video codec in between. ``atme-train
+spot-benchmark --fps 30 --fps 200`` and ``spot-evaluate`` show what a codec changes. Movements of 200 ms and
 more are counted; the interval of a difference is a bootstrap over timelines.
 """
 
@@ -71,13 +71,13 @@ def measure(clip: Plan) -> list[tuple[LongVideo, Signal]]:
 
 
 def as_jpeg(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """What is left of a BGR image."""
+    """What the compression leaves of a BGR image."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def spotted(classifier: Path, clip: Plan) -> list[Outcome]:
-    """What the live program's spotter makes of one clip, by kind of image."""
+    """The outcome of the live program's spotter on one clip, by kind of image."""
     return [spot(video, signal, _classifier(classifier)) for video, signal in measure(clip)]
 
 

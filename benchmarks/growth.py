@@ -1,9 +1,9 @@
-"""What grows with what: throughput against resolution, history and parallel sessions; memory against time.
+"""How it scales: throughput against resolution, history and parallel sessions; memory against time.
 
     python -m benchmarks.growth [--minutes 60] [--out growth.png]
 
-All from memory, as fast as it goes, at 60 frames a second of the looped face's own time. ``--minutes`` are
-minutes of that time; nothing may grow with them.
+Everything runs from memory at full speed, at 60 frames a second of the looped face's own time. ``--minutes``
+are minutes of that time; nothing may grow with them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def resolution(seconds: float) -> Curve:
 
 
 def history(seconds: float) -> Curve:
-    """(longest movement in ms, frames a second): twice that long the frames are kept."""
+    """(longest movement in ms, frames a second): frames are kept for twice as long."""
     frames, found = load_frames(), []
     for longest in HISTORIES_MS:
         spotter = replace(Settings().spotter, max_duration_ms=longest)
@@ -75,7 +75,7 @@ def memory(minutes: float) -> Curve:
 
 
 def rows(quick: bool) -> list[Row]:
-    """The ends of each curve, as a part of its beginning."""
+    """The end of each curve relative to its beginning."""
     seconds = 2.0 if quick else 10.0
     found = []
     for name, curve in {
@@ -94,7 +94,7 @@ def rows(quick: bool) -> list[Row]:
 
 
 def _rate(session: Session) -> float:
-    """Frames a second from the first processed one on."""
+    """Frames a second from the first processed frame on."""
     while not session.status().frames:
         session.poll(0.002)
     before, clock = session.status().frames, time.perf_counter()

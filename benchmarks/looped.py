@@ -1,4 +1,4 @@
-"""A rendered face that plays forwards and backwards for as long as a measurement wants, without a jump."""
+"""A rendered face that plays forwards and backwards without a jump, for as long as a measurement needs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stream.frame import Image
 from stream.sources.base import FrameSource
 
 FPS = 200
-"""Frames a second that are rendered; a slower source leaves some out."""
+"""Rendered frames a second; a slower source skips some."""
 SECONDS = 4.0
 FRAMES = Path(".demo/looped.npz")
 
 _ROOM = 256 * 2**20
-"""Bytes of decoded images that are kept: of large ones fewer, and the face swings to and fro sooner."""
+"""Bytes of decoded images to keep: fewer large ones fit, and the face reverses sooner."""
 
 Jpeg = bytes
 
@@ -62,7 +62,8 @@ def _render() -> list[Jpeg]:
 
 
 class Looped(FrameSource):
-    """The frames, decoded as they come. ``live``: at ``fps`` in real time; else as fast as they are taken."""
+    """The frames, decoded one by one. ``live``: at ``fps`` in real time; otherwise as fast as they are
+    read."""
 
     def __init__(
         self,
@@ -73,7 +74,8 @@ class Looped(FrameSource):
         live: bool,
         size: tuple[int, int] | Literal["as rendered"] = "as rendered",
     ) -> None:
-        """``size``: width and height to which the images are cut and scaled, and then kept decoded."""
+        """``size``: width and height to which the images are cropped and scaled; they are then kept
+        decoded."""
         self._ready: list[Image] | None = None
         if size != "as rendered":
             count = max(_ROOM // (3 * size[0] * size[1]), 8)
@@ -114,7 +116,7 @@ def decode(frame: Jpeg) -> Image:
 
 
 def resized(picture: Image, size: tuple[int, int]) -> Image:
-    """Cut to the shape of ``size`` around the middle, then scaled to it."""
+    """Cropped to the aspect of ``size`` around the middle, then scaled to it."""
     height, width = picture.shape[:2]
     part = min(width / size[0], height / size[1])
     wide, high = round(size[0] * part), round(size[1] * part)

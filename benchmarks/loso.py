@@ -11,7 +11,7 @@ from training.loso.folds import leave_one_subject_out
 
 
 def rows(quick: bool) -> list[Row]:
-    """Extrapolated from one fold and a few epochs, one process a core."""
+    """Extrapolated from one fold and a few epochs, one process per core."""
     archive = like_megc2019()
     train = leave_one_subject_out(archive, "benchmark")[0].train
     plain, ours = processor_seconds(archive, train, 1 if quick else 5)

@@ -3,8 +3,8 @@
     python -m benchmarks.loso_speed            # a few folds and epochs of both, alternating, extrapolated
     python -m benchmarks.loso_speed --full     # also the whole thing, ours: 68 folds, 60 epochs
 
-The features are synthetic (442 samples, 68 subjects): what they show does not change the time. The plain loop
-is what one writes first: ``DualAtme``, a DataLoader's worth of batches, Adam, torch's own threads.
+The features are synthetic (442 samples, 68 subjects): their content does not affect the time. The plain loop
+is the obvious implementation: ``DualAtme``, batches as from a DataLoader, Adam, torch's own threads.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ Rows = npt.NDArray[np.intp]
 """Which samples of the archive."""
 SAMPLES, SUBJECTS, EPOCHS = 442, 68, 60
 SHORT, LONG = 2, 7
-"""Epochs of two runs: their difference is what an epoch costs, the rest is the preparation of a fold."""
+"""Epochs of two runs: their difference gives the cost of an epoch, the rest is a fold's preparation."""
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def like_megc2019() -> FeatureArchive:
-    """442 samples of 68 subjects, of very different numbers of samples, as they are."""
+    """442 samples of 68 subjects with very different numbers of samples, as in the dataset."""
     archive = synthetic_archive(SAMPLES, 0, SynthesisConfig(non_events=0))
     rng = np.random.default_rng(0)
     share = rng.dirichlet(np.ones(SUBJECTS) * 2)
@@ -55,7 +55,7 @@ def like_megc2019() -> FeatureArchive:
 
 
 def plain_fold(archive: FeatureArchive, rows: Rows, epochs: int) -> float:
-    """Seconds of one fold in the plain way."""
+    """Seconds of one fold in the plain loop."""
     torch.manual_seed(0)
     started = time.perf_counter()
     entire, puzzled, label = (
@@ -92,9 +92,9 @@ def ours(archive_file: Path, out: Path, epochs: int) -> None:
 
 
 def processor_seconds(archive: FeatureArchive, rows: Rows, rounds: int) -> tuple[float, float]:
-    """Processor seconds of a fold of ``EPOCHS`` on one thread, (plain, ours): the least of some rounds.
+    """Processor seconds of a fold of ``EPOCHS`` on one thread, (plain, ours): the least of several rounds.
 
-    In wall time everything else on the machine would count.
+    Wall time would include everything else on the machine.
     """
     half = multiplies_bfloat16()
     data = TrainingSet(
@@ -103,7 +103,7 @@ def processor_seconds(archive: FeatureArchive, rows: Rows, rounds: int) -> tuple
     plain, mine = [], []
     for round_ in range(1 + rounds):
         one_thread()
-        # The first round warms up and is not counted: what it compiles and loads would outweigh some epochs.
+        # The first round warms up and is not counted: compiling and loading would outweigh some epochs.
         lengths = (SHORT, LONG) if round_ else (1,)
         plain.append([_seconds(partial(plain_fold, archive, rows, n)) for n in lengths])
         mine.append([_seconds(partial(train, [data], Recipe(epochs=n), half=half)) for n in lengths])
@@ -119,7 +119,7 @@ def _seconds(work: Callable[[], object]) -> float:
 def whole_fold(rounds: list[list[float]]) -> float:
     """Seconds of a fold of ``EPOCHS``, from rounds of (``SHORT``, ``LONG``) epochs: the least of each.
 
-    AtmeError where fewer epochs took as long: then the figure would say nothing, or be negative.
+    AtmeError where fewer epochs took as long: the figure would then be meaningless, or negative.
     """
     short, long = np.min(rounds, axis=0)
     if long <= short:
@@ -143,8 +143,8 @@ def main() -> None:
     print(f"processor seconds a fold: plain {plain:.1f}, ours {mine:.1f}; {plain / mine:.1f} : 1")
     print(f"68 folds of 60 epochs on {CORES} cores, extrapolated:")
     print(f"plain loop, torch's threads, wall time here {threaded * EPOCHS * SUBJECTS / 60:6.1f} min")
-    print(f"plain loop, one process a core              {plain * SUBJECTS / 60 / CORES:6.1f} min")
-    print(f"ours, one process a core                    {mine * SUBJECTS / 60 / CORES:6.1f} min")
+    print(f"plain loop, one process per core            {plain * SUBJECTS / 60 / CORES:6.1f} min")
+    print(f"ours, one process per core                  {mine * SUBJECTS / 60 / CORES:6.1f} min")
     if options.full:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "features.npz"

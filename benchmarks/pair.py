@@ -1,6 +1,6 @@
 """One onset–apex pair: the network against eager torch, the pair's stages against finding the face alone.
 
-Processor time on one core, taking turns, so that other programs on the machine do not count.
+Processor time on one core, alternating, so that other programs on the machine do not count.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def rows(quick: bool) -> list[Row]:
 
 
 def _network(repeats: int) -> list[Row]:
-    """Both branches and their fusion, one pair; the time of one call is that of a hundred by a hundred."""
+    """Both branches and their fusion, one pair; the time of one call is a hundredth of that of a hundred."""
     backend = Backend()
     net = DualAtme(ModelConfig(classes=len(backend.info.classes) + backend.info.nothing)).eval()
     entire, puzzled = np.random.default_rng(0).integers(0, 256, (2, 1, 3, 28, 28), np.uint8)

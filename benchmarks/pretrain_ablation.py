@@ -1,10 +1,10 @@
-"""What each choice of the pre-training is worth: every one changed alone, on rendered pairs.
+"""What each choice in pre-training is worth: each is changed alone and measured on rendered pairs.
 
     python -m benchmarks.rendered_pairs --portrait … --pairs pairs.npz
     python -m benchmarks.pretrain_ablation --pairs pairs.npz --out runs [--seeds 2] [--workers 2]
 
-Three to five minutes a row and seed on one core; weights that lie in ``--out`` already are not trained again.
-The real flows have no part in this: choices that are made here are not made on them.
+Three to five minutes per row and seed on one core; weights that exist in ``--out`` are not trained again.
+Real flows are not used, so that choices made here are not selected on them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.executors import in_process, local
 from training.learning.pretrain import PretrainConfig, make_weights
 
 WANTED = 0.9
-"""Share of the pairs without an emotion that are refused where the cost of it is told."""
+"""Share of the pairs without an emotion to be refused, for which the cost is reported."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,18 @@ CHOICES = (
 
 @dataclass(frozen=True)
 class Figures:
-    """What one network does on the pairs."""
+    """Results of one network on the pairs."""
 
     uf1: float
     """Over all peaks."""
     small: float
     """UF1 over the two smallest peaks."""
     cost: float
-    """Share of the true pairs refused where ``WANTED`` of the others are."""
+    """Share of the true pairs refused when ``WANTED`` of the others are."""
 
 
 def train(out: Path, job: tuple[Choice, int]) -> Path:
-    """Trains one row's network, unless it is there."""
+    """Trains one row's network unless it exists."""
     choice, seed = job
     weights = out / f"{choice.name.replace(' ', '-')}-{seed}.onnx"
     if not weights.is_file():
@@ -77,7 +77,7 @@ def train(out: Path, job: tuple[Choice, int]) -> Path:
 
 
 def figures(probabilities: Floats, evidence: Floats, pairs: list[Pair]) -> Figures:
-    """Of the network's own outputs for the pairs."""
+    """The results, from the network's outputs for the pairs."""
     label, peak = np.array([pair.label for pair in pairs]), np.array([pair.peak for pair in pairs])
     events, small = label >= 0, np.isin(peak, PEAKS[:2])
     predicted = probabilities.argmax(axis=1)
@@ -90,7 +90,7 @@ def figures(probabilities: Floats, evidence: Floats, pairs: list[Pair]) -> Figur
 
 
 def table(rows: dict[str, list[Figures]]) -> str:
-    """A Markdown line a choice: the mean over seeds, and each seed's figure."""
+    """One Markdown line per choice: the mean over seeds, and each seed's figure."""
     lines = [
         f"| choice | UF1 | at {PEAKS[0]} and {PEAKS[1]} px | lost to refuse {WANTED:.0%} of the others |",
         "|---|---|---|---|",

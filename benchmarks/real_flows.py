@@ -2,7 +2,7 @@
 
     python -m benchmarks.real_flows --features first.npz --features second.npz --units codes.csv W.onnx …
 
-The archives only measure; nothing here is trained on them.
+The archives are for measuring only; nothing is trained on them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Features = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Row:
-    """What one weights file does on one archive."""
+    """Results of one weights file on one archive."""
 
     whole: Scores
     databases: dict[str, Scores]

@@ -1,12 +1,12 @@
 """How small a movement may be: UF1 against peak motion, on rendered onset–apex pairs of real portraits.
 
-The pairs go through the very preprocessing of live recognition (landmarks, crop, puzzle, TV-L1), so this
-measures the whole chain; the action units and their combinations are those of the synthesis, the images are
-not. Pairs without an emotion (blink, speech, head motion, nothing) measure the refusal, and so do pairs of
-real video (``benchmarks.filmed_pairs`` says how they are sorted).
+The pairs go through the preprocessing of live recognition (landmarks, crop, puzzle, TV-L1), so this measures
+the whole chain; the action units and their combinations are those of the synthesis, the images are not. Pairs
+without an emotion (blink, speech, head motion, nothing) measure the refusal, and so do pairs of real video
+(``benchmarks.filmed_pairs`` says how they are sorted).
 
     python -m benchmarks.rendered_pairs --portrait face1.jpg --portrait face2.jpg --plot curve.png
-    python -m benchmarks.rendered_pairs --each 0 --video film.mp4 --sheet film.png
+    python -m benchmarks.rendered_pairs --each 0 --video talk.mp4 --sheet talk.png
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Pair:
 
 
 def rendered(portraits: list[Portrait], each: int, seed: int) -> Iterator[Pair]:
-    """``each`` pairs a class and peak, and a kind of non-event; portraits take turns."""
+    """``each`` pairs for every class and peak, and for every kind of non-event; portraits alternate."""
     extractor = FeatureExtractor()
     rng = np.random.default_rng(seed)
     todo = [(name, k, peak) for k, name in enumerate(CLASSES) for peak in PEAKS]
@@ -74,7 +74,7 @@ def rendered(portraits: list[Portrait], each: int, seed: int) -> Iterator[Pair]:
                 try:
                     frames = [image for _, image in render(portrait, script)]
                     features = extractor.extract(frames[ONSET], frames[APEX])
-                except (NoFaceError, ValueError):  # no face found; or skin would fold at this strength
+                except (NoFaceError, ValueError):  # no face found, or skin would fold at this strength
                     continue
                 yield Pair(features.entire, features.puzzled, features.lids, label, kind, peak)
     finally:
@@ -155,7 +155,7 @@ def measure(pairs: list[Pair], weights: Path) -> dict[str, object]:
 
 
 def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> dict[str, object]:
-    """How many pairs of each kind and gap there are and which share is refused; draws the sheet."""
+    """For each kind and gap, the number of pairs and the share refused; draws the sheet."""
     probabilities, evidence, refusal = _recognized(pairs, weights)
     refused = evidence < refusal
     kind, gap = np.array([pair.kind for pair in pairs]), np.array([pair.gap for pair in pairs])
@@ -183,7 +183,7 @@ def measure_film(pairs: list[FilmedPair], weights: Path, sheet: Path | None) -> 
 
 
 def judged(backend: Backend, pairs: Sequence[Pair | FilmedPair]) -> Prediction:
-    """What the network says of every pair; the lids have no part in it."""
+    """The network's answer for every pair, without the blink rule."""
     return backend.predict(
         np.stack([pair.entire for pair in pairs]), np.stack([pair.puzzled for pair in pairs])
     )
@@ -204,7 +204,7 @@ def save_pairs(pairs: list[Pair], path: Path) -> None:
 
 
 def load_pairs(path: Path) -> list[Pair]:
-    """The pairs that ``--pairs`` has kept; AtmeError where the file holds none of this version."""
+    """The pairs kept by ``--pairs``; AtmeError where the file contains none of this version."""
     try:
         with np.load(path) as archive:
             columns = {field.name: archive[field.name] for field in fields(Pair)}
@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("--video", type=Path, action="append", help="real video without micro-expressions")
     parser.add_argument("--sheet", type=Path, help="write the pairs of the videos as a PNG")
     parser.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS)
-    parser.add_argument("--each", type=int, default=20, help="pairs a class and peak")
+    parser.add_argument("--each", type=int, default=20, help="pairs per class and peak")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pairs", type=Path, help="keep the features here (.npz), or read them if it exists")
     parser.add_argument("--plot", type=Path, help="write the curve as a PNG")

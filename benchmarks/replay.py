@@ -3,9 +3,9 @@
     python -m benchmarks.replay [CLIP] [--repeat 3] [--seconds 10]
 
 A clip (default: the demo's, rendered first) is replayed from disk; the looped face of ``benchmarks.looped``
-is replayed from memory in several sizes, at 60 frames a second of its own time. Counted is from the first
-processed frame on: loading the models is ``benchmarks.live``'s start-up. Processor time stands beside, for on
-a busy machine it says more than the clock.
+is replayed from memory in several sizes, at 60 frames a second of its own time. Counting starts at the
+first processed frame: loading the models is measured as start-up in ``benchmarks.live``. Processor time is
+given, too, because on a busy machine it says more than the clock.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Pass:
 
     @property
     def cpu_ms(self) -> float:
-        """Milliseconds of processor a frame, all threads."""
+        """Milliseconds of processor time per frame, all threads."""
         return 1000 * self.cpu_seconds / self.frames
 
 
@@ -96,7 +96,7 @@ WORK: dict[str, Callable[[FrameSource], Pass]] = {
 
 
 def compare(opener: Callable[[], FrameSource], repeat: int) -> dict[str, list[Pass]]:
-    """Passes of each kind of work; they take turns, so that a slow spell of the machine hits all."""
+    """Passes of each kind of work, alternating, so that a slow spell of the machine affects all."""
     passes: dict[str, list[Pass]] = {name: [] for name in WORK}
     for _ in range(repeat):
         for name, work in WORK.items():
@@ -123,7 +123,7 @@ def cases(clip: Path | None, seconds: float) -> dict[str, Callable[[], FrameSour
 
 
 def rows(quick: bool) -> list[Row]:
-    """Frames a second of the whole pipeline, as a part of landmarks alone."""
+    """Frames a second of the whole pipeline, relative to landmarks alone."""
     found = []
     for name, opener in cases(None, 2.0 if quick else 10.0).items():
         passes = compare(opener, 1 if quick else 3)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.review DIR_OF_VIDEOS | SESSION [--pause 0.5] [--most N] [--work DIR]
 
-A folder of videos is joined to one recording and replayed at ``keen`` first. Then each movement is decided
-in Chromium by keyboard alone, ``--pause`` seconds after its loop is on the screen, and the times from the key
+A folder of videos is first joined into one recording and replayed at ``keen``. Then each movement is decided
+in Chromium by keyboard, ``--pause`` seconds after its loop is on the screen, and the times from the key
 to the next loop are printed. Needs ffmpeg, Chromium and playwright.
 """
 
@@ -32,7 +32,7 @@ from stream.records.reviewed import named_movements
 
 CODER = "benchmark"
 VERDICTS = "nu"
-"""Keys that decide and go on."""
+"""Keys that decide and move on."""
 _CLIP = "scale=640:480:force_original_aspect_ratio=decrease,pad=640:480:(ow-iw)/2:(oh-ih)/2,setsar=1,fps=30"
 _WAIT_MS = 120_000
 
@@ -43,7 +43,7 @@ def main() -> None:
         prog="python -m benchmarks.review", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("what", type=Path)
-    parser.add_argument("--pause", type=float, default=0.5, help="seconds that a person looks at a loop")
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds for which a person watches a loop")
     parser.add_argument("--most", type=int, help="movements; default: all")
     parser.add_argument("--work", type=Path, default=Path("bench/review"), help="for the session")
     given = parser.parse_args()

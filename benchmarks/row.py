@@ -15,15 +15,15 @@ PACKAGES = ("numpy", "numba", "opencv-contrib-python", "mediapipe", "onnxruntime
 
 @dataclass(frozen=True)
 class Row:
-    """One figure and what it is to be compared with; both were measured in the same run, taking turns."""
+    """One figure and what it is to be compared with; both measured in the same run, alternating."""
 
     case: str
     value: float
     unit: str
     peer: str = ""
-    """The other program, or the floor: what no program of this kind can do without."""
+    """The other program, or the floor: the work that no such program can avoid."""
     ratio: float | None = None
-    """How many times as good as the peer: of times and sizes peer / ours, of rates ours / peer."""
+    """How many times as good as the peer: for times and sizes peer / ours, for rates ours / peer."""
 
 
 Suite = Callable[[bool], list[Row]]
@@ -31,7 +31,7 @@ Suite = Callable[[bool], list[Row]]
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores that may be used, system, versions."""
+    """Processor, usable cores, system, versions."""
     found = {
         "processor": _processor(),
         "cores": str(cores()),
@@ -68,7 +68,7 @@ def markdown(name: str, rows: list[Row]) -> str:
 
 
 def plot(name: str, rows: list[Row], path: Path) -> None:
-    """The ratios of a suite as bars, to a PNG; the line at 1 is the peer. Nothing without a ratio."""
+    """Plots the ratios of a suite as bars, to a PNG; the line at 1 is the peer. Nothing without a ratio."""
     import matplotlib as mpl
 
     mpl.use("Agg")

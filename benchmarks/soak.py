@@ -3,8 +3,9 @@
     python -m benchmarks.soak [--minutes 30] [--clip CLIP] [--out soak/]
 
 ffmpeg sends the clip (default: the demo's) over and over at its own rate through a TCP socket of this
-machine into a real ``atme live --out`` process. Every few seconds the process's memory and its ``motion.csv``
-are looked at. Writes soak.json and soak.png into ``--out``, beside the session folder. Linux.
+machine into a real ``atme live --out`` process. The process's memory and its ``motion.csv`` are
+inspected every few seconds. Writes soak.json and soak.png into ``--out``, beside the session folder. Linux
+only.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from stream.records.recorded_session import RecordedSession, read_session
 
 EVERY_S = 5.0
 SETTLED_S = 60.0
-"""Growth is measured from here on: until then models load and buffers fill."""
+"""Seconds after which growth is measured: until then, models load and buffers fill."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Tail:
         self.delivered = 0
 
     def read(self) -> None:
-        """Counts what has come since the last time."""
+        """Counts the rows since the last call."""
         if not self._path.is_file():
             return
         with open(self._path, "rb") as file:
@@ -71,7 +72,7 @@ class Tail:
 
 
 def soak(clip: Path, minutes: float, out: Path) -> dict[str, Any]:
-    """Runs the session; the figures of ``soak.json``."""
+    """Runs the session; returns the figures of ``soak.json``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
@@ -91,7 +92,7 @@ def soak(clip: Path, minutes: float, out: Path) -> dict[str, Any]:
         process = stack.enter_context(subprocess.Popen(live, stdout=lines, stderr=words))
         stack.callback(process.kill)
         looks = _watch(process, Tail(out / "session" / "motion.csv"), 60 * minutes, out / "looks.jsonl")
-        process.terminate()  # not SIGINT: whoever soaks in the background has it ignored
+        process.terminate()  # not SIGINT, which a background job ignores
         code = process.wait(60)
     if code != 0:
         raise AtmeError(f"{out}: atme live ended with code {code}; see stderr.txt there")
@@ -99,7 +100,7 @@ def soak(clip: Path, minutes: float, out: Path) -> dict[str, Any]:
 
 
 def figures(looks: list[Look], session: RecordedSession, sent: int) -> dict[str, Any]:
-    """What is reported. Frames that came between the last processed one and the end are ``unread``."""
+    """The report. Frames that came between the last processed one and the end are ``unread``."""
     about = session.about or {}
     settled = [look.rss_mb for look in looks if look.seconds >= SETTLED_S] or [look.rss_mb for look in looks]
     few = max(1, min(12, len(settled) // 3))
@@ -115,7 +116,7 @@ def figures(looks: list[Look], session: RecordedSession, sent: int) -> dict[str,
             "sent": sent,
             "delivered": delivered,
             "processed": about.get("frames"),
-            "dropped, as the session says": about.get("frames_dropped"),
+            "dropped, by the session's count": about.get("frames_dropped"),
             "missing in motion.csv": holes,
             "not accounted for": holes - about.get("frames_dropped", 0),
         },
@@ -160,7 +161,7 @@ def draw(result: dict[str, Any], session: RecordedSession, path: Path) -> None:
 
 
 def _watch(process: subprocess.Popen[bytes], tail: Tail, seconds: float, log: Path) -> list[Look]:
-    """A look every few seconds; each is on disk at once, for half an hour is long."""
+    """One observation every few seconds; each is written to disk at once."""
     from rich.progress import Progress
 
     looks: list[Look] = []
@@ -190,7 +191,7 @@ def _rss_mb(pid: int) -> float:
 
 
 def _wait_for_listener(port: int) -> None:
-    """Until somebody listens there; asking by connecting would take the only place."""
+    """Waits until somebody listens there; a connection to find out would use up the only place."""
     wanted = f":{port:04X}"
     while not any(
         line.split()[1].endswith(wanted) and line.split()[3] == "0A"

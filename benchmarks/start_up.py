@@ -1,4 +1,4 @@
-"""Start of a process to its first result, and its memory: the program against its landmarks alone."""
+"""Time from a process's start to its first result, and its memory: the program against landmarks alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from training.rendering.clip import render_demo
 
 CLIP = Path(".demo/demo.mp4")
 
-# Each prints the moment of its first result and, at its end, the most memory it had, in MB. Not getrusage on
-# Linux: what it tells of a child begins with the memory of the process that started it.
+# Each prints the time of its first result and, at its end, its peak memory in MB. Not by getrusage on Linux,
+# where a child's figure starts from the memory of the process that started it.
 MEMORY = """
 def most_memory():
     if sys.platform != "linux":
@@ -46,7 +46,7 @@ print(time.monotonic(), most_memory())
 
 
 def demo() -> Path:
-    """The clip of ``make demo``, rendered where it is not there yet."""
+    """The clip of ``make demo``, rendered if it is missing."""
     if not CLIP.is_file():
         CLIP.parent.mkdir(exist_ok=True)
         render_demo(CLIP)
@@ -54,7 +54,7 @@ def demo() -> Path:
 
 
 def rows(quick: bool) -> list[Row]:
-    """Start-up and memory; the two programs take turns."""
+    """Start-up and memory; the two programs alternate."""
     demo()
     times = 1 if quick else 5
     taken = [(_run(OURS), _run(FLOOR)) for _ in range(times)]

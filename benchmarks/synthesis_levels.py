@@ -1,9 +1,9 @@
 """How alike are the two levels of the synthesis: flow fields drawn directly, and rendered pairs after TV-L1?
 
-Both become the same features, so the features are compared: how wide a channel spreads about its median, how
-rough and grainy it is, how peaked. ``--fit`` tries the few constants of the drawn level one after the other
-and names those that bring it nearest; the rendered pairs come from ``benchmarks.rendered_pairs --pairs``.
-With ``--portrait`` real faces are held against the random ones.
+Both become the same kind of features, so the features are compared: how widely a channel spreads about its
+median, how rough and grainy it is, how peaked. ``--fit`` varies the few constants of the drawn level one by
+one and reports the nearest; the rendered pairs come from ``benchmarks.rendered_pairs --pairs``. With
+``--portrait`` real faces are compared with the random ones.
 
     python -m benchmarks.synthesis_levels --pairs pairs.npz --picture levels.png
 """
@@ -44,7 +44,7 @@ CANDIDATES: dict[str, tuple[Any, ...]] = {
 
 
 def statistics(features: Features) -> npt.NDArray[np.float64]:
-    """(N, 4, 3): ``STATISTICS`` of every channel; without motion in a channel NaN."""
+    """(N, 4, 3): ``STATISTICS`` of every channel; NaN for a channel without motion."""
     off = features - np.median(features, axis=(2, 3), keepdims=True)
     spread = off.std(axis=(2, 3))
     down, across = np.diff(features, axis=2), np.diff(features, axis=3)
@@ -64,7 +64,7 @@ def summary(entire: Features, puzzled: Features) -> npt.NDArray[np.float64]:
 
 
 def drawn(group: str, config: SynthesisConfig, samples: int) -> Samples:
-    """Samples of the drawn level in this project's own geometry."""
+    """Samples of the drawn level, in this project's own geometry."""
     config = replace(config, published=0.0, non_events=float(group == "non-events"))
     return synthesize(samples, torch.Generator().manual_seed(0), config)
 
@@ -109,7 +109,7 @@ def table(rendered: dict[str, npt.NDArray[np.float64]], config: SynthesisConfig)
 
 
 def picture(pairs: list[tuple[str, Features]], config: SynthesisConfig, path: Path) -> None:
-    """Three rendered and three drawn faces of every class and of no emotion, side by side."""
+    """Three rendered and three drawn faces of every class and without emotion, side by side."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -132,7 +132,7 @@ def picture(pairs: list[tuple[str, Features]], config: SynthesisConfig, path: Pa
 
 
 def geometry(portraits: list[Path], console: Console) -> None:
-    """Where real faces lie among the random ones: standard deviations from the mean, by part."""
+    """Where real faces lie among the random ones: standard deviations from the mean, by part of the face."""
     faces = random_faces(2000, torch.Generator().manual_seed(0)).double().numpy()
     parts = {"brows": range(17, 27), "lids": (37, 38, 43, 44), "nose": (33,), "mouth": (48, 54), "chin": (8,)}
     for path in portraits:
@@ -153,7 +153,7 @@ def main() -> None:
     )
     parser.add_argument("--pairs", type=Path, required=True, help="an archive of benchmarks.rendered_pairs")
     parser.add_argument("--portrait", type=Path, action="append", default=[], help="also compare this face")
-    parser.add_argument("--fit", action="store_true", help="look for better constants")
+    parser.add_argument("--fit", action="store_true", help="search for better constants")
     parser.add_argument("--picture", type=Path, help="write examples of both levels as a PNG")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,9 +1,9 @@
-"""TV-L1 optical flow: ours, OpenCV's and scikit-image's, taking turns; milliseconds a pair, and errors.
+"""TV-L1 optical flow: ours, OpenCV's and scikit-image's, alternating; milliseconds per pair, and errors.
 
 The pairs are a public-domain face before and after smooth movements of about one pixel. One core: processor
-time, which other programs do not disturb. All cores: wall time. OpenCV and scikit-image take one pair at a
-time, so that a batch gains them nothing. A GPU is timed with the transfers; where there is none, a row says
-so.
+time, which other programs do not disturb. All cores: wall time. OpenCV and scikit-image process one pair
+at a time, so they gain nothing from a batch. A GPU is timed including transfers; where there is none, a row
+says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from recognizer.machine.gpu import gpu_count
 SIZES = (64, 128, 224, 256)
 BATCHES = (1, 8, 64)
 INSIDE = (slice(8, -8), slice(8, -8))
-"""At the very edge the first image had to be made up."""
+"""Pixels at the very edge, where the first image had to be extrapolated."""
 
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -49,19 +49,19 @@ def face_pair(size: int, pixels: float, seed: int) -> tuple[Image, Image, Field]
 
 def opencv(first: Image, second: Image) -> Field:
     """A new object each time: it overwrites its number of scales when an image is small."""
-    optflow: Any = cv2.optflow  # of opencv-contrib, which OpenCV's own types do not know
+    optflow: Any = cv2.optflow  # from opencv-contrib, which OpenCV's type stubs do not cover
     flow = optflow.DualTVL1OpticalFlow_create().calc(first, second, None)
     return np.asarray(flow, np.float32)
 
 
 def scikit_image(first: Image, second: Image) -> Field:
-    """With its own parameters, in single precision."""
+    """scikit-image's flow with its own parameters, in single precision."""
     v, u = optical_flow_tvl1(first, second, dtype=np.float32)
     return np.dstack([u, v])
 
 
 def milliseconds(work: dict[str, Work], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Median time of each; they take turns, after one round to warm up."""
+    """Median time of each, alternating, after one round to warm up."""
     taken: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(1 + repeats):
         for name, run in work.items():
@@ -73,7 +73,7 @@ def milliseconds(work: dict[str, Work], repeats: int, clock: Callable[[], float]
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """OpenCV and ours use this many."""
+    """Sets the number of threads of OpenCV and of our flow."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(count)
     yield
@@ -81,7 +81,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def rows(quick: bool) -> list[Row]:
-    """Times of a pair on one core, on all cores by size of batch, on a GPU; then errors."""
+    """Times of a pair on one core, on all cores by batch size, and on a GPU; then errors."""
     sizes, repeats = ((128,), 2) if quick else (SIZES, 5)
     found = []
     for size in sizes:
@@ -127,7 +127,7 @@ def _all_cores(size: int, batch: int, repeats: int) -> list[Row]:
 
 
 def _on_gpu(repeats: int) -> list[Row]:
-    """Many pairs at once, and one: of 128 px, from the host's memory and back into it."""
+    """Many pairs at once, and a single one: 128 px, from the host's memory and back."""
     if not gpu_count():
         return [Row("GPUs", 0, "", "without one, batches and single pairs on a GPU are not measured")]
     import torch

@@ -128,7 +128,8 @@ def test_a_raw_stream_says_that_its_times_are_assumed(
 ) -> None:
     raw = write(tmp_path / "raw.h264", [portrait.image] * 30)
     assert (
-        "; ! 30.0 fps, times from an assumed 30 fps, because the file has no clock" in seen_in(raw, settings).line
+        "; ! 30.0 fps, times from an assumed 30 fps, because the file has no clock"
+        in seen_in(raw, settings).line
     )
     told = replace(settings, session=replace(settings.session, fps=60.0))
     assert "; 60.0 fps, times from the rate given, 60 fps" in seen_in(raw, told).line

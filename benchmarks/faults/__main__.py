@@ -1,8 +1,8 @@
 """The fault campaign: ``python -m benchmarks.faults [--cases 3000] [--kills 50] [--disks 10] [--out DIR]``.
 
 Damages inputs of every kind by a seed, kills sessions at random moments and fills disks, and prints a table
-of how the program ended. Good are only ``ok`` and ``clean`` (one line, exit code 2). What ended otherwise is
-kept in ``--out`` with the file that caused it, and the exit code is 1.
+of how the program ended. Only ``ok`` and ``clean`` (one line, exit code 2) are good. Any other ending is kept
+in ``--out`` with the file that caused it, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--disks", type=int, default=10, help="sessions on a disk that gets full (as root only)"
     )
-    parser.add_argument("--killed-reviews", type=int, default=20, help="servers killed while one decides")
+    parser.add_argument("--killed-reviews", type=int, default=20, help="servers killed while a coder decides")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", metavar="KIND", help="this kind; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time")
@@ -31,7 +31,7 @@ def main() -> int:
         "--out", type=Path, default=Path("bench/faults"), help="for the table and what failed"
     )
     given = parser.parse_args()
-    # Before numpy and its like are imported: what has threads cannot be forked.
+    # Before numpy and others are imported: a process with threads cannot be forked.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", ORT_DISABLE_TELEMETRY="1")
 
     from benchmarks.faults.campaign import Result, run_cases

@@ -16,7 +16,7 @@ from benchmarks.faults.kinds import ANSWER, FOLDERS, Kind, mutation
 from benchmarks.faults.outcome import GOOD, outcome
 
 NATIVE = ("W0000", "I0000", "E0000", "WARNING: All log messages", "INFO: Created TensorFlow")
-"""How lines of the libraries begin that are no word of the program's."""
+"""Beginnings of lines that libraries print, not the program."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Result:
 
     kind: str
     case: str
-    """What was damaged, and its number: the same again with the same seed."""
+    """What was damaged, and its number, repeatable with the same seed."""
     outcome: str
     seconds: float
     said: str
@@ -44,9 +44,9 @@ class _Case:
 def run_cases(
     kinds: Sequence[tuple[Kind, int]], originals: Path, work: Path, seed: int, jobs: int
 ) -> Iterator[Result]:
-    """Yields a result a case, as they end. The undamaged originals come first and must be read.
+    """Yields one result per case, as they end. The undamaged originals come first and must be readable.
 
-    ``kinds``: each with its number of cases; ``work``: an empty folder, in which what failed is kept.
+    ``kinds``: each with its number of cases; ``work``: an empty folder, in which failed cases are kept.
     """
     sound: dict[str, Any] = {}
     for cases in (_undamaged(kinds, originals, work), _damaged(kinds, originals, work, seed)):
@@ -117,7 +117,7 @@ def _result(case: _Case, ending: Ending, sound: dict[str, Any]) -> Result:
 
 
 def _answer(case: _Case) -> Any:
-    """What was read: a digest, or of a video the number of frames."""
+    """What was read: a digest or, for a video, the number of frames."""
     about = case.place / "out" / "session.json"
     if case.kind.frames and about.is_file():
         return json.loads(about.read_text(encoding="utf-8")).get("frames")

@@ -1,4 +1,4 @@
-"""The command in a child that was forked."""
+"""The command in a forked child process."""
 
 from __future__ import annotations
 

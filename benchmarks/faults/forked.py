@@ -1,6 +1,6 @@
-"""Runs one case in a forked child with limits of time and memory, and tells how it ended.
+"""Runs one case in a forked child with limits on time and memory, and reports how it ended.
 
-The parent has imported everything already, so a case costs what it does and not a start of Python.
+The parent has already imported everything, so a case does not cost a start of Python.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 20.0
-"""A case that takes longer hangs."""
+"""Seconds; a case that takes longer counts as hanging."""
 BYTES = 2_000_000_000
-"""A case that needs more memory than this on top of the libraries' own blows up."""
+"""Memory beyond the libraries' own that a case may need."""
 _MUTED = 200_000
 """Bytes of output that are kept."""
 
@@ -40,7 +40,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Child:
-    """A case under way."""
+    """A running case."""
 
     pid: int
     began: float
@@ -50,14 +50,14 @@ class Child:
     err: Path
 
     def ended(self, seconds: float = SECONDS) -> Ending | None:
-        """How it ended; None while it runs. One that runs for longer than ``seconds`` is killed."""
+        """How it ended; None while it runs. A case that runs longer than ``seconds`` is killed."""
         timed_out = time.monotonic() - self.began > seconds
         if timed_out:
             _kill(self.pid)
         pid, status, used = os.wait4(self.pid, 0 if timed_out else os.WNOHANG)
         if pid == 0:
             return None
-        _kill(self.pid)  # what it has started itself
+        _kill(self.pid)  # its own child processes
         return Ending(
             os.waitstatus_to_exitcode(status),
             timed_out,

@@ -1,4 +1,4 @@
-"""Changes that know the format: sizes that lie, values of a wrong type, bombs; checksums are made right."""
+"""Changes specific to a format: wrong sizes, values of a wrong type, bombs; checksums are corrected."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def npy(rng: random.Random, data: bytes) -> bytes:
 
 @cache
 def npz_bomb() -> bytes:
-    """2.5 MB that are features of 2.4 GB, made once: it takes seconds."""
+    """2.5 MB that unpack to 2.4 GB of features, made once: it takes seconds."""
     packed = io.BytesIO()
     zeros = bytes(10_000_000)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -64,7 +64,7 @@ def npz_bomb() -> bytes:
 
 
 def bomb(rng: random.Random, data: bytes) -> bytes:
-    """An archive that grows a thousandfold."""
+    """An archive that grows a thousandfold when it is unpacked."""
     return npz_bomb() if rng.random() < 0.3 else damage(rng, data)
 
 
@@ -118,7 +118,7 @@ def onnx_model(rng: random.Random, data: bytes) -> bytes:
 
 
 def onnx_settings(rng: random.Random, data: bytes) -> bytes:
-    """Metadata of the right types that ask for something absurd."""
+    """Metadata of the right types with absurd values."""
     model = onnx.load_model_from_string(data)
     entry = next((one for one in model.metadata_props if one.key == "atme"), None)
     if entry is not None:
@@ -141,7 +141,7 @@ def onnx_settings(rng: random.Random, data: bytes) -> bytes:
 
 
 def safetensors(rng: random.Random, data: bytes) -> bytes:
-    """Another header, or other numbers under the same one."""
+    """Another header, or other numbers under the same header."""
     length = int.from_bytes(data[:8], "little")
     head, body = data[8 : 8 + length], bytearray(data[8 + length :])
     kind = rng.randrange(4)
@@ -180,7 +180,7 @@ def toml(rng: random.Random, data: bytes) -> bytes:
 
 
 def png_size(rng: random.Random, data: bytes) -> bytes:
-    """A PNG that says it is of another size; one that really is huge."""
+    """A PNG that states another size, or one that really is huge."""
     if not data.startswith(b"\x89PNG") or rng.random() < 0.3:
         return _huge_png(rng.choice((12_000, 20_000)))
     head = bytearray(data[16:29])
@@ -190,7 +190,7 @@ def png_size(rng: random.Random, data: bytes) -> bytes:
 
 @cache
 def _huge_png(side: int) -> bytes:
-    """Grey, a bit a pixel, all alike: some tens of kilobytes."""
+    """Uniform grey, one bit per pixel: some tens of kilobytes."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return (
@@ -203,7 +203,7 @@ def _huge_png(side: int) -> bytes:
 
 
 def sheet_xml(rng: random.Random, data: bytes) -> bytes:
-    """A part of an .xlsx: rows and columns far away, other types and values, nesting, an entity bomb."""
+    """A member of an .xlsx: rows and columns far away, other types and values, nesting, an entity bomb."""
     text = data.decode(errors="replace")
     kind = rng.randrange(7)
     if kind == 0:

@@ -1,4 +1,4 @@
-"""Sessions whose disk gets full: they must go on, say so, and end with exit code 2."""
+"""Sessions whose disk becomes full: they must continue, say so, and end with exit code 2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUTPUTS = (("--out",), ("--events",), ("--out", "--save-faces"), ("--record",))
 
 
 def fill_disks(count: int, originals: Path, work: Path, seed: int) -> Iterator[Result]:
-    """A result a session; none where this user may not mount a small disk."""
+    """One result per session; none where this user may not mount a small disk."""
     for number in range(count):
         rng = random.Random(f"{seed}/disk/{number}")
         place = work / f"disk-{number}"

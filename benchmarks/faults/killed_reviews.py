@@ -1,4 +1,4 @@
-"""Kills ``atme review`` while one decides: every decision that was acknowledged must be on the disk."""
+"""Kills ``atme review`` while a coder decides: every acknowledged decision must be on disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LATEST_S = 1.5
 
 
 def kill_reviews(count: int, originals: Path, work: Path, seed: int) -> Iterator[Result]:
-    """A result a server: ``ok``, or ``wrong-and-silent`` where a decision that was acknowledged is lost."""
+    """One result per server: ``ok``, or ``wrong-and-silent`` where an acknowledged decision is lost."""
     for number in range(count):
         rng = random.Random(f"{seed}/kill review/{number}")
         place = work / f"kill-review-{number}"
@@ -89,7 +89,7 @@ def _link(child: Child) -> str:
 
 
 def _lost(session: Path, acknowledged: dict[str, str]) -> str:
-    """What is not on the disk, and what cannot be read."""
+    """Decisions that are not on disk or cannot be read."""
     from recognizer.errors import AtmeError
     from spotting.reviews.file import read_review
 

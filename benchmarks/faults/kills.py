@@ -1,4 +1,4 @@
-"""Kills sessions at random moments: what was said to have happened must be on disk and readable."""
+"""Kills sessions at random moments: every event that was printed must be on disk and readable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ LATEST = 1.6
 
 
 def kill_sessions(count: int, originals: Path, work: Path, seed: int) -> Iterator[Result]:
-    """A result a session: ``ok``, ``wrong-and-silent`` where an event is lost, or what reading it gave."""
+    """One result per session: ``ok``, ``wrong-and-silent`` where an event is lost, or the reader's
+    outcome."""
     for number in range(count):
         rng = random.Random(f"{seed}/kill/{number}")
         place = work / f"kill-{number}"
@@ -41,7 +42,7 @@ def kill_sessions(count: int, originals: Path, work: Path, seed: int) -> Iterato
 
 
 def _lost(place: Path, stdout: str) -> str:
-    """What was said on stdout and is not on disk."""
+    """Events printed to stdout that are not on disk."""
     said = [json.loads(line) for line in stdout.splitlines(keepends=True) if line.endswith("\n")]
     file = place / "out" / "events.jsonl"
     kept = [line for line in file.read_text().split("\n") if line] if file.exists() else []

@@ -1,4 +1,4 @@
-"""The kinds of input: what is damaged, how it is read, and what must not go unsaid."""
+"""The kinds of input: what is damaged, how it is read, and what must be reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.faults.reviews import read_review_of, review_lines
 from recognizer.console.command_line import run
 
 ANSWER = "answer"
-"""File in which a child leaves what it has read."""
+"""File in which a child writes what it has read."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Kind:
 
     name: str
     share: int
-    """Of the cases: how many of a hundred."""
+    """Per cent of the cases."""
     files: str
     """Glob below the kind's folder of originals: one of these is damaged."""
     read: Callable[[Path, Path, random.Random], None]
     """In the child: reads the input, as a user would. Gets the folder (a copy) and the damaged file in it."""
     exact: bool = False
-    """What is accepted without a word must be what the original says."""
+    """Whatever is accepted silently must equal the original."""
     frames: bool = False
     """Every frame of the original must be seen or accounted for."""
 
@@ -66,7 +66,7 @@ def _leave(*arrays: Any) -> None:
 
 
 def _say(notes: Sequence[str]) -> None:
-    """As the commands do."""
+    """Prints notes as the commands do."""
     for note in notes:
         print(f"atme: {note}", file=sys.stderr)
 
@@ -187,4 +187,4 @@ KINDS = (
     Kind("list", 3, "*.csv", _list),
 )
 FOLDERS = {"stream": "video"}
-"""Kinds that damage the originals of another one."""
+"""Kinds that damage the originals of another kind."""

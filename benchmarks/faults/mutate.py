@@ -12,7 +12,7 @@ from typing import Any
 Mutation = Callable[[random.Random, bytes], bytes]
 
 DEEP = 100_000
-"""Levels of nesting that no parser survives by recursion."""
+"""More levels of nesting than a recursive parser survives."""
 STRANGE: tuple[Any, ...] = (
     None,
     True,
@@ -63,7 +63,7 @@ def damage(rng: random.Random, data: bytes) -> bytes:
 
 
 def in_head(rng: random.Random, data: bytes, bytes_of_head: int = 512) -> bytes:
-    """A few bytes of the beginning changed, where formats keep sizes and types."""
+    """A few bytes at the beginning changed, where formats keep sizes and types."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 4)):
         changed[rng.randrange(min(bytes_of_head, len(changed)))] = rng.choice(
@@ -73,7 +73,7 @@ def in_head(rng: random.Random, data: bytes, bytes_of_head: int = 512) -> bytes:
 
 
 def json_text(rng: random.Random, data: bytes) -> bytes:
-    """A JSON text with another value, key or depth; of JSON Lines one line."""
+    """A JSON text with another value, key or depth; in JSON Lines, one line of it."""
     lines = data.decode(errors="replace").splitlines() or [""]
     try:
         json.loads(data)
@@ -138,5 +138,5 @@ def in_zip(change: Mutation) -> Mutation:
 
 
 def some_of(*mutations: Mutation) -> Mutation:
-    """One of these, each as often."""
+    """One of these, with equal probability."""
     return lambda rng, data: rng.choice(mutations)(rng, data)

@@ -1,6 +1,6 @@
-"""Makes the sound files that the campaign damages: ``python -m benchmarks.faults.originals DIR KIND …``.
+"""Makes the intact files that the campaign damages: ``python -m benchmarks.faults.originals DIR KIND …``.
 
-A process of its own: rendering starts threads, and what is forked must come from one that has none.
+A process of its own, because rendering starts threads, and a process with threads cannot be forked.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ACTIONS = tuple(
 
 
 def make(folder: Path, names: Sequence[str]) -> None:
-    """A folder for each of these kinds of input; ``long``: ``long.mp4``, for the sessions that are killed."""
+    """Makes a folder for each of these kinds; ``long``: also ``long.mp4``, for sessions to be killed."""
     for name in names:
         (folder / name).mkdir(parents=True)
         MAKERS[name](folder / name)
@@ -133,7 +133,7 @@ def _session(folder: Path) -> None:
 
 
 def _review(folder: Path) -> None:
-    """A session that two coders have decided, and what they have corrected in other programs."""
+    """A session decided by two coders, and their corrections in other programs."""
     _session(folder)
     session = read_session(folder / "s01")
     said: dict[str, tuple[Verdict, ...]] = {"ana": ("yes", "no", "unsure"), "ben": ("no", "yes", "yes")}

@@ -1,4 +1,4 @@
-"""The class of an ending: what a user would have met."""
+"""The class of an ending, as a user would have met it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def outcome(ending: Ending) -> str:
 
 
 def _one_line(stderr: str) -> bool:
-    """The last line is the error, and no other line is part of it; what could be seen is said before it."""
+    """The last line is the error, and no other line is part of it; the summary of the session precedes it."""
     lines = [line for line in stderr.splitlines() if line.strip() and ": seen: " not in line]
     said = [line for line in lines if line.startswith(("atme: ", "atme-train: "))]
     return len(said) == 1 and lines[-1] == said[0]

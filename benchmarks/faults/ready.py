@@ -1,4 +1,4 @@
-"""Imports whatever a case may need, so that no child has to."""
+"""Imports everything that a case may need, so that no child has to."""
 
 from __future__ import annotations
 

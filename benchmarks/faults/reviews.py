@@ -37,7 +37,7 @@ def review_lines(rng: random.Random, data: bytes) -> bytes:
 
 
 def read_review_of(folder: Path, file: Path, rng: random.Random) -> None:
-    """In the child: what a coder, or who looks at what coders have said, would do with it."""
+    """In the child: what a coder, or a reader of the coders' decisions, would do with it."""
     session = folder / "s01"
     if file.suffix in CORRECTED and file.parent == folder:
         return atme("import", session, CORRECTED[file.suffix], file, "--coder", "carl")
@@ -57,7 +57,7 @@ def read_review_of(folder: Path, file: Path, rng: random.Random) -> None:
 
 
 def _with_its_recording(session: Path, recording: Path, rng: random.Random) -> None:
-    """The recording is this copy: as it was, changed since, or damaged from the beginning."""
+    """Makes this copy the recording: as it was, changed since, or damaged from the beginning."""
     from stream.records.fingerprint import fingerprint
 
     with suppress(ValueError, TypeError, OSError, KeyError, RecursionError):
@@ -69,7 +69,7 @@ def _with_its_recording(session: Path, recording: Path, rng: random.Random) -> N
 
 
 def _decide_all(session: Path, coder: str) -> None:
-    """What the server does for a page that goes through a session; RuntimeError where a decision is lost."""
+    """Serves a page that goes through a session; RuntimeError where a decision is lost."""
     from spotting.reviews.decision import Decision
     from spotting.reviews.file import read_review
     from stream.review.opened import Opened

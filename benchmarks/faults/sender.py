@@ -1,4 +1,4 @@
-"""Sends bytes to whoever connects, once, as a live source of video would."""
+"""Sends bytes to the first client, like a live source of video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 def serve(data: bytes) -> str:
-    """The address at which ``data`` is sent to the first that connects; then the connection ends."""
+    """The address at which ``data`` is sent to the first client; then the connection ends."""
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
 

@@ -10,7 +10,7 @@ from benchmarks.faults.outcome import OUTCOMES
 
 
 def table(results: Sequence[Result]) -> str:
-    """Markdown: a line a kind, a column an outcome."""
+    """Markdown: one line per kind, one column per outcome."""
     damaged = [result for result in results if not result.case.endswith("sound")]
     lines = [f"| kind | cases | {' | '.join(OUTCOMES)} | slowest |", "|---" * (len(OUTCOMES) + 3) + "|"]
     kinds = list(dict.fromkeys(result.kind for result in damaged))
@@ -22,5 +22,5 @@ def table(results: Sequence[Result]) -> str:
         lines.append(f"| {name} | {len(some)} | {cells} | {slowest:.1f} s |")
     for result in results:
         if result.case.endswith("sound") and result.outcome != "ok":
-            lines.append(f"\nUndamaged and yet {result.outcome}: {result.kind}, {result.case}: {result.said}")
+            lines.append(f"\nUndamaged, but {result.outcome}: {result.kind}, {result.case}: {result.said}")
     return "\n".join(lines)

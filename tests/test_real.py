@@ -1,0 +1,46 @@
+"""Measuring on real recordings: clips as coded, videos without a coded movement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import real
+from recognizer.errors import AtmeError
+
+
+def test_a_coded_clip_is_found_and_labelled(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    clips = shared / "real" / "clips"
+    if not clips.is_dir():
+        pytest.skip("needs coded clips in the shared media folder")
+    header, *rows = (clips / "clips.tsv").read_text().splitlines()
+    row = next(row for row in rows if row.startswith("SMIC_s3_po_05"))
+    (tmp_path / "clips.tsv").write_text(f"{header}\n{row}\n")
+    (tmp_path / row.split("\t")[0]).symlink_to(clips / row.split("\t")[0])
+    real.main(["clips", str(tmp_path)])
+    assert "1 clips: 1 pairs labelled correctly; 1 found, 1 of them" in capsys.readouterr().out
+
+
+def test_a_movement_in_a_video_without_any_is_a_false_alarm(short_clip: Path, capsys):
+    real.main(["alarms", str(short_clip.parent)])
+    assert capsys.readouterr().out == "0.0 minutes: 1 false alarms (25.17 a minute), and 0 uncertain\n"
+
+
+@pytest.mark.parametrize(
+    ("sheet", "message"),
+    [
+        (None, "cannot be read"),
+        ("folder\tlabel3\na\tpositive\n", "expected the columns"),
+        ("\t".join(real.COLUMNS) + "\n", "lists no clip"),
+        ("\t".join(real.COLUMNS) + "\na\tpositive\tone\t2\t3\t100\n", "expected the columns"),
+        ("\t".join(real.COLUMNS) + "\na\tpositive\t0\t2\t3\t100\n", "has 0 frames, fewer than are coded"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path, sheet: str | None, message: str):
+    if sheet is not None:
+        (tmp_path / "clips.tsv").write_text(sheet)
+    with pytest.raises(AtmeError, match=message):
+        real.main(["clips", str(tmp_path)])
+    with pytest.raises(AtmeError, match="no videos"):
+        real.main(["alarms", str(tmp_path)])
