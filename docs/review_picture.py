@@ -58,7 +58,7 @@ def _photograph(browser: str, link: str, shot: Path) -> None:
         page.keyboard.type("6+12B")
         page.keyboard.press("Enter")
         page.keyboard.press("r")
-        page.keyboard.press("f")  # onset and apex take turns ...
+        page.keyboard.press("f")  # onset and apex alternate ...
         page.wait_for_timeout(500)
         page.keyboard.press("f")
         page.keyboard.press(" ")

@@ -213,7 +213,7 @@ class Session:
         self._finished = True
         self._watch.finish()
         raise AtmeError(
-            f"{self._source.name}: does not end; it hangs in {hanging or 'an unknown place'}: "
+            f"{self._source.name}: does not end: it hangs in {hanging or 'an unknown place'}; "
             "what was recognised before is kept"
         )
 

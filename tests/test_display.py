@@ -105,7 +105,7 @@ def test_pixels_become_square(tmp_path: Path, aspect: Fraction, size: tuple[int,
 def test_pixels_that_cannot_be_are_taken_as_square(tmp_path: Path) -> None:
     with open_recording(write(tmp_path / "odd.mp4", aspect=Fraction(30))) as source:
         assert source.size == (64, 48)
-        assert "taken as square" in source.warnings[0]
+        assert "taken to be square" in source.warnings[0]
 
 
 @needs_ffmpeg

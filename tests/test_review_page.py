@@ -69,7 +69,7 @@ def test_drag_an_apex_set_an_onset_add_what_was_missed_and_undo(browser, session
         drag(page, (x, y), (x + 90, y))
         page.wait_for_selector('html[data-added="added-1"]')
         shown(page, "added-1")
-        assert page.inner_text("#opinion") == "The program did not see this movement."
+        assert page.inner_text("#opinion") == "The program missed this movement."
         page.keyboard.press("3")
         kept(page, "added-1 yes")
 

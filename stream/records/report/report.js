@@ -200,7 +200,7 @@
     if (keys[press.key] && !press.ctrlKey && !press.metaKey) { keys[press.key](); press.preventDefault(); }
   });
 
-  // A movement of a pixel is seen when the two images take turns, and hardly side by side.
+  // A movement of one pixel is visible when the two images alternate, but hardly side by side.
   document.querySelectorAll("figure.apex").forEach((figure) => {
     const own = figure.querySelector("img"), apex = own.src;
     const onset = figure.parentElement.querySelector("figure.onset img").src;

@@ -68,7 +68,7 @@ async function wait(one) {
     const box = document.createElement("div"), words = document.createElement("p");
     bar = document.createElement("progress");
     box.className = "wait";
-    words.textContent = "The recording is looked through first, at the setting that finds most (keen). You can leave this page open, or come back to it.";
+    words.textContent = "The recording is replayed first, at the setting that finds most (keen). You can leave this page open, or come back to it.";
     box.append(words, bar);
     $("list").replaceChildren(box);
   }
@@ -136,8 +136,8 @@ function sort(by) {
 async function go(place, pressedAt = 0) {
   if (!order.length) {
     player.show(null);
-    $("number").textContent = "No movement was seen.";
-    $("when").textContent = "Drag in the strip to look for missed ones.";
+    $("number").textContent = "No movement was found.";
+    $("when").textContent = "Drag in the strip to look for missed movements.";
     return;
   }
   at = Math.min(Math.max(place, 0), order.length - 1);
@@ -254,8 +254,8 @@ function opinion(found) {
   box.replaceChildren();
   const line = (...parts) => { const p = document.createElement("div"); p.append(...parts); box.append(p); };
   const bold = (words) => { const b = document.createElement("b"); b.textContent = words; return b; };
-  if (draft.movement.startsWith("added-")) return line("The program did not see this movement.");
-  if (!found) return line(session.blind ? "Blind: what the program thought is shown when you come back to a movement that you have decided." : "");
+  if (draft.movement.startsWith("added-")) return line("The program missed this movement.");
+  if (!found) return line(session.blind ? "Blind: the program's decision is shown when you return to a movement that you have decided." : "");
   if (found.verdict === "rejected") line("The program rejected it: ", bold(found.reason));
   else if (found.verdict === "macro") line("The program took it for a ", bold("macro-expression"));
   else {
