@@ -17,6 +17,8 @@ _REST_S = 0.04
 """Seconds over which the resting position is averaged."""
 _SHOULDER, _FOOT = 0.6, 0.3
 """The onset is where the line through these two fractions of the peak meets zero."""
+_SLOWED, _STEP_S = 5.0, 0.02
+"""Near its peak a movement grows by less than this many peaks a second, measured over this many seconds."""
 _NAMES = tuple(REGIONS)
 
 Point = tuple[float, float]
@@ -61,6 +63,15 @@ class Movement:
     def height(self) -> float:
         """Of the newest sample: 1 at the peak, 0 at rest."""
         return self._part(self._points[-1][1])
+
+    @property
+    def rises(self) -> bool:
+        """It has not come near its peak yet."""
+        now, value = self._points[-1]
+        if self._top < len(self._points) - 1:
+            return False
+        time, earlier = next((p for p in self._points[::-1] if now - p[0] >= _STEP_S), self._points[0])
+        return value - earlier > _SLOWED * self.peak * (now - time)
 
     @property
     def full(self) -> float:

@@ -147,6 +147,18 @@ class Spotter:
             return []
         return self._follow_held() + self._follow_movement()
 
+    def expected(self) -> Candidate | None:
+        """The movement under way as it would be decided now; None without one, and while it still rises.
+
+        Nothing follows from asking.
+        """
+        movement = self._movement
+        if movement is None or movement.rises:
+            return None
+        found = movement.candidate(self.threshold, self._memory)
+        prediction = self._classifier(found, self._memory, movement.rest)
+        return self._put_right(replace(found, probability=prediction.probability), prediction)
+
     def flush(self) -> list[Candidate]:
         """The stream ends: a movement whose fall was not seen is rejected rather than guessed."""
         self._reject_open("cut off")

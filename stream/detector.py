@@ -20,6 +20,7 @@ from spotting.spotter import LOOK_BEHIND_S
 from stream.event import MicroExpression
 from stream.frame import Frame, Image
 from stream.observer import Observer
+from stream.pipeline.anticipation import Frames
 from stream.pipeline.frame_memory import allowed_bytes
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.stages import RecognitionStage, SpottingStage, kept_frames
@@ -82,7 +83,7 @@ class Detector:
             self.observer.gap(gap)
         spotted = self._spotting.update(current)
         self.observer.frame(current, spotted.sample, spotted.threshold)
-        events = [self._event(candidate, captured) for candidate in spotted.candidates]
+        events = [self._event(candidate, frames, captured) for candidate, frames in spotted.candidates]
         self._reject(spotted.rejections)
         return [event for event in events if event is not None]
 
@@ -133,9 +134,9 @@ class Detector:
         for rejection in rejections:
             self.observer.rejection(rejection)
 
-    def _event(self, candidate: Candidate, captured: float) -> MicroExpression | None:
+    def _event(self, candidate: Candidate, frames: Frames, captured: float) -> MicroExpression | None:
         assert self._ring is not None
-        kept = kept_frames(self._ring, candidate)
+        kept = kept_frames(self._ring, candidate, frames)
         if kept is None:
             self._reject([Rejection(candidate, "frames gone")])
             return None
@@ -197,5 +198,5 @@ def spot(path: str | Path, settings: Settings | None = None) -> list[Candidate]:
         while (frame := source.read()) is not None:
             if stage.gap_before(frame):
                 stage.start_over()
-            found += stage.update(frame).candidates
+            found += [candidate for candidate, _ in stage.update(frame).candidates]
     return found

@@ -107,4 +107,4 @@ def test_every_frame_is_told_of_and_the_event_is_on_the_frames_of_its_times(port
     assert [sample.time for sample in seen.samples] == pytest.approx(np.arange(380) / 200)
     assert 185 <= len({sample.signal for sample in seen.samples}) <= 195
     assert event.apex == pytest.approx(1.33, abs=0.04)
-    assert seen.pair == (round(200 * event.onset), round(200 * event.apex))
+    assert seen.pair == pytest.approx((200 * event.onset, 200 * event.apex), abs=4.5)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from recognizer.face import NoFaceError
 from recognizer.feature import PairFeatures
+from recognizer.recognition import Recognition
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier
@@ -15,6 +16,7 @@ from spotting.motion import MotionConfig, MotionMeter, MotionSample
 from spotting.spotter import LOOK_BEHIND_S, Spotter, SpotterConfig
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
+from stream.pipeline.anticipation import Anticipation, Frames
 from stream.pipeline.frame_times import FrameTimes
 from stream.pipeline.gap import Gap, GapFinder
 from stream.pipeline.ring import RingBuffer
@@ -28,8 +30,11 @@ class Spotted:
     """Of a frame that is not sampled, that of the last one, with this frame's number and time."""
     threshold: float
     """The spotter's, in pixels of a 256-px face."""
-    candidates: list[Candidate]
+    candidates: list[tuple[Candidate, Frames]]
+    """Each with the frames to recognise it by."""
     rejections: list[Rejection]
+    expected: Frames | None = None
+    """Frames that will probably have to be recognised soon."""
 
 
 class SpottingStage:
@@ -41,6 +46,7 @@ class SpottingStage:
         self._meter = MotionMeter(motion)
         self._gaps = GapFinder()
         self._times = FrameTimes(LOOK_BEHIND_S)
+        self._anticipation = Anticipation()
 
     @property
     def ready(self) -> bool:
@@ -63,10 +69,17 @@ class SpottingStage:
         sample = self._meter.measure(frame.index, frame.timestamp, frame.image, sighting)
         sampled = sample.frame == frame.index
         self._times.add(frame.timestamp, frame.index, sampled)
-        candidates = [self._times.on_frames(found) for found in self._spotter.push(sample)] if sampled else []
         if not sampled:
             sample = replace(sample, frame=frame.index, time=frame.timestamp)
-        return Spotted(sample, self._spotter.threshold, candidates, self._rejections())
+            return Spotted(sample, self._spotter.threshold, [], [])
+        candidates = [self._framed(found) for found in self._spotter.push(sample)]
+        expected = self._anticipation.ask(self._spotter, frame.timestamp)
+        ahead = _frames(self._times.on_frames(expected)) if expected else None
+        return Spotted(sample, self._spotter.threshold, candidates, self._rejections(), ahead)
+
+    def _framed(self, found: Candidate) -> tuple[Candidate, Frames]:
+        chosen = self._anticipation.chosen(found)
+        return self._times.on_frames(found), _frames(self._times.on_frames(chosen))
 
     def flush(self) -> list[Rejection]:
         """The end: a movement in progress is cut off and rejected, never guessed."""
@@ -79,6 +92,7 @@ class SpottingStage:
         self._meter.reset()
         self._spotter.reset()
         self._times.reset()
+        self._anticipation.reset()
         return cut_off
 
     def close(self) -> None:
@@ -90,11 +104,18 @@ class SpottingStage:
         return [replace(one, movement=self._times.on_frames(one.movement)) for one in rejections]
 
 
-def kept_frames(ring: RingBuffer, candidate: Candidate) -> tuple[Frame | None, Frame | None] | None:
-    """Its onset and apex frames. Where they are no longer kept: (None, None) for a macro-expression, which is
-    reported without them, and None for a micro-expression, which cannot be recognised."""
+def _frames(movement: Candidate) -> Frames:
+    return movement.onset_frame, movement.apex_frame
+
+
+def kept_frames(
+    ring: RingBuffer, candidate: Candidate, frames: Frames
+) -> tuple[Frame | None, Frame | None] | None:
+    """The candidate's onset and apex frames, by number. Where they are no longer kept: (None, None) for a
+    macro-expression, which is reported without them, and None for a micro-expression, which cannot be
+    recognised."""
     try:
-        return ring.get(candidate.onset_frame), ring.get(candidate.apex_frame)
+        return ring.get(frames[0]), ring.get(frames[1])
     except KeyError:
         return None if candidate.kind == "micro" else (None, None)
 
@@ -104,11 +125,29 @@ class RecognitionStage:
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
+        self._prepared: tuple[Frames, PairFeatures | None] | None = None
+        self._recognised: tuple[PairFeatures, Recognition] | None = None
+
+    def prepare(self, onset: Frame, apex: Frame) -> None:
+        """Recognises a pair that ``features`` and ``event`` will probably be asked for."""
+        frames = onset.index, apex.index
+        if self._prepared is not None and self._prepared[0] == frames:
+            return
+        features = self._extracted(onset, apex)
+        self._prepared = frames, features
+        if features is not None:
+            self._recognised = features, self._recognizer.recognize_features(features)
 
     def features(self, onset: Frame | None, apex: Frame | None) -> PairFeatures | None:
         """None where the frames are gone, or show no face."""
         if onset is None or apex is None:
             return None
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared[0] == (onset.index, apex.index):
+            return prepared[1]
+        return self._extracted(onset, apex)
+
+    def _extracted(self, onset: Frame, apex: Frame) -> PairFeatures | None:
         try:
             return self._recognizer.extractor.extract(onset.image, apex.image)
         except NoFaceError:
@@ -125,7 +164,11 @@ class RecognitionStage:
             return MacroExpression(candidate, _ms_since(captured))
         if features is None:
             return None
-        recognition = self._recognizer.recognize_features(features)
+        recognised, self._recognised = self._recognised, None
+        if recognised is not None and recognised[0] is features:
+            recognition = recognised[1]
+        else:
+            recognition = self._recognizer.recognize_features(features)
         return MicroExpression(candidate, _ms_since(captured), recognition)
 
 

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from spotting.candidate import Candidate, Rejection
@@ -13,6 +14,7 @@ from spotting.face_tracker import Sighting
 from stream.event import Expression, MicroExpression
 from stream.frame import Frame
 from stream.observer import Observer
+from stream.pipeline.anticipation import Frames
 from stream.pipeline.capture import Capture
 from stream.pipeline.gap import Gap
 from stream.pipeline.ring import RingBuffer
@@ -36,6 +38,14 @@ class _Pair:
     """None where the frames are no longer kept; then only a macro-expression is reported."""
     captured: float
     """Monotonic time at which the deciding frame was captured."""
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """Two frames that a movement under way will probably be recognised by."""
+
+    onset: Frame
+    apex: Frame
 
 
 class Workers:
@@ -71,7 +81,7 @@ class Workers:
         self._ring, self._capture, self._live = ring, capture, live
         self._spotting, self._recognition, self._watch = spotting, recognition, watch
         self._sightings: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
-        self._pairs: queue.Queue[_Pair | BaseException | None] = queue.Queue(_QUEUE)
+        self._pairs: queue.Queue[_Pair | _Ahead | BaseException | None] = queue.Queue(_QUEUE)
         self._threads = [
             threading.Thread(target=self._find_faces, name="landmarks", daemon=True),
             threading.Thread(target=self._spot, name="spotting", daemon=True),
@@ -144,6 +154,8 @@ class Workers:
             self.observer.frame(frame, spotted.sample, spotted.threshold)
         self._hand_over(spotted.candidates, frame)
         self._reject(*spotted.rejections)
+        if spotted.expected is not None and self._live:
+            self._look_ahead(spotted.expected)
         self.progress = time.monotonic()
 
     def _start_over(self, gap: Gap) -> None:
@@ -154,9 +166,15 @@ class Workers:
         if self.observer:
             self.observer.gap(gap)
 
-    def _hand_over(self, candidates: list[Candidate], frame: Frame) -> None:
-        for candidate in candidates:
-            kept = kept_frames(self._ring, candidate)
+    def _look_ahead(self, frames: Frames) -> None:
+        if self._pairs.qsize() > 1:
+            return
+        with suppress(KeyError, queue.Full):  # then it is done when it is decided
+            self._pairs.put_nowait(_Ahead(*map(self._ring.get, frames)))
+
+    def _hand_over(self, candidates: list[tuple[Candidate, Frames]], frame: Frame) -> None:
+        for candidate, frames in candidates:
+            kept = kept_frames(self._ring, candidate, frames)
             if kept is None:
                 self._reject(Rejection(candidate, "frames gone"))
                 continue
@@ -180,14 +198,17 @@ class Workers:
 
     def _recognise(self) -> None:
         try:
-            while isinstance(pair := self._pairs.get(), _Pair):
-                self._finish(pair)
+            while isinstance(pair := self._pairs.get(), (_Pair, _Ahead)):
+                if isinstance(pair, _Pair):
+                    self._finish(pair)
+                elif self._pairs.empty():  # else something better is waiting
+                    self._recognition.prepare(pair.onset, pair.apex)
                 self.progress = time.monotonic()
             self.results.put(pair)
         except BaseException as error:
             self.end_capture()
             self.results.put(error)
-            while isinstance(self._pairs.get(), _Pair):  # let the spotting thread end
+            while isinstance(self._pairs.get(), (_Pair, _Ahead)):  # let the spotting thread end
                 pass
 
     def _finish(self, pair: _Pair) -> None:
