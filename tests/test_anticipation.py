@@ -94,37 +94,41 @@ class Camera(FrameSource):
         self._left = []
 
 
-class Pairs(Observer):
+class Seen(Observer):
     def __init__(self) -> None:
-        self.frames: list[tuple[int, int]] = []
+        self.times: list[float] = []
+        self.pairs: list[tuple[int, int]] = []
+
+    def frame(self, frame, sample, threshold) -> None:
+        self.times.append(frame.timestamp)
 
     def event(self, event, onset, apex, features) -> None:
-        self.frames.append((onset.index, apex.index))
+        self.pairs.append((onset.index, apex.index))
 
 
 def test_live_the_label_is_prepared_and_is_that_of_the_replay(pictures, monkeypatch):
-    shown, replayed = Pairs(), []
-    with Detector(observer=shown) as detector:
-        for number, picture in enumerate(pictures):
-            replayed += detector.push(picture, number / FPS)
-    done: list[float] = []
+    extracted: list[object] = []
     plain = FeatureExtractor.extract
 
     def extract(*arguments):
-        features = plain(*arguments)
-        done.append(time.monotonic())
-        return features
+        extracted.append(arguments)
+        return plain(*arguments)
 
     monkeypatch.setattr(FeatureExtractor, "extract", extract)
     patient = replace(Settings(), session=SessionConfig(backlog_ms=10_000))
-    session, seen = Session(Camera(pictures), patient), Pairs()
+    session, seen = Session(Camera(pictures), patient), Seen()
     session.observer = seen
     live = [event for event in session.expressions() if isinstance(event, MicroExpression)]
     assert session.status().dropped == 0
+    assert len(extracted) == 1  # ahead, and not again
+
+    replayed, shown = [], Seen()
+    with Detector(observer=shown) as detector:
+        for picture, seconds in zip(pictures, seen.times, strict=True):
+            replayed += detector.push(picture, seconds)
     assert [event.label for event in live] == [event.label for event in replayed] == ["positive"]
-    assert seen.frames == shown.frames
+    assert seen.pairs == shown.pairs
     assert live[0].probabilities == pytest.approx(replayed[0].probabilities, abs=1e-6)
-    assert len(done) == 1  # it was prepared, and not done again
 
 
 def test_asking_what_is_expected_changes_nothing(pictures):
