@@ -61,10 +61,10 @@ class FaceTracker:
         if landmarks is not None and not 0 <= time - self._searched < _LOOK_AROUND_S:
             self._searched = time
             if self._landmarker.look_around(image):
-                landmarks = None  # between two people there is nobody: what was seen of one ends here
+                landmarks = None  # a moment without a face separates two people
         self._last = (time, landmarks)
         return Sighting(landmarks, True, self._landmarker.faces if landmarks is not None else 0)
 
     def close(self) -> None:
-        """Frees the landmark graph."""
+        """Frees the landmark networks."""
         self._landmarker.close()

@@ -61,7 +61,7 @@ class Memory:
         columns["light"][at] = sample.brightness
         begin = self._index(sample.time - SMOOTH_S - 1e-9)
         columns["places"][at] = columns["raw"][begin : at + 1].sum(axis=0) / (at + 1 - begin)
-        # The mean of what a moment saw belongs to that moment's middle.
+        # A mean over a stretch of time belongs to its middle.
         columns["middle"][at] = (columns["time"][begin] + sample.time) / 2
         earlier = max(self._index(sample.time - _STEP_S), self._first)
         columns["step"][at] = by_region(columns["places"][at] - columns["places"][earlier]).max()

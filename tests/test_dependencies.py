@@ -26,7 +26,17 @@ MODULES = {
     "webvtt-py": "webvtt",
 }
 """Distribution → the module it brings, where that has another name."""
-TOOLS = {"coverage", "mypy", "pandas", "ruff", "pre-commit", "setuptools", "mkdocstrings", "onnxscript"}
+TOOLS = {
+    "coverage",
+    "mkdocstrings",
+    "mypy",
+    "onnxscript",
+    "pandas",
+    "pre-commit",
+    "pytest-xdist",
+    "ruff",
+    "setuptools",
+}
 """Used without an import of ours, or in the snippets of the documentation."""
 ASKED_FOR = {"torch", "ray", "pylsl"}
 """What the live program uses where it is there, or where an option asks for it."""

@@ -361,4 +361,4 @@ def test_what_cannot_be_used_is_one_line(folder: Path, signals: Path, tmp_path: 
     assert "not a video" in refused(tmp_path / "few")
     assert "leave --face" in refused(folder, "--face", "built-in")
     shutil.copy(folder / "brows.mp4", tmp_path / "few" / "a.mp4")
-    assert "no motion can be laid" in refused(tmp_path / "few")
+    assert "no motion can be inserted" in refused(tmp_path / "few")

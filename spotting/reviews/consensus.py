@@ -1,4 +1,4 @@
-"""What several coders of one session say together, and which of their added movements are one."""
+"""The consensus of several coders of one session, and which of their added movements are the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAME = 0.5
 
 _Said = TypeVar("_Said")
 Coded = Mapping[str, Decision]
-"""Movement → decision, of one coder."""
+"""One coder's decisions: movement → decision."""
 
 
 def overlap(one: Decision, other: Decision) -> float:
@@ -28,7 +28,7 @@ def overlap(one: Decision, other: Decision) -> float:
 def aligned(coders: Mapping[str, Coded]) -> dict[str, dict[str, Decision]]:
     """Coder → movement → decision, with one name for each added movement that several coders have found.
 
-    A movement is found by two coders where their intervals overlap by ``SAME`` at least.
+    Two coders have found the same movement where their intervals overlap by at least ``SAME``.
     """
     known: dict[str, Decision] = {}
     result: dict[str, dict[str, Decision]] = {}
@@ -48,10 +48,10 @@ def aligned(coders: Mapping[str, Coded]) -> dict[str, dict[str, Decision]]:
 
 
 def consensus(coders: Mapping[str, Coded]) -> dict[str, Decision]:
-    """Movement → what most of those say who have decided about it; without a majority it is unsure.
+    """Movement → the majority of those who decided about it; without a majority it is unsure.
 
     Times are medians over those who said yes. A class, or an action unit, is kept where more than half of
-    them named it. Of one coder alone it is what that coder said.
+    them named it. With a single coder, that coder's decisions.
     """
     coded = aligned(coders)
     names = dict.fromkeys(name for mine in coded.values() for name in mine)
@@ -88,6 +88,6 @@ def _units(said: Sequence[Decision]) -> tuple[CodedUnit, ...]:
 
 
 def _majority(said: Sequence[_Said]) -> _Said | None:
-    """What more than half say; None without."""
+    """The value given by more than half; None without one."""
     value, count = Counter(said).most_common(1)[0]
     return value if 2 * count > len(said) else None

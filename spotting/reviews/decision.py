@@ -1,7 +1,7 @@
-"""What a coder has decided about one movement, and the lines of ``review-CODER.jsonl`` that keep it.
+"""A coder's decision about one movement, and the lines of ``review-CODER.jsonl`` that keep it.
 
-Each line is the whole state of one movement: the last one counts. An ``undo`` line takes one back, so that
-nothing is ever erased.
+Each line is the whole state of one movement, and the last one counts. An ``undo`` line revokes another, so
+that nothing is ever erased.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FARTHEST = 1e8
 """Seconds, three years; times beyond it are refused."""
 LONGEST_NOTE = 2000
 CODER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
-"""A coder's name: it becomes part of a file's name."""
+"""A coder's name, which becomes part of a file name."""
 _ID = re.compile(r"[A-Za-z0-9-]{1,60}")
 
 
@@ -42,16 +42,16 @@ class CodedUnit:
     unit: int
     side: Side = "B"
     intensity: str | None = None
-    """A (trace) to E (maximum); None where it was not said."""
+    """A (trace) to E (maximum); None where it was not coded."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What one coder says of one movement. Seconds on the source's clock."""
+    """One coder's view of one movement. Seconds on the source's clock."""
 
     movement: str
-    """Which one: ``movement_ids`` names those that the program saw; those added by the coder begin with
-    ``added-``."""
+    """Its name: from ``movement_ids`` if the program spotted it; names of movements added by the coder begin
+    with ``added-``."""
     verdict: Verdict
     """Is it a micro-expression?"""
     onset: float
@@ -66,13 +66,13 @@ class Decision:
 
     @property
     def added(self) -> bool:
-        """The coder has found it; the program had not."""
+        """The coder found it and the program did not."""
         return self.movement.startswith("added-")
 
 
 @dataclass(frozen=True)
 class ReviewLine:
-    """One line of the file: a decision, or the number of the line that is taken back."""
+    """One line of the file: a decision, or the number of the line that is undone."""
 
     number: int
     at: str
@@ -101,7 +101,7 @@ def line_from(found: dict[str, Any]) -> ReviewLine:
 
 
 def decision_from(found: dict[str, Any]) -> Decision:
-    """Checked field by field, for it may come from anywhere. KeyError where one is missing, BadLine."""
+    """Checks every field, as the line may come from anywhere. KeyError for a missing field, or BadLine."""
     verdict, label = found["verdict"], found.get("label")
     if verdict not in get_args(Verdict):
         raise BadLine("verdict: not yes, no or unsure")
@@ -130,7 +130,7 @@ def decision_from(found: dict[str, Any]) -> Decision:
 
 
 def standing(lines: Iterable[ReviewLine]) -> dict[str, Decision]:
-    """Movement → the decision that counts, after all that was taken back."""
+    """Movement → the decision that counts, after all undos."""
     lines = list(lines)
     gone = {line.undoes for line in lines if line.decision is None}
     found: dict[str, Decision] = {}
@@ -143,7 +143,8 @@ def standing(lines: Iterable[ReviewLine]) -> dict[str, Decision]:
 def movement_ids(frames: Iterable[tuple[int, int, int]]) -> list[str]:
     """A name for each movement by its onset, apex and offset frame; the same in every reading.
 
-    It does not tell whether the program took the movement for a micro-expression: a blind coder may see it.
+    It does not reveal whether the program took the movement for a micro-expression, so a blind coder may see
+    it.
     """
     seen: dict[str, int] = {}
     names = []

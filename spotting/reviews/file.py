@@ -20,7 +20,7 @@ class Review:
     coder: str
     lines: tuple[ReviewLine, ...] = ()
     cut_off: bool = False
-    """Its last line is half a line, as a power cut leaves it."""
+    """Its last line is incomplete, as after a power cut."""
 
     @property
     def standing(self) -> dict[str, Decision]:
@@ -29,29 +29,29 @@ class Review:
 
     @property
     def last_number(self) -> int:
-        """Of the newest line; 0 in an empty file."""
+        """Number of the newest line; 0 in an empty file."""
         return max((line.number for line in self.lines), default=0)
 
 
 def review_path(session: Path, coder: str) -> Path:
-    """The coder's file in a session folder. AtmeError for a name that cannot be part of a file's name."""
+    """The coder's file in a session folder. AtmeError for a name that cannot be part of a file name."""
     if not CODER.fullmatch(coder):
         raise AtmeError(f"coder '{coder}': use letters, digits, - and _ only, at most 40; --coder NAME")
     return session / f"{PREFIX}{coder}{SUFFIX}"
 
 
 def coders_of(session: Path) -> list[str]:
-    """Whose reviews lie in a session folder, in order of their names."""
+    """The coders with a review in a session folder, in order of their names."""
     names = (path.name for path in session.glob(f"{PREFIX}*{SUFFIX}"))
     coders = (name[len(PREFIX) : -len(SUFFIX)] for name in names)
     return sorted(coder for coder in coders if CODER.fullmatch(coder))
 
 
 def read_review(session: Path, coder: str) -> Review:
-    """The coder's decisions, none where there is no file yet.
+    """The coder's decisions; none if there is no file yet.
 
-    Half a last line is left out. AtmeError for a file of a newer version, for a line that no review writes,
-    and for what ``open_received`` refuses.
+    An incomplete last line is left out. AtmeError for a file of a newer version, for a line that no review
+    writes, and for what ``open_received`` refuses.
     """
     path = review_path(session, coder)
     lines: list[ReviewLine] = []
@@ -91,4 +91,4 @@ def _line(path: Path, number: int, found: object) -> ReviewLine:
 
 
 def _damaged(path: Path, number: int, why: str) -> AtmeError:
-    return AtmeError(f"{path}: line {number} is no decision ({why}); correct it, or delete the line")
+    return AtmeError(f"{path}: line {number} is not a decision ({why}); correct it, or delete the line")

@@ -3,7 +3,7 @@
 participants = ["P07", "P08"]
 conditions = ["baseline", "stress"]
 
-[sessions.s01]            # of a session that was recorded without saying so
+[sessions.s01]            # for a session that was recorded without --participant
 participant = "P07"
 condition = "baseline"
 """
@@ -23,12 +23,12 @@ from recognizer.files.untrusted_text import parse_toml
 STUDY = "study.toml"
 _KEYS = ("participants", "conditions", "sessions")
 NAME = re.compile(r"[\w.-]{1,60}")
-"""Of a participant or a condition."""
+"""Pattern of the names of participants and conditions."""
 
 
 @dataclass(frozen=True)
 class Who:
-    """Whom a session shows, and when; empty where it is not said."""
+    """A session's participant and condition; empty where they are not given."""
 
     participant: str = ""
     condition: str = ""
@@ -39,7 +39,7 @@ NOBODY = Who()
 
 @dataclass(frozen=True)
 class Study:
-    """What the file says; where a list is empty, every name fits."""
+    """The file's content; where a list is empty, every name is allowed."""
 
     path: Path
     participants: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Study:
     sessions: dict[str, Who] = field(default_factory=dict)
 
     def check(self, who: Who) -> None:
-        """AtmeError for a name that is not among those listed: a typing error makes a new person."""
+        """AtmeError for a name that is not listed, as a typing mistake would create a new person."""
         for what, name, known in (
             ("participant", who.participant, self.participants),
             ("condition", who.condition, self.conditions),
@@ -59,14 +59,14 @@ class Study:
 
 
 def read_study(folder: Path) -> Study | None:
-    """The study of a folder; None where there is no such file. AtmeError where it is none."""
+    """The study of a folder; None where there is no such file. AtmeError where it is invalid."""
     path = folder / STUDY
     try:
         found = parse_toml(read_received(path, MIB).decode("utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise AtmeError(f"{path}: not valid TOML ({error}); mend that line") from None
+        raise AtmeError(f"{path}: not valid TOML ({error}); correct that line") from None
     for key in found:
         if key not in _KEYS:
             near = get_close_matches(key, _KEYS, n=1)
@@ -87,7 +87,7 @@ def read_study(folder: Path) -> Study | None:
 
 
 def checked_name(what: str, name: str) -> str:
-    """The name of a participant or condition. AtmeError where it is none."""
+    """The name of a participant or condition. AtmeError where it is not valid."""
     if not NAME.fullmatch(name):
         raise AtmeError(f"{what} '{name}': use letters, digits, dots, - and _ only, at most 60")
     return name

@@ -1,4 +1,4 @@
-"""Action units as FACS coders write them: ``4C+L12B``; number, before it the side, after it the intensity."""
+"""Action units in FACS notation, ``4C+L12B``: the number, preceded by the side, followed by the intensity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_coded(units: Iterable[CodedUnit]) -> str:
 
 
 def read_coded(text: str) -> tuple[tuple[CodedUnit, ...], tuple[str, ...]]:
-    """The units of a text, each once, and the pieces that are none."""
+    """The units in a text, each once, and the pieces that are not units."""
     units: dict[int, CodedUnit] = {}
     strange: list[str] = []
     for piece in filter(None, _BETWEEN.split(text)):

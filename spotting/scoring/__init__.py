@@ -1,1 +1,1 @@
-"""What spotting results are scored and handed in with."""
+"""Scoring and submitting spotting results."""

@@ -16,7 +16,7 @@ def submission(predictions: Iterable[tuple[str, int, int, Kind]]) -> str:
     """The file's text from (video, onset frame, offset frame, kind), in the given order.
 
     Frames have the numbers that the datasets give their images, in file names and annotations alike. These
-    begin with 1, so of a video file the first frame is 1 as well.
+    begin with 1, so the first frame of a video file is 1, too.
     """
     file = io.StringIO(newline="")
     rows = csv.writer(file, lineterminator="\n")

@@ -1,11 +1,11 @@
-"""Wilson's interval of a share: honest for few, where 3 of 3 do not show that all are found."""
+"""Wilson's interval of a share, which is sound for small counts: 3 of 3 do not show that all are found."""
 
 from __future__ import annotations
 
 import math
 
 _Z = 1.959964
-"""Of 95 %."""
+"""Quantile for 95 %."""
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:

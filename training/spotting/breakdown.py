@@ -12,10 +12,10 @@ from training.datasets.long_video import LongVideo, Movement
 from training.spotting.score import Hit, Outcome, SpotScore, Wanted, error_quantiles, score
 
 LASTING = 0.2
-"""Seconds: rates are compared on movements that a slow camera can see."""
+"""Seconds: rates are compared on movements long enough for a slow camera."""
 COMPARED = (30.0, 200.0)
 CONDITIONS = ("peak", "fps", "drift", "crf", "face", "recording")
-"""Of a recording; ``recording``: of filmed ones, whether motion is laid into it."""
+"""Conditions of a recording; ``recording``: for filmed ones, whether motion was inserted."""
 BESIDE = {
     "blink": "a blink in it",
     "gaze": "a gaze shift",
@@ -24,7 +24,7 @@ BESIDE = {
     "gesture": "head motion",
     "macro": "a macro-expression",
 }
-"""Kind of another movement → how a micro-expression with one at the same time is called."""
+"""Kind of another movement → name for a micro-expression that coincides with one."""
 _PEAKS = (0.65, 0.9, 1.25, 1.75, 2.5, 4.0)
 _DURATIONS_MS = (150, 250, 350, 440, 500)
 
@@ -38,9 +38,9 @@ def lasting(true: Movement, video: LongVideo) -> bool:
 
 
 def by(condition: str, outcomes: Sequence[Outcome], counts: Wanted | None = None) -> dict[Any, SpotScore]:
-    """The score of every value of a condition: peak, fps, drift, face, crf (the compression).
+    """The score for every value of a condition: peak, fps, drift, face, crf (the compression).
 
-    Recordings that do not say it are left out, as are those whose movements each have a peak of their own.
+    Recordings without it are left out, as are those whose movements have different peaks.
     """
     parts: dict[Any, list[Outcome]] = {}
     for outcome in outcomes:
@@ -51,7 +51,7 @@ def by(condition: str, outcomes: Sequence[Outcome], counts: Wanted | None = None
 
 
 def _value(video: LongVideo, condition: str) -> Any:
-    """None where the recording does not say it."""
+    """None where the recording does not have it."""
     if condition == "fps":
         return video.fps
     value = video.conditions.get(condition)
@@ -79,14 +79,14 @@ def same_timelines(outcomes: Sequence[Outcome], rates: Sequence[float]) -> list[
 
 @dataclass(frozen=True)
 class Part:
-    """The true movements of one sort: how many there are, and which were found."""
+    """The true movements of one sort: their number, and which were found."""
 
     truths: int
     hits: tuple[Hit, ...]
 
     @property
     def recall(self) -> float:
-        """Hits among what was there."""
+        """Hits among the true movements."""
         return len(self.hits) / self.truths
 
     @property
@@ -110,7 +110,7 @@ Sorts = Callable[[Movement, LongVideo], tuple[str, ...]]
 
 
 def overlap(true: Movement, video: LongVideo) -> tuple[str, ...]:
-    """What else moves between its onset and its offset, each that does; or alone."""
+    """Everything else that moves between its onset and offset; or alone."""
     kinds = {
         other.kind
         for other in video.movements

@@ -36,7 +36,7 @@ class Labelled:
     alarms_refused: float
     """Share of these that it calls uncertain; 0 where there were none."""
     beside: int
-    """Found movements labelled that touch a true one without being its hit: badly delimited."""
+    """Labelled movements that touch a true one without being its hit: badly delimited."""
     beside_refused: float
     """Share of these that it calls uncertain."""
 
@@ -52,7 +52,7 @@ class Gated:
 
 
 def gated(spotted: SpotScore, labelled: Labelled) -> Gated:
-    """What is left of ``spotted``, by the shares refused; exact where everything found was labelled."""
+    """``spotted`` reduced by the shares refused; exact where everything found was labelled."""
     hits = len(spotted.hits) * (1 - labelled.hits_refused)
     alarms = spotted.false_alarms * (1 - labelled.alarms_refused)
     beside = spotted.found - len(spotted.hits) - spotted.false_alarms
@@ -72,7 +72,8 @@ class _Answer:
 
 
 def label_outcomes(outcomes: Sequence[Outcome], most: int, progress: Progress) -> Labelled:
-    """Labels up to ``most`` hits, false alarms and badly delimited ones each, spread over the recordings."""
+    """Labels up to ``most`` each of hits, false alarms and badly delimited movements, spread over
+    recordings."""
     all_hits = score(outcomes).hits
     hits = _spread([hit for hit in all_hits if hit.true.label in CLASSES], most)
     paired = {id(hit.found) for hit in all_hits}

@@ -121,7 +121,7 @@ def plot_timeline(outcome: Outcome, signal: Signal, folder: Path) -> Path:
 
 
 def typical(results: list[dict[str, Outcome]]) -> int:
-    """Index of the recording whose timeline tells most: many events, of middling size."""
+    """Index of the recording with the most informative timeline: many events, of medium size."""
 
     def events(k: int) -> tuple[bool, int]:
         video = results[k][CAUSAL].video

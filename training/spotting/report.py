@@ -1,4 +1,4 @@
-"""All that ``atme-train spot-evaluate`` measures: spotters side by side, and broken down."""
+"""Everything that ``atme-train spot-evaluate`` measures: spotters side by side, and breakdowns."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class SpotReport:
     frocs: dict[str, Froc]
     """By spotter: recall against false alarms a minute."""
     scores: dict[str, SpotScore]
-    """By spotter, as it is set; the causal one at its other operating points too."""
+    """By spotter, at its operating point; the causal one at its other operating points, too."""
     f1: dict[str, Interval]
     """By spotter; a bootstrap over recordings."""
     conditions: dict[str, dict[Any, dict[str, SpotScore]]]
-    """Condition of a recording → value → spotter; those that some recordings say."""
+    """Condition of a recording → value → spotter, for conditions that some recordings have."""
     sorts: dict[str, dict[str, dict[str, Part]]]
-    """What true movements are told apart by → their sort → spotter."""
+    """Property of true movements → sort → spotter."""
     rates: dict[float, SpotScore]
     """The causal spotter on the same events at two rates, movements of ``LASTING`` and more."""
     types: dict[str, dict[str, TypeScore]]

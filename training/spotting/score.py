@@ -20,7 +20,7 @@ from training.datasets.long_video import LongVideo, Movement
 
 LEAST_IOU = 0.5
 PREVALENCES = (1.0, 0.3)
-"""Micro-expressions a minute for which precision is restated: real long videos have about one, or fewer."""
+"""Micro-expressions a minute for which precision is recomputed: real long videos have about one, or fewer."""
 Wanted = Callable[[Movement, LongVideo], bool]
 """Which true movements of a recording count."""
 
@@ -50,17 +50,17 @@ class Hit:
 
     @property
     def onset_error_ms(self) -> float:
-        """Positive where the onset was put too late; so are the two that follow."""
+        """Positive where the onset was found too late; likewise for the next two."""
         return 1000 * (self.found.onset - self.true.onset)
 
     @property
     def apex_error_ms(self) -> float:
-        """Of the apex."""
+        """Error of the apex."""
         return 1000 * (self.found.apex - self.true.apex)
 
     @property
     def offset_error_ms(self) -> float:
-        """Of the offset."""
+        """Error of the offset."""
         return 1000 * (self.found.offset - self.true.offset)
 
     @property
@@ -81,7 +81,7 @@ class SpotScore:
     """Found where there is no micro-expression, not even in part. A movement that was found but badly
     delimited lowers precision, but is not a false alarm."""
     alarms_during: Counter[str] = field(default_factory=Counter)
-    """What happened at the false alarms: speech, macro, blink, gesture, gaze, nothing."""
+    """What really happened at the false alarms: speech, macro, blink, gesture, gaze, nothing."""
     missed: Counter[str] = field(default_factory=Counter)
     """Why true movements were missed: the reason of the rejection, 'badly delimited', 'macro' or 'not
     seen'."""
@@ -90,12 +90,12 @@ class SpotScore:
 
     @property
     def precision(self) -> float:
-        """Hits among what was found."""
+        """Hits among the movements found."""
         return len(self.hits) / self.found if self.found else 0.0
 
     @property
     def recall(self) -> float:
-        """Hits among what was there."""
+        """Hits among the true movements."""
         return len(self.hits) / self.truths if self.truths else 0.0
 
     @property
@@ -167,7 +167,7 @@ def error_quantiles(hits: Sequence[Hit]) -> dict[str, dict[str, float | None]]:
 
 
 def rounded(value: float | None) -> float | None:
-    """For JSON; None stays."""
+    """Rounded for JSON; None stays None."""
     return None if value is None else round(value, 4)
 
 
@@ -178,7 +178,7 @@ def quantiles(values: Iterable[float], percents: Sequence[int]) -> dict[str, flo
 
 
 def score(outcomes: Iterable[Outcome], counts: Wanted | None = None) -> SpotScore:
-    """Pools recordings. Movements that are not wanted, and what is found for them, count neither for nor
+    """Pools recordings. Movements that are not selected, and movements found for them, count neither for nor
     against."""
     minutes, truths, found = 0.0, 0, 0
     hits: list[Hit] = []
@@ -256,12 +256,12 @@ def _why_missed(true: Movement, outcome: Outcome) -> str:
 
 
 def meanwhile(event: Candidate, video: LongVideo) -> str:
-    """What else went on, up to a third of a second before: skin and landmarks take a moment to settle."""
+    """What else happened, up to a third of a second before: skin and landmarks take a moment to settle."""
     margin = 0.3
     kinds = [
         m.kind
         for m in video.movements
         if m.kind != "micro" and event.onset < m.offset + margin and m.onset < event.offset
     ]
-    # Eyes that wander do so all the time; what else goes on says more.
+    # Wandering eyes never stop, so anything else is more informative.
     return next((kind for kind in kinds if kind != "gaze"), kinds[0] if kinds else "nothing")

@@ -1,4 +1,5 @@
-"""The tables that ``atme-train spot-evaluate`` prints: the curve first, then the spotters as they are set."""
+"""The tables of ``atme-train spot-evaluate``: first the curve, then the spotters at their operating
+points."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def show(report: SpotReport, console: Console) -> None:
 
 
 def _froc_table(report: SpotReport) -> Table:
-    """Recall at false alarms a minute, as the least score varies that counts."""
+    """Recall at false alarms a minute, as the least score that counts is varied."""
     table = _table("recall at false alarms a minute", f"{LEVELS[0]:g}", *(f"{x:g}" for x in LEVELS[1:]))
     for name, found in report.frocs.items():
         recall = found.curve.recall_at(LEVELS)
@@ -63,10 +64,10 @@ def _froc_table(report: SpotReport) -> Table:
 
 
 def _spotter_table(report: SpotReport) -> Table:
-    """Each as it is set; its precision here, and in video with fewer micro-expressions."""
+    """Each at its operating point; its precision here, and in video with fewer micro-expressions."""
     rates = (f"at {rate:g}" for rate in PREVALENCES)
     table = _table("spotter", "F1", "95 %", "recall", "alarms/min", "95 %", "prec.", *rates)
-    table.collapse_padding = True  # or it is wider than 80 columns
+    table.collapse_padding = True  # otherwise it is wider than 80 columns
     for name, result in report.scores.items():
         interval = report.f1[name]
         table.add_row(
@@ -162,7 +163,7 @@ def _counts(counts: Counter[str]) -> str:
 
 
 def _errors(found: SpotScore | Part) -> list[str]:
-    """Of onset, apex and offset."""
+    """Errors of onset, apex and offset."""
     return [
         _spread(abs(getattr(hit, f"{name}_error_ms")) for hit in found.hits)
         for name in ("onset", "apex", "offset")

@@ -19,7 +19,7 @@ OVERALL = "overall"
 
 @dataclass(frozen=True)
 class TypeScore:
-    """Counts over all recordings, and what follows from them."""
+    """Counts over all recordings, and the scores that follow from them."""
 
     truths: int
     found: int
@@ -27,12 +27,12 @@ class TypeScore:
 
     @property
     def precision(self) -> float:
-        """Hits among what was found."""
+        """Hits among the expressions found."""
         return self.hits / self.found if self.found else 0.0
 
     @property
     def recall(self) -> float:
-        """Hits among what was there."""
+        """Hits among the true expressions."""
         return self.hits / self.truths if self.truths else 0.0
 
     @property

@@ -1,1 +1,1 @@
-"""What the causal spotter is compared with: published methods, written again from their papers."""
+"""Published methods with which the causal spotter is compared, reimplemented from their papers."""

@@ -1,4 +1,4 @@
-"""What the baselines read of a measured recording: where every place of the face is, in stretches."""
+"""The baselines' input from a measured recording: where every place of the face is, in stretches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Floats = npt.NDArray[np.float64]
 LONGEST_GAP_S = 0.2
 """Frames further apart than this, or one without a face, end a stretch."""
 Scored = list[tuple[float, Candidate]]
-"""Everything that a baseline finds at its lowest threshold, with what the threshold would have to be."""
+"""Everything that a baseline finds at its lowest threshold, with the highest threshold that still finds
+it."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class Course:
     """(n,) seconds, increasing."""
     places: Floats
     """(n, len(SIDES), 2) where each place is, right and down, pixels of a 256-px face; the head's motion is
-    off. The origin is the resting face of the beginning."""
+    removed. The origin is the resting face of the beginning."""
 
     def at(self, times: Floats) -> Floats:
-        """(m, len(SIDES), 2): the places at other times, between frames interpolated, at the ends held."""
+        """(m, len(SIDES), 2): the places at other times, interpolated between frames and held at the ends."""
         flat = self.places.reshape(len(self.times), -1)
         columns = [np.interp(times, self.times, column) for column in flat.T]
         return np.stack(columns, axis=1).reshape(len(times), *self.places.shape[1:])

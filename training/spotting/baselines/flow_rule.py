@@ -11,12 +11,12 @@ down both slopes to a third of the peak over the valley. One of 2/3 s and more w
 a third of both peaks and by 0.7 px, is two. Intervals of different regions that share more than 0.34 of the
 shorter are one expression: micro up to half a second, macro above.
 
-Our reading, where the full text could not be had: the motion meter's places are the regions. It has taken
-the head's motion off. The papers average the strongest fifth of a region's flow, where the meter averages a
-window: its displacement counts 1.4 times, as it does in the meter. A second threshold, on what empirical
+Our reading, as the full text was not available: the motion meter's places are the regions. It has already
+removed the head's motion. The papers average the strongest fifth of a region's flow, where the meter averages
+a window: its displacement counts 1.4 times, as it does in the meter. A second threshold, on what empirical
 mode decomposition leaves, is left out. Of the papers' bounds on length the lower, 0.4 s, is left out too:
-hardly any micro-expression would pass it. The score is how many times all thresholds could be raised until
-it is lost.
+hardly any micro-expression would pass it. The score is the factor by which all thresholds could be raised
+before it is lost.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ RISE = {"inner brows": 1.8, "outer brows": 1.8, "nose": 2.1} | dict.fromkeys(
 AROUND = round(RATE)
 """Frames to each side in which a peak is compared with the least value."""
 SLOPE = 1 / 3
-"""An interval ends where the curve is down to this part of the peak."""
+"""An interval ends where the curve is down to this fraction of the peak."""
 JOIN = 3
-"""Peaks closer than so many frames are one."""
+"""Peaks closer than this many frames are one."""
 LONG, EDGE, DEEP = round(RATE * 2 / 3), round(RATE * 4 / 15), 0.7
-"""Where a valley is looked for: intervals of so many frames, off both ends; and its least depth in pixels."""
+"""Where a valley is searched for: intervals of this many frames, away from both ends; and its least depth,
+pixels."""
 SHARED = 0.34
 MICRO_S = 0.5
 Interval = tuple[int, int, int, float]

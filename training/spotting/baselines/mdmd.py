@@ -5,16 +5,16 @@ micro-expression intervals in long video sequences", arXiv 1912.11985, after Wan
 From the papers: a face that moves and comes back within 2 k is further from where it was k before now than
 k after now. d is, for each of the face's blocks, the length of the flow from k ago to now less that of the
 flow from k ago to k ahead; a frame's feature is the mean over the third of the blocks in which d is
-greatest. Less the mean of the features k before and after, and without what is negative, it is compared
+greatest. After subtracting the mean of the features k before and after, and clipping at zero, it is compared
 with the threshold mean + p (max − mean) of the recording, p = 0.01. Frames above it that follow each other
 are an interval, if its length fits. k is 0.4 s for micro-expressions (12 frames of CAS(ME)², 80 of SAMM
 Long Videos) and 1.3 s for macro-expressions (39, 260); micro-expressions last 7 to 16 frames of CAS(ME)²
 and 47 to 105 of SAMM, and what is longer is macro.
 
 Our reading: the places where the motion meter measures are the blocks. A place's displacement is already
-that of the skin around it that moves together, so the vote on a block's main direction, which in the papers
-picks the pixels that count, has been taken. Frames are seconds. Lower thresholds than p = 0.01 hardly
-exist; an interval's score is the p at which all of it has gone, and its times are those at p = 0.01.
+that of the skin that moves together around it, so the papers' vote on a block's main direction, which selects
+the pixels that count, is not needed. Frames become seconds. Thresholds below p = 0.01 hardly exist; an
+interval's score is the p at which all of it disappears, and its times are those at p = 0.01.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MACRO_S = (1.3, 0.533, np.inf)
 
 
 def mdmd(signal: Signal) -> Scored:
-    """Micro- and macro-expressions of one recording, each with its kind, by the p that it reaches."""
+    """Micro- and macro-expressions of one recording, each with its kind, scored by the p that it reaches."""
     return [*_spotted(signal, "micro", *MICRO_S), *_spotted(signal, "macro", *MACRO_S)]
 
 
@@ -56,7 +56,7 @@ def _spotted(signal: Signal, kind: Kind, k: float, shortest: float, longest: flo
 
 
 def _relative(course: Course, k: float) -> Floats:
-    """(n,) the feature over its surroundings; 0 where k before or after lies outside the stretch."""
+    """(n,) the feature above its surroundings; 0 where k before or after is outside the stretch."""
     times = course.times
     feature = _difference(course, times, k)
     around = (_difference(course, times - k, k) + _difference(course, times + k, k)) / 2

@@ -1,7 +1,7 @@
 """Trains the spotter's classifier on a rendered benchmark: ``atme-train spot-fit``.
 
 A few small convolutional networks over the course of a movement, averaged; each sees the movement and its
-mirror image. They are trained on clips alone whose truth is scripted, never on people who were filmed.
+mirror image. They are trained only on clips with scripted ground truth, never on recordings of people.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from training.learning.export import completed, save, traced
 from training.spotting.classifier.snapshots import Snapshots
 
 MIXTURES = 3
-"""So many times each clip is also looked at with another's movements laid over it."""
+"""How many times each clip is used with another clip's movements added to it."""
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""
 _CUES = (slice(2 * len(SIDES) + 2, 2 * len(SIDES) + 6), -4, -3)
 """Channels of the head, the lids and the light."""
 _CLAMP = 6.0
-"""Standard deviations; what lies further out was not seen in training."""
+"""Standard deviations; values further out did not occur in training."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class FitConfig:
     times: float = 0.3
     """Weight of the loss of onset, apex and offset."""
     noise: float = 0.1
-    """Noise on what is shown, in its standard deviations: rendered faces are alike, real ones are not."""
+    """Noise on the evidence, in its standard deviations: rendered faces are alike, real ones are not."""
     hidden: float = 0.1
-    """Share of the movements that are shown without their head, lids or light: no cue may decide alone."""
+    """Share of the movements trained without their head, lids or light: no cue may decide alone."""
 
 
 class Member(nn.Module):
@@ -103,7 +103,7 @@ class Panel(nn.Module):
 
 
 class Scale(nn.Module):
-    """Standardises evidence as it was in training."""
+    """Standardises evidence as in training."""
 
     course_mean: Tensor
     course_scale: Tensor
@@ -131,7 +131,7 @@ class Scale(nn.Module):
 
 
 def mirrored(course: Tensor) -> Tensor:
-    """The same movement of the face's mirror image."""
+    """The same movement in the face's mirror image."""
     order, sign = mirrored_sides()
     skin = 2 * len(SIDES)
     rest = torch.arange(skin, CHANNELS)
@@ -153,7 +153,7 @@ def fit(data: Snapshots, config: FitConfig, progress: Callable[[int, int], None]
             f"{len(data.kind)} movements of {len(set(data.kind.tolist()))} kinds are too few to learn "
             f"{len(KINDS)} kinds from; render more minutes with atme-train spot-benchmark"
         )
-    torch.set_num_threads(1)  # sums in another order are other weights
+    torch.set_num_threads(1)  # sums in another order would give other weights
     scale, members, done = Scale(data), list[Member](), 0
     shown = _shown(data, scale)
     for number in range(config.members):
@@ -168,7 +168,7 @@ def fit(data: Snapshots, config: FitConfig, progress: Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _Shown:
-    """The movements as the members see them, standardised, and then their mirror images."""
+    """The members' inputs: standardised movements, and then their mirror images."""
 
     course: Tensor
     facts: Tensor

@@ -3,8 +3,8 @@
 FaceMesh takes a drawn lid for less closed than a real one: a full blink lowers the measured opening of the
 eyes by 0.15 to 0.35 in the rendered training clips, by 0.31 to 0.49 and at most 0.57 on real faces
 (``python -m benchmarks.blinks``). A classifier that learns from that takes eyes that narrow for a blink. So
-what is measured of the lids is deepened after measuring, by another factor for every clip. Only for training:
-what is measured on is left as it is.
+the measured course of the lids is deepened, by another factor for every clip. Only for training: clips used
+for measuring are left as they are.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo, Movement
 
 FULL_BLINK = (0.4, 0.58)
-"""By how much of the opening a full blink shall lower what is measured, least and most: the deeper half of
-what real faces show."""
+"""Range of the relative fall of the measured opening in a full blink: the deeper half of what real faces
+show."""
 _WITHOUT_BLINKS = 0.25
-"""The same of a rendered clip that holds no blink."""
+"""The same for a rendered clip without a blink."""
 _LEAST_DIP = 0.08
-"""Landmarks that follow the lids less than this do not follow them."""
+"""Landmarks that follow the lids less than this do not follow them at all."""
 _DEEPEST = 4.0
 """The greatest factor: beyond it the landmarks' noise would look like lids."""
 _CLOSED = 0.3
-"""The least opening that is measured of closed eyes, as a part of the usual one."""
+"""The least measured opening of closed eyes, as a fraction of the usual opening."""
 _LATE_S = 0.08
 """Landmarks are up to this late."""
 _FULL_RANK = 80
-"""Percentile of a clip's blinks that is taken for a full one; others are half blinks."""
+"""Percentile of a clip's blinks that counts as a full blink; weaker ones are half blinks."""
 
 
 def lifelike_lids(video: LongVideo, samples: Sequence[MotionSample], seed: int) -> Sequence[MotionSample]:
@@ -49,7 +49,7 @@ def lifelike_lids(video: LongVideo, samples: Sequence[MotionSample], seed: int) 
 
 
 def _dip(blink: Movement, seen: Sequence[MotionSample], usual: float) -> float:
-    """By how much of ``usual`` the measured opening falls in a blink."""
+    """The fall of the measured opening in a blink, as a fraction of ``usual``."""
     during = [s.eye_opening for s in seen if blink.onset < s.time < blink.offset + _LATE_S]
     return max(1 - min(during) / usual, 0.0) if during else 0.0
 

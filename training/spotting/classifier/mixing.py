@@ -1,8 +1,8 @@
-"""More clips from those there are: what happens in one is laid over another, after both were measured.
+"""More clips from the existing ones: the movements of one are added to another, after both were measured.
 
-Displacements of skin add up, and so does what the head's motion leaves of them; lids are as far down as the
-lower of both. A minute of rendering so becomes several minutes to learn from, in which things meet that no
-script brought together. Only for training: what is measured on is rendered whole.
+Displacements of skin add up, and so do the residuals of head motion; lids are as low as the lower of the two.
+So a minute of rendering becomes several minutes to learn from, with coincidences that no script contains.
+Only for training: clips used for measuring are rendered as a whole.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from training.datasets.long_video import LongVideo
 def mixed(
     video: LongVideo, samples: Sequence[MotionSample], other: LongVideo, laid: Sequence[MotionSample]
 ) -> tuple[LongVideo, Sequence[MotionSample]]:
-    """The clip with the other's movements laid over its own, as long as both last, and all that is in it.
+    """The clip with the other's movements added to its own, for as long as both last, and all that is in it.
 
-    Samples without a face are as they are.
+    Samples without a face stay as they are.
     """
     until = min(samples[-1].time, laid[-1].time)
     kept = [sample for sample in samples if sample.time <= until]

@@ -1,1 +1,1 @@
-"""The filmed spotting benchmark: motion measured on one person, laid on another."""
+"""The filmed spotting benchmark: motion measured on one person is transferred to another."""

@@ -1,9 +1,10 @@
-"""Clips with ground truth from recordings of people, into which other people's measured motion is laid.
+"""Clips with ground truth from recordings of people, into which other people's measured motion is inserted.
 
 The clips are stretches of the recordings, untouched but for the motion: blinks, talk, head and noise are the
-recordings' own. A motion is scaled to a micro-expression's size and put into its course; it never goes into
-the recording it comes from. Some clips are left as they are, so that false alarms are counted. The folder has
-the form of ``spotting.rendered.benchmark``. It is there to measure: nothing is trained from it.
+recordings' own. A motion is scaled to a micro-expression's size and given its time course; it is never
+inserted into the recording it comes from. Some clips are left as they are, so that false alarms are counted.
+The folder has the form of ``spotting.rendered.benchmark``. It is only for measuring: nothing is trained on
+it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from training.spotting.rendered.benchmark import FILMED, VIDEO_SUFFIXES, render_
 from training.spotting.signal import Signal, signal_of
 
 SECONDS = 15.0
-"""Of one clip at most."""
+"""Seconds in a clip, at most."""
 SHORTEST_S = 2.0
 """A stretch with a face that is shorter makes no clip."""
 PEAKS = (1.0, 2.0, 0.5, 3.0, 1.5, 0.8, 0.0, 4.0)
@@ -47,14 +48,14 @@ RISE, FALL = ((0.19, 0.07, 0.33), (0.19, 0.05, 0.33))
 """Median, least and most seconds of a micro-expression's rise and fall, as the datasets code them."""
 DURATION = (0.1, 0.5)
 INCOMPLETE, LEFT = 0.4, (0.15, 0.6)
-"""So many do not come back to where they began; what part of the peak is then left at the offset."""
+"""Share that does not return to where it began, and the fraction of the peak then left at the offset."""
 RELEASE_S = 2.5
-"""What is left goes slowly: no movement that a spotter should see."""
+"""Seconds in which the rest fades: too slow for a movement that a spotter should find."""
 
 
 @dataclass(frozen=True)
 class FilmedEvent:
-    """One movement laid into a clip; times in seconds of the clip."""
+    """One movement inserted into a clip; times in seconds of the clip."""
 
     donor: Donor
     peak: float
@@ -63,7 +64,7 @@ class FilmedEvent:
     apex: float
     offset: float
     left: float
-    """Part of the peak that is left at the offset."""
+    """Fraction of the peak left at the offset."""
 
     def displacement(self, time: float) -> float:
         """Pixels of a 256-px face: raised cosines, as ``training.rendering.script.Action`` has them."""
@@ -86,7 +87,7 @@ class FilmedEvent:
 
 @dataclass(frozen=True)
 class FilmedClip:
-    """A stretch of a recording, and what is laid into it."""
+    """A stretch of a recording, and the movements inserted into it."""
 
     name: str
     video: LongVideo
@@ -145,10 +146,10 @@ def donors_by_recording(
 def plan_filmed(
     videos: Sequence[LongVideo], signals: Path, donated: Sequence[Donor], minutes: float, seed: int
 ) -> list[FilmedClip]:
-    """The clips, in an order of which every beginning is mixed; recordings come again where they are short
-    of ``minutes``.
+    """The clips, in an order in which every beginning is mixed; recordings are used again if they are shorter
+    than ``minutes``.
 
-    AtmeError where no motion can be laid on any of them.
+    AtmeError where no motion can be inserted into any of them.
     """
     parts = [(video, part) for video in videos for part in stretches(signal_of(video, signals))]
     if not parts:
@@ -170,7 +171,7 @@ def plan_filmed(
                 break
         if not any(clip.events for clip in clips):
             raise AtmeError(
-                "no motion can be laid on these recordings: an expression has to rise from rest on a still "
+                "no motion can be inserted into these: an expression has to rise from rest on a still "
                 "head in one of them, and another has to be longer than three seconds; add recordings"
             )
     return clips
@@ -194,7 +195,7 @@ def stretches(signal: Signal) -> list[list[tuple[int, float]]]:
 
 
 def _cut_between(before: MotionSample | None, after: MotionSample) -> bool:
-    """The face is suddenly elsewhere, or frames are missing: the recording was cut there."""
+    """Whether the face is suddenly elsewhere or frames are missing, so that the recording was cut there."""
     if before is None or not before.face:
         return False
     jump = math.hypot(after.eyes_x - before.eyes_x, after.eyes_y - before.eyes_y)
@@ -243,7 +244,7 @@ def _risen(share: float) -> float:
 def write_filmed(
     out: Path, clips: Sequence[FilmedClip], seed: int, workers: int
 ) -> Iterator[tuple[int, int]]:
-    """Writes the clips that are not there yet; yields (done, of how many).
+    """Writes the missing clips; yields (done, total).
 
     AtmeError where the folder holds another benchmark.
     """
@@ -252,7 +253,8 @@ def write_filmed(
 
 
 def write_one(out: Path, clip: FilmedClip) -> None:
-    """One clip, lossless, and its ground truth: what was laid into it, and the blinks and talk seen in it."""
+    """One clip, lossless, and its ground truth: the inserted movements, and the blinks and talk found in
+    it."""
     times, faces = _landmarks(clip)
     left, top, right, bottom = box_around(faces, clip.video)
     frames = (

@@ -1,7 +1,8 @@
 """Motion of real faces: expressions that rise from rest in recordings, and how the skin moves in each.
 
 Every face is brought to one *level face*: eyes level, 256 px wide, its middle always in the same place. There
-a pixel is the unit of all motion figures, and what one face did can be laid on another by their landmarks.
+a pixel is the unit of all motion figures, and the motion of one face can be transferred to another by their
+landmarks.
 """
 
 from __future__ import annotations
@@ -31,32 +32,32 @@ SIDE = 400
 STEP = 2
 """A field of motion has a vector at every second pixel of it: skin is smooth."""
 STRONG = 2.0
-"""Pixels of a 256-px face of the spotter's signal from which an expression is looked at ..."""
+"""Pixels of a 256-px face: least peak of the spotter's signal for an expression to be considered ..."""
 MEASURED = 3.0
-"""... and by which its dense flow moves the skin at least: noise is a small part of that."""
+"""... and least motion of the skin in its dense flow, of which noise is a small part."""
 _AROUND_S = 0.3
 """A peak is the highest within this time before and after."""
 _LONGEST_RISE_S = 1.5
 _RESTING = 0.4
-"""At rest a region is displaced by no more than this part of the peak."""
+"""At rest a region is displaced by no more than this fraction of the peak."""
 _HEAD = 12.0
 """Pixels that the head may have moved meanwhile: a turned face's parts move apart."""
 _TURNED = 4.0
-"""Pixels that the ridge of the nose may move against the eyes: more is a turn of the head."""
+"""Pixels that the ridge of the nose may move relative to the eyes: more is a turn of the head."""
 _LIDS = (0.75, 1.4)
 """The eyes' opening at rest and at the peak, as part of its median: neither a blink nor a look down."""
 _MOUTH = ("lower lip", "chin")
 """What opening and closing the mouth moves most."""
 _TALK = 0.8
-"""Lower lip or chin moving further than this part of what moves most is a mouth that opens."""
+"""Lower lip or chin moving by more than this fraction of the greatest motion means an opening mouth."""
 _LIPS = 5.0
 """Pixels between the lips of a closed mouth at most; one that is open before it moves may be talking."""
 _TEETH = 20.0
 """A smile opens the lips by less, pixels."""
 _REST = 0.25
-"""Half of the face moves by less than this part of the peak; else the head moves, not the skin."""
+"""Half of the face moves by less than this fraction of the peak; otherwise the head moves, not the skin."""
 _TRUSTED = 0.6
-"""The flow can be trusted on this part of the face at least."""
+"""The flow must be reliable on at least this fraction of the face."""
 
 BROWS, UPPER = range(17, 27), (*range(27, 36), *range(48, 55))
 """Landmarks of the brows; of the nose and the upper lip with its corners."""
@@ -66,9 +67,9 @@ _GRID = np.dstack(np.meshgrid(np.arange(SIDE), np.arange(SIDE))).astype(np.float
 _SMOOTH = 6.0
 """Pixels; skin moves together over more than this, and the noise of the flow does not."""
 _WIDE = 20.0
-"""Pixels; over this far the field is carried on where the flow cannot be trusted."""
+"""Pixels over which the field is extrapolated where the flow is unreliable."""
 _AGREE = 1.0
-"""Pixels by which the flow there and the flow back may disagree."""
+"""Pixels by which forward and backward flow may disagree."""
 _EDGE = 12.0
 """Pixels over which a field fades out at the edge of the face."""
 
@@ -96,9 +97,9 @@ class Donor:
     landmarks: Landmarks
     """At rest, in the level image."""
     field: Field
-    """(SIDE / STEP, SIDE / STEP, 2) where the skin of the resting face goes; its greatest length is 1."""
+    """(SIDE / STEP, SIDE / STEP, 2) the motion of the resting face's skin; its greatest length is 1."""
     strength: float
-    """What it was in the recording, pixels of a 256-px face."""
+    """The greatest length in the recording, pixels of a 256-px face."""
 
     @property
     def name(self) -> str:
@@ -119,7 +120,7 @@ def moved(pose: npt.NDArray[np.float64], points: Floats) -> npt.NDArray[np.float
 
 
 def rises(samples: Sequence[MotionSample]) -> list[Rise]:
-    """Where something moves away from rest and reaches a peak: no blink, no talk, a still head."""
+    """Moments at which something moves from rest to a peak, without blink or talk, on a still head."""
     if len(samples) < 3:
         return []
     time = np.array([s.time for s in samples])
@@ -180,17 +181,17 @@ def donors(video: LongVideo, signal: Signal) -> Iterator[Donor]:
 def skin_motion(
     pair: tuple[Image, Image], faces: tuple[Landmarks, Landmarks], region: str
 ) -> tuple[Landmarks, Field] | None:
-    """How the skin moved from the first BGR image to the second, less the head's motion.
+    """How the skin moved from the first BGR image to the second, without the head's motion.
 
-    The first face's landmarks in the level image, and (SIDE, SIDE, 2) pixels there. None where it is no
-    expression (the head turned, the mouth opened), or where the flow cannot be trusted.
+    The first face's landmarks in the level image, and (SIDE, SIDE, 2) pixels there. None where it is not an
+    expression (the head turned, the mouth opened), or where the flow is unreliable.
     """
     poses = [level(face) for face in faces]
     first, second = (moved(pose, face) for pose, face in zip(poses, faces, strict=True))
     if np.linalg.norm((second - first)[[27, 28, 29, 30]], axis=1).max() > _TURNED:
         return None
     before, after = (_level_image(image, pose) for image, pose in zip(pair, poses, strict=True))
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # it follows far motion, and fast
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # fast, and good for large motion
     there, back = flow.calc(before, after, None), flow.calc(after, before, None)
     apart = there + cv2.remap(back, _GRID + there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     mask = face_mask(first)
@@ -204,9 +205,9 @@ def skin_motion(
 
 
 def _in_expression(first: Landmarks, second: Landmarks, length: Floats, region: str) -> bool:
-    """What moves furthest is a brow, the nose or the upper lip, and the spotter's signal agrees.
+    """Whether a brow, the nose or the upper lip moves most, in agreement with the spotter's signal.
 
-    The mouth does not talk meanwhile.
+    The mouth must not talk meanwhile.
     """
     place = np.unravel_index(int(length.argmax()), length.shape)[::-1]
     nearest = int(np.linalg.norm(first - np.array(place), axis=1).argmin())
@@ -270,7 +271,7 @@ def _head_motion(field: Field, trust: Floats, landmarks: Landmarks) -> Field:
 
 
 def _smoothed(field: Field, trust: Mask) -> Field:
-    """The trusted flow, smooth, and carried on to where there is none."""
+    """The reliable flow, smoothed, and extrapolated to where there is none."""
     result = np.zeros_like(field)
     for sigma in (_WIDE, _SMOOTH):
         weight = cv2.GaussianBlur(trust, None, sigma)[..., None]

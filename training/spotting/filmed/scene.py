@@ -1,4 +1,4 @@
-"""What is to be seen in a stretch of a recording, by its landmarks: where the face is, blinks and talk."""
+"""What a stretch of a recording shows, by its landmarks: where the face is, blinks and talk."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _CLOSING = 0.75
 _TALK_PX, _TALK_S = 4.0, 0.25
 """Lips that part or meet by so many pixels of a 256-px face within this time before and after are talking."""
 _PAUSE_S = 0.3
-"""Talk goes on over shorter pauses."""
+"""Seconds; shorter pauses do not interrupt talk."""
 _AROUND = 0.4
 """Face widths of the recording that a clip keeps around the face."""
 
 
 def steady(found: Sequence[Landmarks | None], video: LongVideo) -> list[Landmarks]:
-    """Landmarks of every frame: the mean of three frames, and where there are none the nearest.
+    """Landmarks of every frame: the mean over three frames or, where there are none, the nearest ones.
 
     AtmeError where no frame has any.
     """
@@ -78,7 +78,7 @@ def _between_lips(face: Landmarks) -> float:
 def _spans(
     times: npt.NDArray[np.float64], holds: npt.NDArray[np.bool_], pause: float
 ) -> Iterator[tuple[float, float]]:
-    """(from, to) where it holds, from the frame before to the frame after; shorter pauses are passed over."""
+    """(from, to) where it holds, from the frame before to the frame after; shorter pauses are bridged."""
     begin: float | None = None
     end: float | None = None
     for k in map(int, np.flatnonzero(holds)):

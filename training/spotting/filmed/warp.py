@@ -1,4 +1,4 @@
-"""Lays the motion of one face on the frames of another: where its landmarks are, as strong as wanted."""
+"""Transfers the motion of one face to the frames of another, placed by its landmarks, at any strength."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from training.spotting.filmed.motion import SIDE, STEP, Donor, face_mask, level,
 Image = npt.NDArray[np.uint8]
 
 _SHAPE = (*range(0, 17, 2), *range(17, 27), 27, 30, 31, 33, 35, 36, 39, 42, 45, 48, 51, 54, 57)
-"""Landmarks by which one face is laid on another; lids and inner lips move too much by themselves."""
+"""Landmarks by which one face is mapped to another; lids and inner lips move too much by themselves."""
 _COARSE = 16
-"""The way from face to face is reckoned at every so many pixels and drawn out between them."""
+"""Pixels between the places at which the mapping between faces is computed; it is interpolated in between."""
 _STILL = 1 / 64
 """Pixels: half of the step to which OpenCV rounds coordinates."""
 
@@ -59,12 +59,12 @@ def with_motion(image: Image, landmarks: Landmarks, motions: Sequence[tuple[Dono
     rows, columns = _box(to_frame, field, image.shape[1], image.shape[0])
     grid = np.dstack(np.meshgrid(np.arange(columns.start, columns.stop), np.arange(rows.start, rows.stop)))
     grid = grid.astype(np.float32)
-    # The field where each pixel lies in the level image, its vectors turned and scaled to the frame.
+    # The field at each pixel's place in the level image, its vectors rotated and scaled to the frame.
     here = cv2.remap(
         field, cv2.transform(grid, pose) / STEP, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
     back = inverse(np.asarray(here @ to_frame[:, :2].T.astype(np.float32)), grid - grid[0, 0])
-    # Lanczos' kernel keeps most of the sensor's noise; what does not move stays as it is to the bit.
+    # Lanczos' kernel keeps most of the sensor's noise; what does not move stays the same, bit for bit.
     warped = cv2.remap(image, grid + back, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
     still = np.abs(back).max(axis=2, keepdims=True) < _STILL
     result = image.copy()

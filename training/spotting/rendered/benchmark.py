@@ -30,7 +30,7 @@ from training.spotting.rendered.timeline import SIZE, Plan, plan
 
 CLIPS = "clips.jsonl"
 STORIES = {"lifelike": spot_lifelike, "first": spot_timeline}
-"""Who writes what happens in the clips. The first, in which nothing overlaps, stays as a regression."""
+"""The writers of the clips' scripts. The first, in which nothing overlaps, is kept as a regression test."""
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".mpg")
 
 FILMED = "filmed"
@@ -48,8 +48,8 @@ def write_benchmark(
     fps: Sequence[float] = (),
     story: str = "lifelike",
 ) -> Iterator[tuple[int, int]]:
-    """Renders the clips that are not there yet; yields (done, of how many). ``fps``: these rates in equal
-    parts; none: the mixture of the story's ``RATES``. ``story``: one of ``STORIES``.
+    """Renders the missing clips; yields (done, total). ``fps``: these rates in equal parts; none: the mixture
+    of the story's ``RATES``. ``story``: one of ``STORIES``.
 
     AtmeError where a face cannot be used, the story is unknown, or the folder holds another benchmark.
     """
@@ -92,7 +92,7 @@ def render_missing(
 
 
 def _continues(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> bool:
-    """One is the other's beginning."""
+    """Whether one is the other's beginning."""
     return all(a == b for a, b in zip(old, new, strict=False))
 
 

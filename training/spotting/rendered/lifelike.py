@@ -1,4 +1,4 @@
-"""What happens in the lifelike clips: faces that watch, talk or fidget, and micro-expressions among it all.
+"""Scripts of the lifelike clips: faces that watch, talk or fidget, with micro-expressions in between.
 
 Unlike in ``timeline``, whose clips stay as a regression, movements overlap: a blink or a glance
 comes during a micro-expression, a brow flashes over a smile, one event follows another, and the face does not
@@ -22,7 +22,7 @@ from training.spotting.rendered.timeline import SECONDS, SIZE, Plan
 RATES = {30.0: 0.5, 25.0: 0.1, 60.0: 0.2, 100.0: 0.12, 200.0: 0.08}
 """Frames a second → share of the minutes."""
 PEAKS = (0.0,) * 6
-"""Every micro-expression has a peak of its own."""
+"""Every micro-expression has its own peak."""
 DRIFTS = (0.0, 1.0, 2.5, 0.5, 5.0)
 """Pixels that the head drifts."""
 QUALITIES = (None, None, 16, 20, 24)
@@ -34,18 +34,18 @@ SHARED = False
 STILL = 0.3
 """Share of the people whose head is held still, as in the laboratories of the datasets."""
 SWAYS = (0.25, 4.0)
-"""Pixels that another's head shifts within a fifth of a second, least and most: 0.5 to 5 in recordings."""
+"""Range of pixels by which other heads shift within a fifth of a second: 0.5 to 5 in recordings."""
 
 WITH_BLINK, WITH_GAZE, WITH_HEAD, FOLLOWED, OVER_SMILE = 0.15, 0.19, 0.06, 0.1, 0.06
-"""Shares of the micro-expressions that a blink, a glance or a small head motion goes with, that a second
-one follows at once, and that flash over a held expression."""
+"""Shares of the micro-expressions accompanied by a blink, a glance or a small head motion, followed at once
+by a second one, and flashing over a held expression."""
 
 _MOODS = {
     "watching": {"micro": 0.52, "blink": 0.19, "macro": 0.07, "mouth": 0.08, "gesture": 0.09, "talk": 0.05},
     "talking": {"micro": 0.22, "blink": 0.13, "macro": 0.08, "mouth": 0.07, "gesture": 0.1, "talk": 0.4},
     "restless": {"micro": 0.32, "blink": 0.16, "macro": 0.17, "mouth": 0.12, "gesture": 0.23, "talk": 0.0},
 }
-"""What happens next, by how the person of a clip is."""
+"""What happens next, and how likely, by the mood of a clip's person."""
 _MOOD = (0.55, 0.27, 0.18)
 
 
@@ -63,7 +63,7 @@ class _Story:
 
 
 def person(clip: Plan, portrait: Portrait) -> Portrait:
-    """Whom the clip shows: every clip another face made from the portrait."""
+    """The clip's face: a different variation of the portrait for every clip."""
     return varied(portrait, np.random.default_rng((clip.seed, clip.timeline, 4)))
 
 
@@ -135,7 +135,7 @@ def _one_micro(story: _Story, time: float) -> Action:
 
 
 def _flash(story: _Story, time: float) -> float:
-    """Another expression is held while the micro-expression that stands at ``time`` happens."""
+    """Another expression is held while the micro-expression at ``time`` happens."""
     rng = story.rng
     event = story.actions[-1]
     held = spot_movements.macro(time - 1.5, story.portrait, rng, hold=2.2)
@@ -201,7 +201,7 @@ _HAPPENINGS: dict[str, Callable[[_Story, float], float]] = {
 
 
 def _glances(rng: np.random.Generator, wanted: list[float], wanders: bool) -> tuple[Glance, ...]:
-    """Eyes that turn at the times wanted, and of themselves where they wander."""
+    """Eye movements at the given times, and spontaneous ones where the eyes wander."""
     times = list(wanted)
     time = 0.5
     while wanders and time < SECONDS:

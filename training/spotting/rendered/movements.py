@@ -32,7 +32,7 @@ _RISES = (0.05, 0.33)
 _LONG = 0.04
 """Share that lasts longer than half a second but rises within 260 ms."""
 _INCOMPLETE = 0.4
-"""Share after which the face is not back where it was."""
+"""Share after which the face does not return to where it was."""
 _PEAK = (1.6, 0.7, 0.4, 9.0)
 """Peak in pixels of a 256-px face: median, log standard deviation, bounds."""
 
@@ -49,7 +49,7 @@ GESTURES = (
 
 
 def micro(onset: float, portrait: Portrait, rng: Rng) -> Action:
-    """A micro-expression as the datasets have them."""
+    """A micro-expression like those in the datasets."""
     label = str(rng.choice(CLASSES, p=(0.5, 0.25, 0.25)))
     middle, spread, least, most = _PEAK
     peak = float(np.clip(middle * np.exp(rng.normal(0, spread)), least, most))
@@ -78,7 +78,7 @@ def micro(onset: float, portrait: Portrait, rng: Rng) -> Action:
 
 
 def narrowed(event: Action, rng: Rng) -> list[Blink]:
-    """The lids that go along: a lid tightener or cheek raiser narrows the eyes, others do so now and then."""
+    """The lids that move along: a lid tightener or cheek raiser narrows the eyes, others do so at times."""
     narrows = not {6, 7}.isdisjoint(activation.unit for activation in event.activations)
     if rng.random() > (0.7 if narrows else 0.12):
         return []
@@ -99,7 +99,7 @@ def macro(onset: float, portrait: Portrait, rng: Rng, hold: float | None = None)
 
 
 def syllables(start: float, end: float, portrait: Portrait, rng: Rng) -> Iterator[Action]:
-    """Words: syllables at 3 to 6 Hz that run into each other, as loud as this speaker is, with pauses."""
+    """Words: syllables at 3 to 6 Hz that run into each other, at this speaker's loudness, with pauses."""
     loudness = float(np.exp(rng.uniform(np.log(2.5), np.log(20))))
     time = start
     while time < end:
@@ -114,7 +114,7 @@ def syllables(start: float, end: float, portrait: Portrait, rng: Rng) -> Iterato
 
 
 def emphasis(onset: float, portrait: Portrait, rng: Rng) -> Action:
-    """Brows that underline a word."""
+    """Brows that emphasise a word."""
     recipes: tuple[Recipe, ...] = ((5, (1, 2)), (2, (2,)), (2, (4,)), (1, (1, 4)), (1, (1, 2, 5)))
     activations = drawn(recipes, float(rng.uniform(0.8, 5)), portrait, rng)
     rise, hold, fall = rng.uniform(0.12, 0.35), rng.uniform(0.1, 0.6), rng.uniform(0.33, 0.6)
@@ -123,7 +123,7 @@ def emphasis(onset: float, portrait: Portrait, rng: Rng) -> Action:
 
 
 def mouth(start: float, portrait: Portrait, rng: Rng) -> tuple[list[Action], list[Blink]]:
-    """Swallowing, lips pressed together, chewing, a yawn: no expression and no talk."""
+    """Swallowing, pressed lips, chewing, a yawn: neither expression nor talk."""
     what = str(rng.choice(("swallow", "press", "chew", "yawn"), p=(0.4, 0.35, 0.17, 0.08)))
     if what == "swallow":
         first = _slow(((3, (17,)), (2, (17, 24)), (1, (24,))), (0.8, 3), (0.27, 0.4), (0.05, 0.25), start)
@@ -170,7 +170,7 @@ class _slow:
 
 
 def blink(start: float, portrait: Portrait, rng: Rng) -> tuple[list[Blink], list[Action]]:
-    """Lids that close, halfway, firmly or twice, and the skin that they drag along."""
+    """Lids that close halfway, firmly or twice, and the skin that they drag along."""
     what = str(rng.choice(("plain", "half", "hard", "double"), p=(0.58, 0.17, 0.13, 0.12)))
     depth = float(rng.uniform(0.3, 0.75)) if what == "half" else float(rng.uniform(0.85, 1))
     slower = float(np.exp(rng.normal(0, 0.25))) * (1.5 if what == "hard" else 1)

@@ -1,7 +1,7 @@
-"""What happens in the clips of the spotting benchmark: a random but repeatable script for each of them.
+"""Scripts of the spotting benchmark's clips, random but repeatable.
 
-Micro-expressions (action units as the datasets code them) among all that looks like one: blinks, speech,
-macro-expressions, head gestures, on a head that drifts, under light that changes, through a noisy camera.
+Micro-expressions (action units as coded in the datasets) among everything that looks like one: blinks,
+speech, macro-expressions, head gestures, on a head that drifts, under changing light, through a noisy camera.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ SECONDS = 30.0
 RATES = {30.0: 0.75, 25.0: 0.09, 60.0: 0.05, 100.0: 0.05, 200.0: 0.06}
 """Frames a second → share of the minutes."""
 PEAKS = (1.5, 0.8, 2.0, 0.5, 3.0, 1.0)
-"""Pixels of a 256-px face; all micro-expressions of a clip peak there, so that each has its own precision."""
+"""Pixels of a 256-px face; all micro-expressions of a clip have the same peak, so that precision can be given
+for each peak."""
 DRIFTS = (0.0, 1.0, 2.5, 5.0)
 """Pixels that the head drifts; above 0 it makes gestures too."""
 QUALITIES = (16, 20, 24)
@@ -63,7 +64,7 @@ class Plan:
     drift: float
     seed: int
     story: str = "first"
-    """Who wrote its script: one of ``training.spotting.rendered.benchmark.STORIES``."""
+    """Writer of its script: one of ``training.spotting.rendered.benchmark.STORIES``."""
 
 
 def plan(
@@ -76,7 +77,7 @@ def plan(
     drifts: Sequence[float] = DRIFTS,
     shared: bool = True,
 ) -> list[Plan]:
-    """The clips, in an order of which every beginning is about as mixed as the whole.
+    """The clips, in an order in which every beginning is about as mixed as the whole.
 
     ``shared``: the rates have timelines in common, so that they can be compared event by event.
     """
@@ -110,7 +111,7 @@ def plan(
 
 
 def person(clip: Plan, portrait: Portrait) -> Portrait:
-    """Whom the clip shows: the portrait as it is."""
+    """The clip's face: the portrait itself."""
     return portrait
 
 
@@ -208,7 +209,8 @@ def _glances(clip: Plan) -> tuple[Glance, ...]:
 def drawn(
     recipes: tuple[Recipe, ...], peak: float, portrait: Portrait, rng: np.random.Generator
 ) -> tuple[Activation, ...]:
-    """One combination of action units, each face's a little different, the skin's greatest way ``peak``."""
+    """One combination of action units, slightly different in each face; the skin moves by at most
+    ``peak``."""
     weights = np.array([weight for weight, _ in recipes], float)
     _, units = recipes[int(rng.choice(len(recipes), p=weights / weights.sum()))]
     sides = np.exp(rng.normal(0, 0.2, 2))
