@@ -42,6 +42,7 @@ class FlowEngine:
     def __init__(self) -> None:
         self._trial = _trial()
         self._failed = ""
+        self._threads = cv2.getNumThreads()
 
     @property
     def device(self) -> str:
@@ -57,9 +58,9 @@ class FlowEngine:
     def flows(self, pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
         """One field per pair of (H, W) images: uint8, or float with grey values 0–255.
 
-        The images of one call have one size. On the CPU the pairs share as many threads as OpenCV may use
-        (``cv2.setNumThreads``). AtmeError for unusable images: in colour, of different sizes, too small, or
-        with values outside 0–255 (NaN).
+        The images of one call have one size. On the CPU the pairs share as many threads as OpenCV might use
+        when the engine was made (``cv2.setNumThreads``). AtmeError for images that have no flow: colour,
+        different sizes, too small, values that are not 0–255 (NaN).
         """
         check(pairs)
         wide = [(_widen(first), _widen(second)) for first, second in pairs]
@@ -72,7 +73,7 @@ class FlowEngine:
                 return _on_gpu(pairs)
             except RuntimeError as error:  # its memory is full, or it is gone
                 self._failed = _unused(_first_line(error))
-        return _on_cpu(pairs)
+        return _on_cpu(pairs, self._threads)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _ability() -> _Ability:
             problem = _unused(_first_line(error))
         else:
             return _Ability("cuda")
-    _on_cpu([(nothing, nothing)])
+    _on_cpu([(nothing, nothing)], 1)
     return _Ability("cpu", problem)
 
 
@@ -125,13 +126,12 @@ def _unused(reason: str) -> str:
     return line
 
 
-def _on_cpu(pairs: Sequence[tuple[Gray, Gray]]) -> list[Field]:
+def _on_cpu(pairs: Sequence[tuple[Gray, Gray]], threads: int) -> list[Field]:
     from recognizer.flow.tvl1_cpu import tvl1
 
-    threads = min(len(pairs), cv2.getNumThreads())
-    if threads < 2:
+    if min(len(pairs), threads) < 2:
         return [tvl1(*pair) for pair in pairs]
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(min(len(pairs), threads)) as pool:
         return list(pool.map(tvl1, *zip(*pairs, strict=True)))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
+import cv2
 from rich.console import Console, RenderableType
 
 from recognizer.console.command_line import let_go_of_stdout
@@ -73,7 +74,7 @@ def watch_session(
         tones = stack.enter_context(closing(Sound(sound)))
         records = stack.enter_context(Records(keep))
         session = stack.enter_context(open_session())
-        _spare_the_collector()
+        stack.enter_context(_settled())
         records.begin(session, recording)
         # A line on stderr would disturb the overlay.
         problems = Problems(session, records, log, at_once=not (on_screen and stderr_is_terminal()))
@@ -108,10 +109,17 @@ def _say_what_was_seen(ended: list[Status]) -> None:
             print(f"atme: {status.source}: {status.seen.line}", file=sys.stderr)
 
 
-def _spare_the_collector() -> None:
-    """Once everything is loaded, the garbage collector need not search all libraries again and again."""
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Once everything is loaded: without what costs more than it gives while frames come."""
     if not gc.get_freeze_count():
-        gc.freeze()
+        gc.freeze()  # the collector need not look through all the libraries again
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # each stage has its thread, and waking others for small images takes longer
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _say_what_happened(console: Console, words: RenderableType, ascii_only: bool) -> None:
