@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from recognizer.blink import is_blink
 from recognizer.feature import FeatureExtractor, PairFeatures
+from recognizer.flow.engine import FlowEngine
 from recognizer.flow.unit_motion import unit_motion
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.recognition import UNCERTAIN, Recognition
@@ -27,6 +28,7 @@ class Recognizer:
         """Loads the weights (.onnx); AtmeError when they cannot be used. ``units``: report action units, too,
         where the weights have them."""
         self._tells_units = units
+        FlowEngine()  # its code loads while the networks do
         self.backend = Backend(Path(weights))
         self.extractor = FeatureExtractor(self.backend.info.working_size)
 

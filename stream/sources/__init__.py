@@ -6,14 +6,17 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recognizer.errors import AtmeError
-from stream.sources.base import STALL_TIMEOUT, FrameSource
+from recognizer.lazy import lazily
+from stream.sources.base import IMAGE_FPS, STALL_TIMEOUT, FrameSource
 from stream.sources.camera import Camera, CameraConfig, camera_names
-from stream.sources.images import IMAGE_FPS, ImageFolder
-from stream.sources.returning import Returning
-from stream.sources.stream_url import open_url
-from stream.sources.video import open_video
+
+if TYPE_CHECKING:
+    from stream.sources.images import ImageFolder
+    from stream.sources.returning import Returning
+    from stream.sources.stream_url import open_url
 
 __all__ = [
     "CameraConfig",
@@ -25,6 +28,16 @@ __all__ = [
     "open_source",
     "open_url",
 ]
+
+# Settings need the camera's, and must not load FFmpeg for it.
+__getattr__ = lazily(
+    __name__,
+    {
+        "stream.sources.images": ("ImageFolder",),
+        "stream.sources.returning": ("Returning",),
+        "stream.sources.stream_url": ("open_url",),
+    },
+)
 
 
 def open_source(
@@ -45,6 +58,8 @@ def open_source(
     if re.fullmatch(r"(/dev/video)?\d+", text):
         return open_camera(replace(camera or CameraConfig(), device=text), stall_timeout)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        from stream.sources.stream_url import open_url
+
         return open_url(text, stall_timeout=stall_timeout)
     if Path(text).exists():
         return open_recording(text, fps=fps, slow_motion=slow_motion, image_fps=image_fps)
@@ -71,6 +86,9 @@ def open_recording(
     for name, value in (("fps", fps), ("slow motion", slow_motion)):
         if value is not None and not 0 < value < math.inf:
             raise AtmeError(f"{path}: {name} {value:g} is impossible; give a number above 0")
+    from stream.sources.images import ImageFolder
+    from stream.sources.video import open_video
+
     if path.is_dir():
         return ImageFolder(path, (fps or image_fps) * slow_motion, assumed=fps is None)
     return open_video(path, fps, slow_motion)

@@ -14,6 +14,9 @@ from stream.frame import Frame, Image
 STALL_TIMEOUT = 5.0
 """Seconds without a frame after which a live source counts as stalled."""
 
+IMAGE_FPS = 100.0
+"""Default frame rate: that of SMIC's high-speed camera."""
+
 NEW_SIZE_S = 0.5
 """Seconds for which a live source must deliver another size before it counts as a change of format."""
 

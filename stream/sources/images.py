@@ -10,12 +10,10 @@ from recognizer.errors import AtmeError
 from recognizer.files.ffmpeg import reason
 from recognizer.files.image import read_image
 from stream.frame import Image
-from stream.sources.base import FrameSource
+from stream.sources.base import IMAGE_FPS, FrameSource
 from stream.sources.picture_numbers import number_pictures
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-IMAGE_FPS = 100.0
-"""Default frame rate: that of SMIC's high-speed camera."""
 
 
 class ImageFolder(FrameSource):
