@@ -67,6 +67,11 @@ def test_the_import_alone_loads_nothing_heavy():
     assert not HEAVY & set(done.stdout.split())
 
 
+def test_what_shows_no_video_loads_no_ffmpeg():
+    words = "import sys, stream.settings; stream.settings.Settings(); sys.exit('av' in sys.modules)"
+    subprocess.run([sys.executable, "-c", words], cwd=ROOT, check=True)
+
+
 @pytest.mark.parametrize("package", [atme, stream, spotting, recognizer])
 def test_every_name_is_there_and_known_to_type_checkers(package):
     tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
