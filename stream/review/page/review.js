@@ -203,7 +203,7 @@ async function magnify(turn) {
     if (turn !== wanted || browsing || path !== twinPath(id, draft.onset)) return;
     player.add(found);
     curve.setSeries(found.series);
-    $("magnified-words").textContent = found.problem || `${howMuch(found)}, head motion taken off`;
+    $("magnified-words").textContent = found.problem || `${howMuch(found)}, head motion removed`;
     document.documentElement.dataset.magnified = id;
     if (order[at + 1]) loop(nextTwinPath(order[at + 1]), true).catch(() => {});
   } catch (error) {
