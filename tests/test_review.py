@@ -357,7 +357,7 @@ def test_half_a_line_at_the_end_costs_that_line_only(session, ids):
 )
 def test_a_line_that_no_review_writes_is_named(session, damage):
     written(session, line(), damage)
-    with pytest.raises(AtmeError, match=r"review-ana\.jsonl: line 2 is no decision"):
+    with pytest.raises(AtmeError, match=r"review-ana\.jsonl: line 2 is not a decision"):
         read_review(session, "ana")
 
 
