@@ -53,7 +53,7 @@ class PretrainConfig:
     """Decay of the running average of the weights, which is what is kept."""
     validation: int = 4000
     """Synthetic samples for calibration and the scores of the log."""
-    refused: float = 0.15
+    refused: float = 0.13
     """Share of validation samples with an emotion that the refusal threshold may cost. They are harder than
     images: of rendered pairs from 0.5 px up it costs about one in twenty
     (``benchmarks/rendered_pairs.py``)."""
