@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks import __main__ as bench
+from benchmarks import flame
 from benchmarks.loso_speed import whole_fold
 from benchmarks.row import Row, markdown, plot
 
@@ -65,6 +67,28 @@ def test_a_fold_never_takes_less_than_no_time() -> None:
     assert whole_fold([[2.0, 7.0], [3.0, 8.0]]) == pytest.approx(2 + 58)
     with pytest.raises(bench.AtmeError, match="took no longer than 2; measure again"):
         whole_fold([[5.0, 2.0]])
+
+
+STACKS = """\
+run (threading.py:1);Capture._run (stream/a.py:3);decode<b> (stream/b.py:4) 60
+run (threading.py:1);Capture._run (stream/a.py:9) 30
+Workers._spot (stream/w.py:3);see (spotting/m.py:1) 10
+Workers._spot (stream/w.py:3);Queue.get (queue.py:171);wait (threading.py:327) 900
+rare (x.py:1) 0
+"""
+
+
+def test_a_flame_graph_is_as_wide_as_the_time_that_was_not_waited():
+    root = flame.read_stacks(STACKS)
+    assert root.samples == 100
+    picture = flame.draw(root)
+    assert "Capture._run (stream/a.py), 90.0 %" in picture
+    assert "decode&lt;b&gt; (stream/b.py), 60.0 %" in picture
+    assert "rare" not in picture
+    assert "Queue" not in picture
+    ElementTree.fromstring(picture)
+    with pytest.raises(bench.AtmeError, match="is no stack; give the output of py-spy"):
+        flame.read_stacks("<svg>\n")
 
 
 def test_every_target_of_make_that_is_named_has_a_rule() -> None:
