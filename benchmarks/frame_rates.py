@@ -26,14 +26,13 @@ from rich.progress import track
 
 from recognizer.console.command_line import run
 from recognizer.console.native_log import native_log
-from spotting.classifier import DEFAULT_CLASSIFIER, CandidateClassifier
 from spotting.motion import MotionMeter, MotionSample
 from training.datasets.long_video import LongVideo
 from training.evaluation.bootstrap import bounds, drawn
 from training.executors import in_process, local
 from training.rendering.clip import render, truth
 from training.spotting.breakdown import COMPARED, lasting
-from training.spotting.evaluate import movement, spot
+from training.spotting.evaluate import WEIGHTS, Networks, movement, read_networks, spot
 from training.spotting.rendered.benchmark import portrait
 from training.spotting.rendered.timeline import SECONDS, Plan, plan, script
 from training.spotting.score import Outcome, f1_counts, f1_of, score
@@ -76,14 +75,14 @@ def as_jpeg(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
-def spotted(classifier: Path, clip: Plan) -> list[Outcome]:
-    """The outcome of the live program's spotter on one clip, by kind of image."""
-    return [spot(video, signal, _classifier(classifier)) for video, signal in measure(clip)]
+def spotted(weights: Path, clip: Plan) -> list[Outcome]:
+    """What the live program's spotter makes of one clip, by kind of image."""
+    return [spot(video, signal, _networks(weights)) for video, signal in measure(clip)]
 
 
 @cache
-def _classifier(weights: Path) -> CandidateClassifier:
-    return CandidateClassifier(weights)
+def _networks(weights: Path) -> Networks:
+    return read_networks(weights)
 
 
 def compare(outcomes: Sequence[Outcome], draws: int = 2000) -> dict[str, Any]:
@@ -122,11 +121,11 @@ def main() -> None:
     parser.add_argument("--timelines", type=int, default=24, help=f"of {SECONDS:.0f} s")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--classifier", type=Path, default=DEFAULT_CLASSIFIER)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     minutes = options.timelines * len(COMPARED) * SECONDS / 60
     clips = plan(minutes, options.seed, options.face or [None], dict.fromkeys(COMPARED, 1 / len(COMPARED)))
-    work = partial(spotted, options.classifier)
+    work = partial(spotted, options.weights)
     done = in_process(work, clips) if options.workers < 2 else local(work, clips, options.workers)
     with os.fdopen(os.dup(2), "w") as screen, native_log():
         shown = track(done, "rendering and spotting", len(clips), console=Console(file=screen))

@@ -9,7 +9,7 @@ from threading import Thread
 
 from demo_picture import browser, demo_session, target, write_small
 
-from spotting.spotter import SpotterConfig
+from spotting.spotter_config import SpotterConfig
 from stream.review.server.serve import listen, server_on
 from stream.review.server.shelf import shelf_of
 from stream.settings import Settings

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from spotting.candidate import Candidate, Rejection
     from spotting.classifier import CandidateClassifier
     from spotting.motion import MotionMeter, MotionSample
-    from spotting.spotter import Spotter, SpotterConfig
+    from spotting.spotter import Spotter
+    from spotting.spotter_config import SpotterConfig
 
 __all__ = [
     "Candidate",
@@ -26,6 +27,7 @@ __getattr__ = lazily(
         "spotting.candidate": ("Candidate", "Rejection"),
         "spotting.classifier": ("CandidateClassifier",),
         "spotting.motion": ("MotionMeter", "MotionSample"),
-        "spotting.spotter": ("Spotter", "SpotterConfig"),
+        "spotting.spotter": ("Spotter",),
+        "spotting.spotter_config": ("SpotterConfig",),
     },
 )

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from spotting.apexes.detector import Proposal
 from spotting.candidate import Candidate
 from spotting.face_places import REGIONS, by_region
 from spotting.memory import Array, Memory
@@ -20,6 +21,9 @@ _SHOULDER, _FOOT = 0.6, 0.3
 _SLOWED, _STEP_S = 5.0, 0.02
 """Near its peak a movement grows by less than this many peaks a second, measured over this many seconds."""
 _NAMES = tuple(REGIONS)
+
+_BEFORE_S, _AFTER_S = 0.04, 0.01
+"""Seconds before and after a proposed onset over which the resting position is averaged."""
 
 Point = tuple[float, float]
 """Seconds, pixels."""
@@ -133,6 +137,32 @@ class Movement:
             return self._points[-1][0]
         low, value = _reach(self._fall, self._level(_FOOT))
         return apex + (low - apex) / _cosine(self._part(value))
+
+
+def proposed(proposal: Proposal, threshold: float, memory: Memory) -> tuple[Candidate, Array]:
+    """The movement that the apex detector proposes, and (sides, 2) the places before it; ``memory``: up to
+    the decision."""
+    when = memory.middle
+    begin = int(np.searchsorted(when, proposal.onset - _BEFORE_S))
+    end = min(max(int(np.searchsorted(when, proposal.onset + _AFTER_S)), begin + 1), len(when))
+    begin = min(begin, end - 1)
+    rest: Array = memory.places[begin:end].mean(axis=0)
+    last = int(np.searchsorted(when, proposal.offset))
+    lengths = by_region(memory.places[end - 1 : last + 1] - rest)
+    peak = float(lengths.max())
+    found = Candidate(
+        onset=proposal.onset,
+        apex=min(proposal.apex, float(memory.time[-1])),
+        offset=proposal.offset,
+        onset_frame=memory.frame_at(proposal.onset),
+        apex_frame=memory.frame_at(proposal.apex),
+        offset_frame=memory.frame_at(proposal.offset),
+        score=peak / threshold,
+        peak=peak,
+        region=_NAMES[int(lengths.max(axis=0).argmax())],
+        decided=float(memory.time[-1]),
+    )
+    return found, rest
 
 
 def _cosine(height: float) -> float:

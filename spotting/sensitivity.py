@@ -21,8 +21,8 @@ class OperatingPoint:
 
 OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
     "quiet": OperatingPoint(0.2, 2.0, 0.6, 0.9),
-    "normal": OperatingPoint(0.2, 2.0, 0.45, 0.85),
-    "keen": OperatingPoint(0.2, 2.0, 0.3, 0.8),
+    "normal": OperatingPoint(0.2, 2.0, 0.47, 0.85),
+    "keen": OperatingPoint(0.2, 2.0, 0.35, 0.8),
 }
 """``normal`` raises at most a quarter of a false alarm a minute, on rendered and on real faces. Measured on
 twenty minutes of rendered faces that the classifier was not trained on, most of whose heads sway, and on 7.8

@@ -1,9 +1,10 @@
 """Finds movements of the face, causally: onset, apex and offset, or a reason to reject them.
 
-A movement begins when the face has moved further from its recent position than the noise floor explains. It
-is decided once it has fallen back, has stopped falling, or is unmistakable while it still falls; only then,
-with the peak known, are onset and offset read off the curve. Nothing looks ahead: ``Candidate.decided`` is
-the time of the decision. ``spotting.classifier`` tells what kind of movement it is.
+Movements are noticed in two ways. By rule: one begins when the face has moved further from its recent
+position than the noise floor explains, and is decided once it has fallen back, has stopped falling, or is
+unmistakable. And by a network that reads the whole signal (``spotting.apexes``), which is not blind to what
+begins meanwhile. ``spotting.classifier`` tells what kind of movement it is; a micro-expression is what both
+networks take for one. Nothing looks ahead: ``Candidate.decided`` is the time of the decision.
 
 A micro-expression is a movement that ends within half a second, or that rises within 260 ms (Yan et al. 2014,
 DOI 10.1371/journal.pone.0086041). Its offset is where the fall ends, even if the face rests in another
@@ -14,63 +15,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Annotated
+from dataclasses import replace
 
 import numpy as np
-from pydantic import Field
 
-from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
+from spotting.apexes.detector import ApexDetector, Proposal, Proposer
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier, Prediction
 from spotting.face_places import by_region
 from spotting.held_expression import HeldExpression
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
-from spotting.movement import Movement
-from spotting.sensitivity import OPERATING_POINTS, Sensitivity
-
-OF_THE_POINT = math.nan
-"""Stands for the value of the operating point."""
+from spotting.movement import Movement, proposed
+from spotting.spotter_config import SpotterConfig
 
 Assess = Callable[[Candidate, Memory, Array], Prediction]
 """Classifies a movement: a ``CandidateClassifier`` or a replacement."""
-
-
-@setting_dataclass(frozen=True, config=NO_OTHERS)
-class SpotterConfig:
-    """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
-
-    sensitivity: Sensitivity = "normal"
-    """The operating point; it sets the next four settings unless they are given."""
-    min_motion: Annotated[Number, Field(gt=0, le=100)] = OF_THE_POINT
-    """Lowest threshold: the smallest motion that optical flow can measure on a clean image."""
-    threshold_factor: Annotated[Number, Field(gt=0, le=100)] = OF_THE_POINT
-    """Threshold as a multiple of the noise floor; lower finds more, with more false alarms."""
-    accept_probability: Annotated[Number, Field(ge=0, le=1)] = OF_THE_POINT
-    """Least probability of a micro-expression for a movement that has ended or was waited for long enough."""
-    early_accept_probability: Annotated[Number, Field(ge=0, le=1)] = OF_THE_POINT
-    """The same for a movement that is still falling."""
-    end_fraction: Annotated[Number, Field(gt=0, lt=1)] = 0.5
-    """A movement has ended once its displacement is down to this fraction of its peak."""
-    fall_wait_ms: Annotated[Number, Field(ge=0, le=10_000)] = 100.0
-    """This long after the peak, a movement that is still falling is decided as well."""
-    plateau_ms: Annotated[Number, Field(ge=0, le=10_000)] = 300.0
-    """This long after the peak, a movement that does not fall at all is decided."""
-    warm_up_ms: Annotated[Number, Field(ge=0, le=60_000)] = 500.0
-    """After a face appears, its noise floor is measured this long before anything is reported."""
-    longest_gap_ms: Annotated[Number, Field(gt=0, le=10_000)] = 200.0
-    """Frames further apart than this could hide a movement; one in progress is then rejected."""
-    max_duration_ms: Annotated[Number, Field(gt=0, le=2000)] = 600.0
-    """Longer is a macro-expression, unless it rises quickly: half a second by definition, plus the error of
-    the offset."""
-    max_rise_ms: Annotated[Number, Field(gt=0, le=2000)] = 260.0
-    """Longest time from onset to apex for which it may last longer."""
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(OPERATING_POINTS[self.sensitivity]).items():
-            if math.isnan(getattr(self, name)):
-                object.__setattr__(self, name, value)
 
 
 SHORTEST_MACRO_S = 0.5
@@ -89,6 +49,10 @@ _ASK_AGAIN_S = 0.015
 """Seconds between two questions to the classifier: a higher frame rate must not give more chances."""
 _LONGEST_S = 1.2
 """Seconds after which a movement is decided in any case."""
+SAME_S = 0.2
+"""Two apexes nearer to each other than this, in seconds, are those of one movement."""
+_SEEN_S = 0.14
+"""Seconds after an apex by which the detector has proposed it, if it does."""
 _SETTLING_S, _SETTLED_S = 0.3, 0.05
 """Seconds: after a decision the face may keep moving for the first; it has settled when it hardly moves
 within the second."""
@@ -97,10 +61,19 @@ within the second."""
 class Spotter:
     """``push`` samples, receive candidates; ``flush`` at the end; ``reset`` between recordings."""
 
-    def __init__(self, config: SpotterConfig | None = None, classifier: Assess | None = None) -> None:
-        """``classifier``: None uses the one shipped with the program."""
+    def __init__(
+        self,
+        config: SpotterConfig | None = None,
+        classifier: Assess | None = None,
+        detector: Proposer | None = None,
+        considered: Callable[[Candidate], object] = lambda movement: None,
+    ) -> None:
+        """``classifier``, ``detector``: None uses those shipped with the program. ``considered``: called with
+        every movement that the classifier is asked about, with its probability."""
         self.config = config or SpotterConfig()
         self._classifier = classifier or CandidateClassifier()
+        self._detector = detector or ApexDetector()
+        self._considered = considered
         self.reset()
 
     def reset(self) -> None:
@@ -111,6 +84,8 @@ class Spotter:
 
     def _restart(self) -> None:
         self._memory = Memory()
+        self._detector.reset()
+        self._reported = -math.inf
         self._movement: Movement | None = None
         self._held: HeldExpression | None = None
         self._decided = -math.inf
@@ -141,11 +116,15 @@ class Spotter:
             return []
         memory = self._memory
         memory.add(sample)
+        proposals = self._detector.update(memory)
         self.threshold = max(self.config.min_motion, self.config.threshold_factor * memory.floor())
         self._ready = memory.time[-1] - memory.time[0] >= self.config.warm_up_ms / 1000
         if not self._ready:
             return []
-        return self._follow_held() + self._follow_movement()
+        found = self._follow_held()
+        for proposal in proposals:
+            found += self._consider(proposal)
+        return found + self._follow_movement()
 
     def expected(self) -> Candidate | None:
         """The movement under way as it would be decided now; None without one, and while it still rises.
@@ -157,7 +136,8 @@ class Spotter:
             return None
         found = movement.candidate(self.threshold, self._memory)
         prediction = self._classifier(found, self._memory, movement.rest)
-        return self._put_right(replace(found, probability=prediction.probability), prediction)
+        found = replace(found, probability=prediction.probability)
+        return self._delimited(found, prediction.onset, prediction.apex, prediction.offset)
 
     def flush(self) -> list[Candidate]:
         """The stream ends: a movement whose fall was not seen is rejected rather than guessed."""
@@ -182,6 +162,28 @@ class Spotter:
             movement = self._movement.candidate(self.threshold, self._memory)
             self.rejections.append(Rejection(movement, reason))
         self._held = self._movement = None
+
+    def _consider(self, proposal: Proposal) -> list[Candidate]:
+        """Reports it where the classifier agrees. What it rejects is not listed: the rule notices that."""
+        memory, config = self._memory, self.config
+        learnt = float(memory.time[0]) + config.warm_up_ms / 1000
+        if proposal.apex < learnt:
+            return []
+        found, rest = proposed(proposal, self.threshold, memory)
+        probability = _both(proposal.probability, self._classifier(found, memory, rest).probability)
+        found = self._delimited(found, proposal.onset, proposal.apex, proposal.offset)
+        found = replace(found, probability=probability)
+        self._considered(found)
+        if not probability >= config.accept_probability or not self._is_micro(found):
+            return []
+        return self._report(found)
+
+    def _report(self, found: Candidate) -> list[Candidate]:
+        """A movement noticed in both ways is one event."""
+        if abs(found.apex - self._reported) < SAME_S:
+            return []
+        self._reported = found.apex
+        return [found]
 
     # ---- macro-expressions
 
@@ -253,19 +255,24 @@ class Spotter:
         self._asked = float(self._memory.time[-1])
         found = movement.candidate(self.threshold, self._memory)
         prediction = self._classifier(found, self._memory, movement.rest)
-        found = replace(found, probability=prediction.probability)
-        if prediction.probability >= least:
-            found = self._put_right(found, prediction)
+        probability = _both(prediction.probability, self._detector.probability(found.apex))
+        delimited = self._delimited(found, prediction.onset, prediction.apex, prediction.offset)
+        found, delimited = (replace(one, probability=probability) for one in (found, delimited))
+        self._considered(delimited)
+        if probability >= least:
+            found = delimited
             self._end_movement()
             if self._is_micro(found) and not held:
-                return [found]
+                return self._report(found)
             self._hold(found, movement)
             return []
+        if final and prediction.probability >= least and self._asked - found.apex < _SEEN_S:
+            return []  # the detector has not seen the apex yet
         if final:
             self._end_movement()
             if prediction.reason == "macro":
                 self._hold(found, movement)
-            else:
+            elif abs(found.apex - self._reported) >= SAME_S:
                 self.rejections.append(Rejection(found, prediction.reason))
         return []
 
@@ -284,15 +291,15 @@ class Spotter:
         quick = 1000 * (found.apex - found.onset) <= self.config.max_rise_ms
         return quick or 1000 * found.duration <= self.config.max_duration_ms
 
-    def _put_right(self, found: Candidate, prediction: Prediction) -> Candidate:
-        """The movement with the classifier's onset < apex < offset, and the frames nearest to them.
+    def _delimited(self, found: Candidate, onset: float, apex: float, offset: float) -> Candidate:
+        """The movement with a network's onset < apex < offset, and the frames nearest to them.
 
         The apex is no later than the decision, because it has been seen; onset and apex are different frames.
         """
         memory = self._memory
         oldest = max(found.decided - LOOK_BEHIND_S, float(memory.time[0]))
-        apex = min(max(prediction.apex, oldest + 0.02), found.decided)
-        onset, offset = max(min(prediction.onset, apex - 0.01), oldest), max(prediction.offset, apex + 0.01)
+        apex = min(max(apex, oldest + 0.02), found.decided)
+        onset, offset = max(min(onset, apex - 0.01), oldest), max(offset, apex + 0.01)
         onset_frame, apex_frame = memory.frame_at(onset), memory.frame_at(apex)
         if apex_frame == onset_frame:
             row = max(int(np.abs(memory.time - onset).argmin()) - 1, 0)
@@ -306,3 +313,8 @@ class Spotter:
             apex_frame=apex_frame,
             offset_frame=max(memory.frame_at(offset), apex_frame),
         )
+
+
+def _both(one: float, other: float) -> float:
+    """The lower of two probabilities; NaN, which is no answer, where either is."""
+    return float(np.minimum(one, other))

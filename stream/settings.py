@@ -14,7 +14,7 @@ from recognizer.files.setting_types import NO_OTHERS, Number, Switch, Text, sett
 from recognizer.files.untrusted_text import parse_toml
 from spotting.motion import MotionConfig
 from spotting.sensitivity import Sensitivity
-from spotting.spotter import SpotterConfig
+from spotting.spotter_config import SpotterConfig
 from stream.settings_contradictions import contradictions_in
 from stream.sources import CameraConfig
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spotting.apexes.detector import Proposal
 from spotting.candidate import Candidate
 from spotting.classifier import Prediction
 from spotting.face_places import SIDES
@@ -108,6 +109,29 @@ class Told:
         """The movement's own times."""
         self.asked.append(movement.decided)
         return Prediction(self.probability, self.reason, movement.onset, movement.apex, movement.offset)
+
+
+class Agreeing:
+    """An apex detector that takes every movement for a micro-expression, and proposes what it was told to
+    once ``ahead`` seconds have passed since the apex."""
+
+    def __init__(self, *proposals: Proposal, ahead: float = 0.1) -> None:
+        self._proposals, self._ahead = proposals, ahead
+        self.reset()
+
+    def reset(self) -> None:
+        """Proposes all of it again."""
+        self._left = list(self._proposals)
+
+    def update(self, memory: Memory) -> list[Proposal]:
+        """Those whose time has come."""
+        due = [one for one in self._left if one.apex + self._ahead <= memory.time[-1]]
+        self._left = [one for one in self._left if one not in due]
+        return due
+
+    def probability(self, apex: float) -> float:
+        """Certain."""
+        return 1.0
 
 
 def blind(sample: MotionSample) -> MotionSample:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from motion_curves import Bump, Told, at_rate, blind, samples, spot
+from motion_curves import Agreeing, Bump, Told, at_rate, blind, samples, spot
 
 from recognizer.errors import AtmeError
 from spotting import CandidateClassifier, Spotter, SpotterConfig
@@ -56,7 +56,7 @@ def test_what_comes_after_the_decision_is_not_looked_at():
         shown.append((movement, evidence(movement, memory, rest), rest))
         return Prediction(0.7, "noise", movement.onset, movement.apex, movement.offset)
 
-    spot(Spotter(classifier=classifier), stream)
+    spot(Spotter(classifier=classifier, detector=Agreeing()), stream)
     for movement, seen, rest in shown:
         again = evidence(movement, remembered(stream, movement.decided), rest)
         for there, here in zip(vars(seen).values(), vars(again).values(), strict=True):
@@ -65,7 +65,7 @@ def test_what_comes_after_the_decision_is_not_looked_at():
 
 @pytest.mark.parametrize("fps", [30, 100, 200])
 def test_the_same_movement_looks_the_same_at_every_rate(fps):
-    movement = one(Spotter(classifier=Told()), moved(1000))
+    movement = one(Spotter(classifier=Told(), detector=Agreeing()), moved(1000))
     reference = evidence(movement, remembered(moved(1000), movement.decided), REST)
     seen = evidence(movement, remembered(moved(fps), movement.decided), REST)
     assert seen.course.shape == (len(COURSE_S), CHANNELS)
@@ -93,7 +93,7 @@ def test_the_delivered_classifier_says_the_same_of_a_face_and_its_mirror_image()
         replace(s, places=tuple((np.array(s.places)[order] * sign).tolist()), eyes_x=-s.eyes_x, roll=-s.roll)
         for s in stream
     ]
-    movement = one(Spotter(classifier=Told()), stream)
+    movement = one(Spotter(classifier=Told(), detector=Agreeing()), stream)
     here, there = (
         CandidateClassifier()(movement, remembered(one, movement.decided), REST) for one in (stream, other)
     )
@@ -112,8 +112,8 @@ def test_a_likely_movement_counts_with_the_times_that_the_classifier_gives(fps):
             times = movement.apex - 0.1, movement.apex + 0.005, movement.apex + 0.12
             return Prediction(told.probability, told.reason, *times)
 
-    plain = one(Spotter(classifier=Told(0.7)), moved(fps))
-    found = one(Spotter(classifier=Sure(0.7)), moved(fps))
+    plain = one(Spotter(classifier=Told(0.7), detector=Agreeing()), moved(fps))
+    found = one(Spotter(classifier=Sure(0.7), detector=Agreeing()), moved(fps))
     assert found.decided == plain.decided
     assert found.onset == pytest.approx(plain.apex - 0.1)
     assert found.apex == pytest.approx(plain.apex + 0.005)
@@ -124,29 +124,29 @@ def test_a_likely_movement_counts_with_the_times_that_the_classifier_gives(fps):
 
 
 def test_an_unlikely_one_is_rejected_for_what_it_looks_like():
-    spotter = Spotter(classifier=Told(0.4, "blink"))
+    spotter = Spotter(classifier=Told(0.4, "blink"), detector=Agreeing())
     assert spot(spotter, moved(60)) == []
     assert [rejection.reason for rejection in spotter.rejections] == ["blink"]
 
 
 def test_every_movement_keeps_the_probability_that_decided_it():
-    assert one(Spotter(classifier=Told(0.7)), moved(60)).probability == 0.7
-    assert one(Spotter(classifier=Told(0.95)), moved(60)).probability == 0.95
-    rejecting = Spotter(classifier=Told(0.3))
+    assert one(Spotter(classifier=Told(0.7), detector=Agreeing()), moved(60)).probability == 0.7
+    assert one(Spotter(classifier=Told(0.95), detector=Agreeing()), moved(60)).probability == 0.95
+    rejecting = Spotter(classifier=Told(0.3), detector=Agreeing())
     spot(rejecting, moved(60))
     assert [rejection.movement.probability for rejection in rejecting.rejections] == [0.3]
 
 
 def test_a_sure_one_is_decided_before_it_is_over():
-    late = one(Spotter(classifier=Told(0.7)), moved(100)).decided
-    early = one(Spotter(classifier=Told(0.99)), moved(100)).decided
+    late = one(Spotter(classifier=Told(0.7), detector=Agreeing()), moved(100)).decided
+    early = one(Spotter(classifier=Told(0.99), detector=Agreeing()), moved(100)).decided
     assert BUMP.apex < early < late
 
 
 def test_more_frames_do_not_mean_more_questions():
     slow, fast = Told(0.7), Told(0.7)
-    spot(Spotter(classifier=slow), moved(60))
-    spot(Spotter(classifier=fast), moved(1000))
+    spot(Spotter(classifier=slow, detector=Agreeing()), moved(60))
+    spot(Spotter(classifier=fast, detector=Agreeing()), moved(1000))
     assert len(slow.asked) <= len(fast.asked) <= 8
     assert min(np.diff(fast.asked[:-1])) > 0.014  # the last question is that of the end
 
@@ -159,7 +159,10 @@ def test_onset_and_apex_are_two_frames_and_keep_the_judges_times(apart):
     times = [25 + k / 30 for k in range(120)]
     for k in range(60):
         onset = 27 + k / 600
-        found = one(Spotter(classifier=classifier), samples(times, Bump(onset, onset + 0.06, onset + 0.14)))
+        found = one(
+            Spotter(classifier=classifier, detector=Agreeing()),
+            samples(times, Bump(onset, onset + 0.06, onset + 0.14)),
+        )
         assert found.apex - found.onset == pytest.approx(apart)
         assert found.onset_frame < found.apex_frame
         assert abs(times[found.apex_frame] - found.apex) < 0.5001 / 30
@@ -170,7 +173,7 @@ def test_whatever_times_it_says_come_in_order_and_the_apex_has_been_seen(times):
     def classifier(movement, memory, rest):
         return Prediction(0.7, "speech", *(movement.apex + time for time in times))
 
-    spotter = Spotter(SpotterConfig(max_duration_ms=2_000), classifier)
+    spotter = Spotter(SpotterConfig(max_duration_ms=2_000), classifier, Agreeing())
     found = one(spotter, moved(60))
     assert found.onset < found.apex < found.offset
     assert found.apex <= found.decided
@@ -187,8 +190,8 @@ def test_it_is_asked_again_after_a_lost_face_and_a_gap(fps):
     stream = moved(fps, lambda time: BUMP(time) + BUMP(time - 2) + BUMP(time - 4), seconds=8.0)
     lost = [blind(s) if 2.4 < s.time < 2.6 else s for s in stream]
     gapped = [s for s in lost if not 4.45 < s.time < 4.75]
-    assert len(spot(Spotter(classifier=CandidateClassifier()), gapped)) <= 3
-    found = spot(Spotter(classifier=Told(0.7)), gapped)
+    assert len(spot(Spotter(classifier=CandidateClassifier(), detector=Agreeing()), gapped)) <= 3
+    found = spot(Spotter(classifier=Told(0.7), detector=Agreeing()), gapped)
     assert [round(event.apex) for event in found] == [2, 4, 6]
 
 
@@ -273,7 +276,7 @@ def test_names_of_movements_are_those_of_the_ground_truth():
         Movement("macro", 8.0, 9.0, 12.0, None),
         Movement("blink", 10.0, 10.1, 10.3, None),
     )
-    base = one(Spotter(classifier=Told()), moved(60))
+    base = one(Spotter(classifier=Told(), detector=Agreeing()), moved(60))
 
     def name(onset, apex, offset):
         movement = replace(base, onset=onset, apex=apex, offset=offset)

@@ -63,7 +63,7 @@ def test_endings_are_told_apart(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 def test_damaged_archives_weights_and_sheets_end_cleanly_and_never_in_silence(tmp_path):
-    kinds = ("archive", "weights", "classifier", "state", "sheet", "list")
+    kinds = ("archive", "weights", "classifier", "apexes", "state", "sheet", "list")
     only = [word for kind in kinds for word in ("--only", kind)]
     done = campaign(
         "-m",

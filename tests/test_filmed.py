@@ -345,7 +345,7 @@ def test_it_is_evaluated_like_a_rendered_one(benchmark: Path, tmp_path: Path, ca
 
 def test_nothing_is_trained_from_it(benchmark: Path, tmp_path: Path):
     with pytest.raises(AtmeError, match="measuring only"):
-        app(["spot-fit", str(benchmark), "--out", str(tmp_path / "classifier.onnx")], standalone_mode=False)
+        app(["spot-fit", str(benchmark), "--out", str(tmp_path / "new")], standalone_mode=False)
 
 
 def test_what_cannot_be_used_is_one_line(folder: Path, signals: Path, tmp_path: Path):

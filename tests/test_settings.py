@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recognizer.errors import AtmeError
 from spotting.motion import MotionConfig
 from spotting.sensitivity import OPERATING_POINTS, OperatingPoint, Sensitivity
-from spotting.spotter import SpotterConfig
+from spotting.spotter_config import SpotterConfig
 from stream.settings import RecognizerConfig, Settings, load_settings, user_file
 from stream.sources import CameraConfig
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from motion_curves import Agreeing
 
 from recognizer.errors import AtmeError
+from spotting.apexes.detector import ApexDetector
 from spotting.candidate import Candidate
 from spotting.classifier import KINDS
 from spotting.motion import MotionMeter
@@ -284,7 +286,7 @@ def test_what_the_recognizer_declines_counts_neither_for_nor_against():
 
 def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark: Path):
     (video,) = read_benchmark(benchmark)
-    seen = list(snapshots(View(video), benchmark / ".signals"))
+    seen = list(snapshots(View(video), benchmark / ".signals", Agreeing()))
     micros = [snapshot for snapshot in seen if snapshot.kind == 0]
     assert micros
     for snapshot in micros:
@@ -298,7 +300,9 @@ def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark:
 
 def test_fit_says_when_there_is_too_little_to_learn_from(benchmark: Path, capsys, tmp_path: Path):
     with pytest.raises(AtmeError, match="too few to learn"):
-        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "classifier.onnx"))
-    assert not (tmp_path / "classifier.onnx").exists()
-    with pytest.raises(AtmeError, match="in a folder that exists"):
-        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "none" / "classifier.onnx"))
+        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "new"))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["apexes.onnx"]
+    ApexDetector(tmp_path / "new" / "apexes.onnx")
+    (tmp_path / "file").touch()
+    with pytest.raises(AtmeError, match="not a folder"):
+        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "file"))

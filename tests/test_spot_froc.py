@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from motion_curves import Bump, at_rate, samples
+from motion_curves import Agreeing, Bump, at_rate, samples
 from test_spot_score import event, intervals, micro, outcome
 
 from spotting.classifier import Prediction
-from spotting.spotter import SpotterConfig
+from spotting.spotter_config import SpotterConfig
 from training.datasets.long_video import LongVideo
-from training.spotting.evaluate import by_probability, spot
+from training.spotting.evaluate import Networks, spot
 from training.spotting.froc import LEVELS, froc
 from training.spotting.score import Outcome, score
 from training.spotting.signal import Signal
@@ -99,8 +99,9 @@ def test_the_causal_curve_goes_through_the_point_that_the_spotter_is_set_to():
     bumps = [Bump(2, 2.14, 2.3, 1.2), Bump(5, 5.14, 5.3, 2.6), Bump(8, 8.14, 8.3, 3.2)]
     stream = samples(at_rate(60, 10.0), lambda t: sum(bump(t) for bump in bumps))
     signal = Signal(tuple(stream), np.zeros(len(stream), np.float32))
-    found = spot(LongVideo("clip", (), 60.0), signal, by_height).found
-    scored = by_probability(signal, by_height)
-    assert [round(event.apex) for event in found] == [5, 8]
+    outcome = spot(LongVideo("clip", (), 60.0), signal, Networks(by_height, Agreeing()))
+    scored = sorted(outcome.scored, key=lambda pair: pair[1].apex)
+    assert [round(event.apex) for event in outcome.found] == [5, 8]
     assert [round(event.apex) for _, event in scored] == [2, 5, 8]
-    assert tuple(event for value, event in scored if value >= SpotterConfig().accept_probability) == found
+    least = SpotterConfig().accept_probability
+    assert tuple(event for value, event in scored if value >= least) == outcome.found

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from motion_curves import Bump, Told, at_rate, blind, samples, spot
+from motion_curves import Agreeing, Bump, Told, at_rate, blind, samples, spot
 
 from spotting import Spotter
 from training.datasets.long_video import LongVideo, Movement
@@ -25,7 +25,7 @@ def test_both_clips_movements_are_in_the_mixture_at_any_pair_of_rates():
     )
     assert [movement.apex for movement in video.micros] == [1.65, 2.65]
     assert [sample.time for sample in stream] == [t for t in at_rate(60) if t <= at_rate(100)[-1]]
-    found = spot(Spotter(classifier=Told(0.7)), stream)
+    found = spot(Spotter(classifier=Told(0.7), detector=Agreeing()), stream)
     assert [candidate.apex for candidate in found] == pytest.approx([1.65, 2.65], abs=0.02)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from motion_curves import Bump, Told, at_rate, blind, irregular, samples, spot
+from motion_curves import Agreeing, Bump, Told, at_rate, blind, irregular, samples, spot
 
 from spotting import Spotter, SpotterConfig
 from spotting.classifier import Prediction
@@ -20,7 +20,7 @@ RATES = [25, 30, 50, 60, 100, 120, 200]
 
 def believing(**config):
     """A spotter whose classifier takes everything for a micro-expression, once it is over."""
-    return Spotter(SpotterConfig(**config), Told(0.7))
+    return Spotter(SpotterConfig(**config), Told(0.7), Agreeing())
 
 
 def only(found):
@@ -136,7 +136,7 @@ def test_a_flash_over_a_held_smile_is_seen():
 def test_no_single_cue_vetoes_a_movement(change):
     stream = samples(at_rate(60), BUMP, change=change)
     assert only(spot(believing(), stream)).apex == pytest.approx(BUMP.apex, abs=0.02)
-    doubting = Spotter(classifier=Told(0.2, "blink"))
+    doubting = Spotter(classifier=Told(0.2, "blink"), detector=Agreeing())
     assert spot(doubting, stream) == []
     assert set(reasons(doubting)) == {"blink"}
 
@@ -155,7 +155,9 @@ def test_the_bounds_between_micro_and_macro_are_settings():
 @pytest.mark.parametrize("hold", [0.0, 0.8, 3.0])
 def test_a_macro_expression_is_an_event_once_it_is_over(fps, hold):
     smile = Bump(1.5, 1.9, 2.4 + hold, 4.0, hold=hold)
-    macro = only(spot(Spotter(classifier=Told(0.1, "macro")), samples(at_rate(fps, 7.0), smile)))
+    macro = only(
+        spot(Spotter(classifier=Told(0.1, "macro"), detector=Agreeing()), samples(at_rate(fps, 7.0), smile))
+    )
     assert macro.kind == "macro"
     assert macro.onset == pytest.approx(1.5, abs=0.12)
     assert smile.apex - 0.05 <= macro.apex <= smile.apex + hold + 0.05
@@ -165,7 +167,7 @@ def test_a_macro_expression_is_an_event_once_it_is_over(fps, hold):
 
 def test_a_face_that_stays_as_it_is_now_has_no_macro_expression():
     forever = Bump(1.5, 1.9, 40.0, 4.0, hold=38.0)
-    spotter = Spotter(classifier=Told(0.1, "macro"))
+    spotter = Spotter(classifier=Told(0.1, "macro"), detector=Agreeing())
     assert spot(spotter, samples(at_rate(30, 20.0), forever)) == []
     assert reasons(spotter) == ["macro"]
 
@@ -316,7 +318,7 @@ def test_after_talk_the_threshold_comes_down_within_two_seconds():
     def talk(time):
         return 5 * np.sin(2 * np.pi * 4 * time) if time < 4 else 0.0
 
-    spotter = Spotter(classifier=Told(0.1))
+    spotter = Spotter(classifier=Told(0.1), detector=Agreeing())
     by_time = {}
     for sample in samples(at_rate(60, 8.0), talk):
         spotter.push(sample)
@@ -340,5 +342,5 @@ def test_the_classifier_decides_by_the_operating_point(point):
         def classifier(movement, memory, rest, p=float(probability)):
             return Prediction(p, "noise", movement.onset, movement.apex, movement.offset)
 
-        found = spot(Spotter(config, classifier), samples(at_rate(60), BUMP))
+        found = spot(Spotter(config, classifier, Agreeing()), samples(at_rate(60), BUMP))
         assert bool(found) == (probability >= config.accept_probability)

@@ -14,9 +14,16 @@ from recognizer import UNCERTAIN, AtmeError, Recognizer
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.network.model_info import KEY
 from recognizer.network.weights_file import is_sealed, sealed
+from spotting.apexes.detector import DEFAULT_DETECTOR, ApexDetector
 from spotting.classifier import DEFAULT_CLASSIFIER, EVIDENCE_KEY, CandidateClassifier
 from stream.session import Session
 from stream.settings import RecognizerConfig, Settings
+
+WEIGHTS = [
+    (DEFAULT_WEIGHTS, Backend),
+    (DEFAULT_CLASSIFIER, CandidateClassifier),
+    (DEFAULT_DETECTOR, ApexDetector),
+]
 
 
 def refused(load, path: Path) -> str:
@@ -41,7 +48,8 @@ def changed(original: Path, path: Path, change, seal: bool = True) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("original", "load"), [(DEFAULT_WEIGHTS, Backend), (DEFAULT_CLASSIFIER, CandidateClassifier)]
+    ("original", "load"),
+    [(DEFAULT_WEIGHTS, Backend), (DEFAULT_CLASSIFIER, CandidateClassifier), (DEFAULT_DETECTOR, ApexDetector)],
 )
 def test_a_bit_changed_anywhere_is_noticed(original, load, tmp_path):
     data = original.read_bytes()
@@ -83,7 +91,8 @@ def test_weights_of_an_earlier_version_have_no_seal_and_say_so(untrained, tmp_pa
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
 @pytest.mark.parametrize(
-    ("original", "load"), [(DEFAULT_WEIGHTS, Backend), (DEFAULT_CLASSIFIER, CandidateClassifier)]
+    ("original", "load"),
+    [(DEFAULT_WEIGHTS, Backend), (DEFAULT_CLASSIFIER, CandidateClassifier), (DEFAULT_DETECTOR, ApexDetector)],
 )
 def test_numbers_that_are_none_are_refused_although_the_digest_fits(original, load, value, tmp_path):
     def spoil(model):

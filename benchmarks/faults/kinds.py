@@ -130,6 +130,19 @@ def _classifier(folder: Path, file: Path, rng: random.Random) -> None:
     run(read, "atme")
 
 
+def _apexes(folder: Path, file: Path, rng: random.Random) -> None:
+    from spotting.apexes.detector import ApexDetector
+    from spotting.apexes.signal_grid import CHANNELS
+
+    def read() -> None:
+        detector = ApexDetector(file)
+        _say(detector.notes)
+        row = np.random.default_rng(0).normal(size=(1, CHANNELS)).astype(np.float32)
+        _leave(*detector._session.run(["said", "after"], {"row": row, "state": detector._state}))
+
+    run(read, "atme")
+
+
 def _state(folder: Path, file: Path, rng: random.Random) -> None:
     from training.learning.weights import load_state
 
@@ -177,6 +190,7 @@ KINDS = (
     Kind("archive", 12, "*.npz", _archive, exact=True),
     Kind("weights", 12, "*.onnx", _weights, exact=True),
     Kind("classifier", 5, "*.onnx", _classifier, exact=True),
+    Kind("apexes", 5, "*.onnx", _apexes, exact=True),
     Kind("state", 8, "*.safetensors", _state, exact=True),
     Kind("session", 12, "s01/**/*", _session),
     Kind("review", 12, "**/*", read_review_of),

@@ -21,6 +21,7 @@ import numpy as np
 import openpyxl
 
 from recognizer.network.backend import DEFAULT_WEIGHTS
+from spotting.apexes.detector import DEFAULT_DETECTOR
 from spotting.classifier import DEFAULT_CLASSIFIER
 from spotting.reviews.decision import CodedUnit, Decision, Verdict
 from stream.records.export.formats import FORMATS, export
@@ -88,6 +89,10 @@ def _weights(folder: Path) -> None:
 
 def _classifier(folder: Path) -> None:
     shutil.copy(DEFAULT_CLASSIFIER, folder / "classifier.onnx")
+
+
+def _apexes(folder: Path) -> None:
+    shutil.copy(DEFAULT_DETECTOR, folder / "apexes.onnx")
 
 
 def _state(folder: Path) -> None:
@@ -191,6 +196,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "archive": _archive,
     "weights": _weights,
     "classifier": _classifier,
+    "apexes": _apexes,
     "state": _state,
     "session": _session,
     "review": _review,

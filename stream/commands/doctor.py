@@ -43,7 +43,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("Python", good, platform.python_version() + ("" if good else ": use 3.10 or later"))
     yield _packages()
     yield _guarded("Face landmarks", _landmarks)
-    yield _guarded("Classifier", _classifier)
+    yield _guarded("Spotter", _spotter)
     yield _guarded("Optical flow", _flow)
     yield _guarded("Recognizer", _recognizer)
     count = gpu_count()
@@ -105,25 +105,31 @@ def _recognizer() -> Finding:
     return Finding("Recognizer", True, f"weights {backend.info.name}, runs on {backend.provider}")
 
 
-def _classifier() -> Finding:
+def _spotter() -> Finding:
     import numpy as np
 
+    from spotting.apexes.detector import ApexDetector
     from spotting.candidate import Candidate
     from spotting.classifier import CandidateClassifier
     from spotting.face_places import SIDES
     from spotting.memory import Memory
     from spotting.motion import NO_FACE, STILL, MotionSample
 
-    still = Memory()
+    still, detector = Memory(), ApexDetector()
     for k in range(101):
         still.add(MotionSample(k, k / 50, True, NO_FACE, 0.0, "", 0.1, 0.3, 0.0, False, 200.0, 100.0, STILL))
+        detector.update(still)
+    if detector.probability(1.5) > 0.5:
+        raise AtmeError(
+            "spotting/weights/apexes.onnx: sees motion in a still face; install the program again"
+        )
     movement = Candidate(1.0, 1.1, 1.2, 50, 55, 60, 1.0, 1.0, "mouth", 2.0)
     prediction = CandidateClassifier()(movement, still, np.zeros((len(SIDES), 2)))
     if not 0 <= prediction.probability <= 1:
         raise AtmeError(
             "spotting/weights/classifier.onnx: its answers are not probabilities; install the program again"
         )
-    return Finding("Classifier", True, "runs")
+    return Finding("Spotter", True, "its two networks run")
 
 
 def _cameras() -> Finding:

@@ -13,7 +13,8 @@ from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier
 from spotting.face_tracker import Sighting
 from spotting.motion import MotionConfig, MotionMeter, MotionSample
-from spotting.spotter import LOOK_BEHIND_S, Spotter, SpotterConfig
+from spotting.spotter import LOOK_BEHIND_S, Spotter
+from spotting.spotter_config import SpotterConfig
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
 from stream.pipeline.anticipation import Anticipation, Frames

@@ -17,6 +17,7 @@ import numpy as np
 
 from recognizer.files.write import write_file
 from recognizer.network.backend import DEFAULT_WEIGHTS
+from spotting.apexes.detector import DEFAULT_DETECTOR
 from spotting.classifier import DEFAULT_CLASSIFIER
 from stream.records.fingerprint import fingerprint
 from stream.settings import Settings
@@ -85,7 +86,8 @@ def at_start(session: Observed, recording: Path | None, save_faces: bool) -> dic
         },
         "provider": session.status().provider,
         "weights": {"file": weights.name, "sha256": sha256_of(weights)},
-        "judge": {"file": DEFAULT_CLASSIFIER.name, "sha256": sha256_of(DEFAULT_CLASSIFIER)},
+        "classifier": {"file": DEFAULT_CLASSIFIER.name, "sha256": sha256_of(DEFAULT_CLASSIFIER)},
+        "apex_detector": {"file": DEFAULT_DETECTOR.name, "sha256": sha256_of(DEFAULT_DETECTOR)},
         "save_faces": save_faces,
         "settings": asdict(session.settings),
         "versions": {"python": platform.python_version(), "system": platform.system(), **_versions()},

@@ -96,50 +96,42 @@ def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers
 
 def spot_fit(
     roots: Annotated[list[Path], typer.Argument(help="Folders of benchmarks; never one to measure on.")],
-    out: Annotated[Path, typer.Option(help="The classifier's weights to write (.onnx).")],
+    out: Annotated[Path, typer.Option(help="The folder for the two networks' weights.")],
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
     workers: WorkersOption = 1,
 ) -> None:
-    """Train the spotter's classifier, which tells micro-expressions from other movements, on clips."""
+    """Train the spotter on clips: the apex detector, which proposes movements, then the classifier, which
+    tells micro-expressions from other movements."""
     from recognizer.console.native_log import native_log
-    from training.spotting.classifier.fit import MIXTURES, FitConfig, export, fit
-    from training.spotting.classifier.snapshots import Snapshot, looked_at, stack, views
     from training.spotting.evaluate import read_benchmark
+    from training.spotting.fit import fit_classifier, fit_detector
     from training.spotting.rendered.benchmark import digest, is_filmed, read_index
     from training.spotting.signal import measured
 
-    if not out.parent.is_dir() or out.is_dir():
-        raise AtmeError(f"{out}: name a file (.onnx) in a folder that exists")
+    if out.exists() and not out.is_dir():
+        raise AtmeError(f"{out}: not a folder; name one for the two networks")
     for root in roots:
         if any(is_filmed(row) for row in read_index(root)):
             raise AtmeError(
                 f"{root} holds recordings of people, which serve for measuring only; train on rendered clips"
             )
     benchmarks = {root: read_benchmark(root) for root in roots}
-    seen: list[Snapshot] = []
-    with native_log():
-        for root, videos in benchmarks.items():
-            cache, count = root / ".signals", len(videos)
-            _advance(f"{root}: motion", ((done, count) for done in measured(videos, cache, workers)))
-            parts: dict[int, list[Snapshot]] = {}
-            wanted = views(videos, MIXTURES, seed)
-            looked = looked_at(wanted, cache, workers, parts)
-            _advance(f"{root}: movements", ((done, len(wanted)) for done in looked))
-            seen += [snapshot for index in range(len(wanted)) for snapshot in parts[index]]
-    if not seen:
-        raise AtmeError("nothing moved in these clips; render more minutes with atme-train spot-benchmark")
-    with progress_bar("training") as progress:
-        panel = fit(stack(seen), FitConfig(seed=seed), progress)
     clips = [video for videos in benchmarks.values() for video in videos]
     faces = ", ".join(sorted({str(video.conditions["face"]) for video in clips}))
-    folders = " ".join(root.name for root in roots)
     about = {
-        "trained_on": f"{len(clips)} rendered clips of {faces}; {len(seen)} views of movements",
+        "trained_on": f"{len(clips)} rendered clips of {faces}",
         "benchmarks": " ".join(digest(root) for root in roots),
-        "command": f"atme-train spot-fit {folders} --out {out.name} --seed {seed}",
+        "command": f"atme-train spot-fit {' '.join(root.name for root in roots)} --seed {seed}",
     }
-    export(panel, about, out)
-    print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --classifier {out}"))
+    with native_log():
+        for root, videos in benchmarks.items():
+            count = len(videos)
+            steps = measured(videos, root / ".signals", workers)
+            _advance(f"{root}: motion", ((done, count) for done in steps))
+    out.mkdir(parents=True, exist_ok=True)
+    fit_detector(benchmarks, seed, about, out, _advance)
+    fit_classifier(benchmarks, seed, workers, about, out, _advance)
+    print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --weights {out}"))
 
 
 def spot_evaluate(
@@ -154,8 +146,9 @@ def spot_evaluate(
     signals: Annotated[
         Path | None, typer.Option(help="Folder for cached motion curves; default: ROOT/.signals.")
     ] = None,
-    classifier: Annotated[
-        Path | None, typer.Option(help="The classifier's weights (from spot-fit); default: the shipped ones.")
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="The folder of the networks (from spot-fit); default: the shipped ones."),
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:
@@ -164,29 +157,26 @@ def spot_evaluate(
     from rich.console import Console
 
     from recognizer.console.native_log import native_log
-    from spotting.classifier import DEFAULT_CLASSIFIER, CandidateClassifier
     from training.spotting import plots as spot_plots
     from training.spotting import report as spot_report
     from training.spotting import tables as spot_tables
-    from training.spotting.evaluate import CAUSAL, outcomes, read_videos
+    from training.spotting.evaluate import CAUSAL, WEIGHTS, outcomes, read_networks, read_videos
     from training.spotting.labelling import label_outcomes
     from training.spotting.rendered.benchmark import digest
     from training.spotting.signal import measured, signal_of
     from training.spotting.types import submission as megc
 
-    panel, loaded = CandidateClassifier(classifier or DEFAULT_CLASSIFIER), read_videos(root, dataset)
-    for note in panel.notes:
+    networks, loaded = read_networks(weights or WEIGHTS), read_videos(root, dataset)
+    for note in networks.notes:
         print(f"atme-train: {note}", file=sys.stderr)
-    if dataset is None and digest(root) in panel.trained_on:
-        raise AtmeError(
-            f"{root}: the classifier was trained on it; measure on clips of other faces and seeds"
-        )
+    if dataset is None and digest(root) in networks.trained_on:
+        raise AtmeError(f"{root}: the spotter was trained on it; measure on clips of other faces and seeds")
     kept = signals or root / ".signals"
     console = Console()
     with native_log():
         count = len(loaded.videos)
         _advance("measuring motion", ((done, count) for done in measured(loaded.videos, kept, workers)))
-        results = list(outcomes(loaded.videos, kept, panel))
+        results = list(outcomes(loaded.videos, kept, networks))
         labelled = label_outcomes([result[CAUSAL] for result in results], label, _advance) if label else None
     report = spot_report.make_report(results, labelled)
     if json:

@@ -66,9 +66,14 @@ def completed(path: Path) -> Iterator[Path]:
 
 
 def traced(
-    model: nn.Module, examples: Mapping[str, Tensor], outputs: Sequence[str], draft: Path
+    model: nn.Module,
+    examples: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    draft: Path,
+    samples: bool = True,
 ) -> onnx.ModelProto:
-    """The graph of ``model``, for any number of samples; ``examples``: input name → (2, …)."""
+    """The graph of ``model``; ``examples``: input name → (2, …), for any number of samples; not ``samples``:
+    for shapes as they are."""
     with warnings.catch_warnings():
         # The old TorchScript exporter is used: the new one prints messages about parts that are not needed.
         warnings.simplefilter("ignore")
@@ -78,7 +83,7 @@ def traced(
             str(draft),
             input_names=list(examples),
             output_names=list(outputs),
-            dynamic_axes={name: {0: "N"} for name in (*examples, *outputs)},
+            dynamic_axes={name: {0: "N"} for name in (*examples, *outputs)} if samples else None,
             opset_version=OPSET,
             dynamo=False,
         )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recognizer.errors import AtmeError
 from recognizer.files.untrusted_text import read_records
+from spotting.apexes.detector import DEFAULT_DETECTOR, ApexDetector
 from spotting.candidate import Candidate, Kind
-from spotting.classifier import CandidateClassifier
+from spotting.classifier import DEFAULT_CLASSIFIER, CandidateClassifier
 from spotting.sensitivity import Sensitivity
-from spotting.spotter import Spotter, SpotterConfig
+from spotting.spotter import SAME_S, Spotter
+from spotting.spotter_config import SpotterConfig
 from training.datasets.long_video import LoadedVideos, LongVideo, Movement
 from training.spotting.baselines.course import Scored
 from training.spotting.baselines.flow_rule import flow_rule
@@ -27,6 +29,9 @@ FLOW_RULE, MDMD, WHOLE, DIFFERENCE = "MEGC2022 rule", "MDMD", "whole video", "fr
 SPOTTERS = (CAUSAL, FLOW_RULE, MDMD, WHOLE, DIFFERENCE)
 OTHER_POINTS: dict[str, Sensitivity] = {f"{CAUSAL}, quiet": "quiet", f"{CAUSAL}, keen": "keen"}
 """The causal spotter at its other operating points; as ``CAUSAL`` it is at the normal one."""
+WEIGHTS = DEFAULT_CLASSIFIER.parent
+CLASSIFIER, DETECTOR = DEFAULT_CLASSIFIER.name, DEFAULT_DETECTOR.name
+"""Where the shipped networks of the spotter are, and what ``spot-fit`` calls its own."""
 _EVERYTHING = 0.25
 """The thresholds of the MEGC2022 rule times this, for its FROC curve."""
 
@@ -71,20 +76,61 @@ def movement(row: dict[str, Any]) -> Movement:
     return Movement(row["kind"], row["onset"], row["apex"], row["offset"], row["label"], row["peak_px"])
 
 
+@dataclass(frozen=True)
+class Networks:
+    """Those of the causal spotter."""
+
+    classifier: CandidateClassifier
+    detector: ApexDetector
+
+    @property
+    def trained_on(self) -> set[str]:
+        """Digests of the benchmarks that they must not be measured on."""
+        return {*self.classifier.trained_on, *self.detector.trained_on}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of them."""
+        return self.classifier.notes + self.detector.notes
+
+
+def read_networks(folder: Path = WEIGHTS) -> Networks:
+    """Those that ``spot-fit`` wrote there; AtmeError where one is missing or damaged."""
+    return Networks(CandidateClassifier(folder / CLASSIFIER), ApexDetector(folder / DETECTOR))
+
+
 def spot(
-    video: LongVideo, signal: Signal, classifier: CandidateClassifier, sensitivity: Sensitivity = "normal"
+    video: LongVideo, signal: Signal, networks: Networks, sensitivity: Sensitivity = "normal"
 ) -> Outcome:
     """The live program's spotter on a measured signal."""
-    spotter = Spotter(SpotterConfig(sensitivity=sensitivity), classifier)
+    considered: list[Candidate] = []
+    spotter = Spotter(
+        SpotterConfig(sensitivity=sensitivity), networks.classifier, networks.detector, considered.append
+    )
     found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
     found += spotter.flush()
     return Outcome(
-        video, signal.minutes, _of("micro", found), tuple(spotter.rejections), macros=_of("macro", found)
+        video,
+        signal.minutes,
+        _of("micro", found),
+        tuple(spotter.rejections),
+        scored=_once(considered),
+        macros=_of("macro", found),
     )
 
 
+def _once(considered: Sequence[Candidate]) -> tuple[tuple[float, Candidate], ...]:
+    """Every movement with the highest of its probabilities, which it had last: it was considered several
+    times."""
+    kept: list[tuple[float, Candidate]] = []
+    for event in sorted(considered, key=lambda event: (-(event.probability or 0.0), -event.decided)):
+        if all(abs(event.apex - other.apex) > SAME_S for _, other in kept):
+            kept.append((event.probability or 0.0, event))
+    return tuple(kept)
+
+
 def outcomes(
-    videos: Sequence[LongVideo], cache_folder: Path, classifier: CandidateClassifier
+    videos: Sequence[LongVideo], cache_folder: Path, networks: Networks
 ) -> Iterator[dict[str, Outcome]]:
     """For each recording, the outcome of every spotter of ``SPOTTERS`` and ``OTHER_POINTS``."""
     k = half_length(videos)
@@ -93,22 +139,13 @@ def outcomes(
         whole, difference = whole_video(signal, k), frame_difference(signal, k)
         by_mdmd = mdmd(signal)
         yield {
-            CAUSAL: replace(spot(video, signal, classifier), scored=by_probability(signal, classifier)),
-            **{name: spot(video, signal, classifier, point) for name, point in OTHER_POINTS.items()},
+            CAUSAL: spot(video, signal, networks),
+            **{name: spot(video, signal, networks, point) for name, point in OTHER_POINTS.items()},
             FLOW_RULE: _outcome(video, signal, flow_rule(signal), flow_rule(signal, _EVERYTHING)),
             MDMD: _outcome(video, signal, by_mdmd, by_mdmd),
             WHOLE: _outcome(video, signal, _least(P, whole), whole),
             DIFFERENCE: _outcome(video, signal, _least(P, difference), difference),
         }
-
-
-def by_probability(signal: Signal, classifier: CandidateClassifier) -> tuple[tuple[float, Candidate], ...]:
-    """All movements that the classifier was asked about, with its probability: ``Outcome.scored``."""
-    spotter = Spotter(replace(SpotterConfig(), accept_probability=0.0), classifier)
-    found = [candidate for sample in signal.samples for candidate in spotter.push(sample)]
-    found += spotter.flush()
-    micros = (candidate for candidate in found if candidate.kind == "micro")
-    return tuple((event.probability, event) for event in micros if event.probability is not None)
 
 
 def _outcome(video: LongVideo, signal: Signal, found: Scored, scored: Scored) -> Outcome:

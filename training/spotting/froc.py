@@ -2,8 +2,7 @@
 
 The lowest score at which a movement counts is varied. A spotter's movements come from one run in which each
 counts whatever its score, so that a movement keeps its times and its score at every point of the curve. For
-the causal spotter the score is the classifier's probability at the decision. Here too it decides early where
-that is high: points above the early probability are those of a spotter that would not have waited longer.
+the causal spotter the score is the highest probability that it gave a movement, of several while it fell.
 What it rejects without asking the classifier has no score and is not on the curve.
 
 A found movement is a hit or a false alarm exactly as in ``spotting.score``; of two that fit one true

@@ -9,7 +9,8 @@ import matplotlib as mpl
 import numpy as np
 
 from recognizer.errors import AtmeError
-from spotting.spotter import Spotter, SpotterConfig
+from spotting.spotter import Spotter
+from spotting.spotter_config import SpotterConfig
 from training.spotting.evaluate import CAUSAL, SPOTTERS
 from training.spotting.report import SpotReport
 from training.spotting.score import Outcome

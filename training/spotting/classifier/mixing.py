@@ -13,8 +13,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from spotting.apexes.signal_grid import STEP_S
 from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo
+from training.spotting.apexes.added_motion import added, in_other_time
 
 
 def mixed(
@@ -57,3 +59,32 @@ def mixed(
     ]
     movements = tuple(m for m in (*video.movements, *other.movements) if m.onset < until)
     return replace(video, name=f"{video.name}+{other.name}", movements=movements), merged
+
+
+def enriched(
+    video: LongVideo, samples: Sequence[MotionSample], seed: int
+) -> tuple[LongVideo, Sequence[MotionSample]]:
+    """The clip with blinks, babble and narrowing eyes that no renderer made (``apexes.added_motion``)."""
+    seen = [sample for sample in samples if sample.face]
+    if len(seen) < 2:
+        return video, samples
+    start, end = seen[0].time, seen[-1].time
+    micros = tuple(in_other_time(movement, -start, 1 / STEP_S) for movement in video.micros)
+    more = added(int((end - start) / STEP_S) + 2, micros, np.random.default_rng((seed, 8)))
+    at = (np.array([sample.time for sample in samples]) - start) / STEP_S
+    steps = np.arange(len(more.closed))
+    columns = more.places.reshape(len(steps), -1).T
+    places = np.stack([np.interp(at, steps, column) for column in columns], axis=1)
+    closed = np.interp(at, steps, more.closed)
+    changed = [
+        replace(
+            sample,
+            places=tuple((np.array(sample.places) + places[k]).tolist()),
+            eye_opening=sample.eye_opening * max(1 - float(closed[k]), 0.2),
+        )
+        if sample.face
+        else sample
+        for k, sample in enumerate(samples)
+    ]
+    movements = tuple(in_other_time(movement, start / STEP_S, STEP_S) for movement in more.movements)
+    return replace(video, movements=video.movements + movements), changed

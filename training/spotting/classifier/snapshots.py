@@ -2,6 +2,7 @@
 
 The spotter runs over the clips with low thresholds, with a stand-in for the classifier that records its
 evidence and always rejects: so each movement is recorded several times, while it falls and once it has ended.
+What the apex detector proposes is recorded, too.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from spotting.apexes.detector import ApexDetector, Proposer
 from spotting.candidate import Candidate
 from spotting.classifier import KINDS, Evidence, Prediction, evidence
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample
-from spotting.spotter import Spotter, SpotterConfig
+from spotting.spotter import Spotter
+from spotting.spotter_config import SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
 from training.spotting.classifier.lids import lifelike_lids
-from training.spotting.classifier.mixing import mixed
+from training.spotting.classifier.mixing import enriched, mixed
 from training.spotting.score import iou, touches
 from training.spotting.signal import signal_of
 
@@ -114,18 +117,19 @@ def views(videos: Sequence[LongVideo], mixtures: int, seed: int) -> list[View]:
     return [View(video) for video in videos] + mixed_views
 
 
-def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
+def snapshots(view: View, cache_folder: Path, detector: Proposer) -> Iterator[Snapshot]:
     """Every movement of clips that are measured, as the classifier meets it.
 
     One in which two micro-expressions meet is left out: nobody could say which of them it is.
     """
     video = view.video
-    samples = _measured(video, cache_folder)
+    samples = lifelike(video, cache_folder)
     if view.over is not None:
-        video, samples = mixed(video, samples, view.over, _measured(view.over, cache_folder))
+        video, samples = mixed(video, samples, view.over, lifelike(view.over, cache_folder))
+        video, samples = enriched(video, samples, crc32(video.name.encode()))
     for factor, least in view.thresholds:
         witness = Witness()
-        spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness)
+        spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness, detector)
         for sample in samples:
             spotter.push(sample)
         for movement, shown in witness.seen:
@@ -134,7 +138,8 @@ def snapshots(view: View, cache_folder: Path) -> Iterator[Snapshot]:
                 yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
 
 
-def _measured(video: LongVideo, cache_folder: Path) -> Sequence[MotionSample]:
+def lifelike(video: LongVideo, cache_folder: Path) -> Sequence[MotionSample]:
+    """A measured clip, with lids that read as real ones do."""
     return lifelike_lids(video, signal_of(video, cache_folder).samples, crc32(video.name.encode()))
 
 
@@ -150,19 +155,22 @@ def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, fl
 
 
 def looked_at(
-    wanted: Sequence[View], cache_folder: Path, workers: int, parts: dict[int, list[Snapshot]]
+    wanted: Sequence[View], cache_folder: Path, detector: Path, workers: int, parts: dict[int, list[Snapshot]]
 ) -> Iterator[int]:
-    """Puts the snapshots of every view into ``parts`` by its index; yields the number of those done."""
+    """Puts the snapshots of every view into ``parts`` by its index; yields the number of those done.
+
+    ``detector``: weights of the apex detector.
+    """
     from training.executors import in_process, local
 
-    work = partial(_all_of, cache_folder)
+    work = partial(_all_of, cache_folder, detector)
     for index, found in in_process(work, wanted) if workers < 2 else local(work, wanted, workers):
         parts[index] = found
         yield len(parts)
 
 
-def _all_of(cache_folder: Path, view: View) -> list[Snapshot]:
-    return list(snapshots(view, cache_folder))
+def _all_of(cache_folder: Path, detector: Path, view: View) -> list[Snapshot]:
+    return list(snapshots(view, cache_folder, ApexDetector(detector)))
 
 
 def named(video: LongVideo, movement: Candidate) -> tuple[str, Movement | None]:

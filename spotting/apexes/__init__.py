@@ -1,0 +1,1 @@
+"""Apexes of micro-expressions in the motion signal, found as it comes."""

@@ -1,0 +1,151 @@
+"""Finds apexes of micro-expressions in the motion signal, step by step: a small network that reads all of it.
+
+Unlike the rule that notices when the face leaves its position, it is not blind to what begins during another
+movement. For every 20 ms it says how likely an apex was there 80 ms before, and where that movement's onset
+and offset are; a peak of that likelihood is a proposal. Trained on rendered clips only
+(``atme-train spot-fit``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from recognizer.errors import AtmeError
+from spotting.apexes.signal_grid import CHANNELS, STEP_S, SignalGrid
+from spotting.memory import Memory
+
+DEFAULT_DETECTOR = Path(__file__).parents[1] / "weights" / "apexes.onnx"
+
+AHEAD = 4
+"""Steps that the network sees beyond the one it speaks of."""
+VERSION_KEY, VERSION = "rows", "1"
+"""Entry in the weights' metadata: the version of the rows that they were trained for; raise it with any
+change."""
+STATE_KEY = "state"
+"""Entry in the weights' metadata: the shape of the network's state."""
+TIME_UNIT = 5 * STEP_S
+"""The network gives times in tenths of a second: about 1 in size."""
+_OF_A_DETECTOR = """
+    Add Clip Concat Constant Div Gather Gemm Identity MatMul Mul ReduceMean Relu Reshape Shape Sigmoid Slice
+    Split Squeeze Sub Transpose Unsqueeze
+"""
+_OPERATORS = frozenset(_OF_A_DETECTOR.split())
+"""The operators that a detector's network may contain."""
+_LEAST = 0.05
+"""Peaks below this are not worth a question to the classifier."""
+_ALONE = 4
+"""A peak is the greatest of so many steps before it."""
+_NEAR_S = 0.06
+"""Seconds around an apex within which the network may have seen it."""
+_KEPT = 128
+"""Steps that are remembered: longer than any movement takes to be decided."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A movement that the network takes for a micro-expression. Times in seconds, in order."""
+
+    onset: float
+    apex: float
+    offset: float
+    probability: float
+
+
+class Proposer(Protocol):
+    """What the spotter asks of an apex detector."""
+
+    def reset(self) -> None:
+        """Another face, or the same one after a gap."""
+
+    def update(self, memory: Memory) -> list[Proposal]:
+        """Reads what is new in the memory, which must be that of one face since ``reset``."""
+
+    def probability(self, apex: float) -> float:
+        """How likely an apex is within 60 ms of this time, in seconds; what it has not seen yet is 0."""
+
+
+class ApexDetector:
+    """A ``Proposer`` that runs a network; it keeps state, so every stream needs its own."""
+
+    def __init__(self, weights: Path = DEFAULT_DETECTOR) -> None:
+        """AtmeError where ``weights`` is damaged, or made for rows of another version."""
+        from recognizer.network.backend import UNSEALED
+        from recognizer.network.onnx_runtime import session_options
+        from recognizer.network.weights_file import (
+            check_harmless,
+            is_sealed,
+            open_network,
+            read_weights,
+            run_probe,
+        )
+
+        if not weights.is_file():
+            raise AtmeError(f"{weights}: no such file; train an apex detector with atme-train spot-fit")
+        data = read_weights(weights)
+        if weights != DEFAULT_DETECTOR:
+            check_harmless(data, weights, "an apex detector", _OPERATORS)
+        self._session = open_network(data, weights, session_options())
+        about = self._session.get_modelmeta().custom_metadata_map
+        if about.get(VERSION_KEY) != VERSION:
+            raise AtmeError(f"{weights}: made for other rows; train it again with atme-train spot-fit")
+        self._empty = np.zeros(_shape(about.get(STATE_KEY, ""), weights), np.float32)
+        probe = {"row": np.zeros((1, CHANNELS), np.float32), "state": self._empty}
+        said, state = run_probe(self._session, ["said", "after"], probe, weights)
+        if said.shape != (4,) or state.shape != self._empty.shape:
+            raise AtmeError(f"{weights}: not an apex detector; train it again with atme-train spot-fit")
+        self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
+        self.trained_on = about.get("benchmarks", "").split()
+        """Digests of the benchmarks that it was trained on, and so must not be measured on."""
+        self.reset()
+
+    def reset(self) -> None:
+        """See ``Proposer``."""
+        self._grid = SignalGrid()
+        self._state = self._empty
+        self._said: deque[tuple[float, npt.NDArray[np.float32]]] = deque(maxlen=_KEPT)
+
+    def update(self, memory: Memory) -> list[Proposal]:
+        """See ``Proposer``."""
+        found = []
+        for time, row in self._grid.update(memory):
+            feeds = {"row": row[None], "state": self._state}
+            said, self._state = self._session.run(["said", "after"], feeds)
+            self._said.append((time - AHEAD * STEP_S, said))
+            found += self._peak()
+        return found
+
+    def probability(self, apex: float) -> float:
+        """See ``Proposer``."""
+        near = (float(said[0]) for time, said in self._said if abs(time - apex) <= _NEAR_S)
+        return max(near, default=0.0)
+
+    def _peak(self) -> list[Proposal]:
+        """The step before the newest, where it is a peak."""
+        newest = list(islice(reversed(self._said), _ALONE + 2))
+        if len(newest) < 3:
+            return []
+        (after, peak), before = newest[:2], newest[2:]
+        height = peak[1][0]
+        if height < _LEAST or height < after[1][0] or height <= max(said[0] for _, said in before):
+            return []
+        three = np.array([said for _, said in (before[0], peak, after)])
+        weights = three[:, 0] / three[:, 0].sum()
+        onset, apex, offset = peak[0] + TIME_UNIT * (weights @ three[:, 1:])
+        if not onset < apex < offset:
+            return []
+        return [Proposal(float(onset), float(apex), float(offset), float(height))]
+
+
+def _shape(text: str, where: Path) -> tuple[int, ...]:
+    """Of the state, from the metadata."""
+    parts = text.split()
+    if not 1 <= len(parts) <= 4 or not all(part.isdecimal() and 0 < int(part) <= 4096 for part in parts):
+        raise AtmeError(f"{where}: not an apex detector; train it again with atme-train spot-fit")
+    return tuple(int(part) for part in parts)

@@ -1,0 +1,150 @@
+"""The apex detector's network: causal convolutions over the rows of the signal.
+
+``Member`` reads whole recordings, for training; ``Panel`` reads a row at a time and carries the state of
+several members, for the live program. Both give the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spotting.apexes.signal_grid import CHANNELS, HEAD, MEDIANS, PLACE, SPEED
+from spotting.face_places import mirrored_sides
+
+DILATIONS = (1, 2, 4, 8, 12)
+"""Steps between what a convolution sees; together they see 2.2 seconds."""
+TAPS = 5
+OTHERS = ("blink", "speech", "mouth", "macro", "gesture", "gaze")
+"""What else goes on in a clip: the members learn to tell it, because that helps them."""
+_CLAMP = 6.0
+"""Standard deviations; what lies further out was not seen in training."""
+
+
+class Block(nn.Module):
+    """Adds what it sees in ``TAPS`` steps, ``dilation`` apart, the last of them the newest."""
+
+    def __init__(self, width: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.width, self.dilation = width, dilation
+        self.spread = nn.Linear(TAPS * width, width)
+        self.mix = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    @property
+    def state(self) -> int:
+        """Steps that it remembers."""
+        return (TAPS - 1) * self.dilation
+
+    def forward(self, held: Tensor) -> Tensor:
+        """(N, T, width) → the same."""
+        past = F.pad(F.relu(held), (0, 0, self.state, 0)).transpose(1, 2)
+        weight = self.spread.weight.view(self.width, TAPS, self.width).transpose(1, 2)
+        seen = F.conv1d(past, weight, self.spread.bias, dilation=self.dilation).transpose(1, 2)
+        return held + self._mixed(seen)
+
+    def step(self, held: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, width) and (N, state, width) → the same, a step later."""
+        past = torch.cat([state, F.relu(held)[:, None]], dim=1)
+        taps = torch.cat([past[:, k * self.dilation] for k in range(TAPS)], dim=1)
+        return held + self._mixed(self.spread(taps)), past[:, 1:]
+
+    def _mixed(self, seen: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(self.dropout(F.relu(seen)))
+        return mixed
+
+
+class Member(nn.Module):
+    """(N, T, CHANNELS) standardised rows → (N, T, 4 + others): a logit of an apex, the times of onset, apex
+    and offset in tenths of a second, the logits of what else goes on; all ``AHEAD`` steps before."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.width = width
+        self.first = nn.Linear(CHANNELS, width)
+        self.blocks = nn.ModuleList(Block(width, dilation, dropout) for dilation in DILATIONS)
+        self.last = nn.Sequential(
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, 4 + len(OTHERS)),
+        )
+
+    def forward(self, rows: Tensor) -> Tensor:
+        held = self.first(rows)
+        for block in self.blocks:
+            held = block(held)
+        result: Tensor = self.last(held)
+        return result
+
+    def step(self, row: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, CHANNELS) and (N, STATE, width) → (N, 4 + others) and the next state."""
+        held, kept, begin = self.first(row), [], 0
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            end = begin + block.state
+            held, after = block.step(held, state[:, begin:end])
+            kept.append(after)
+            begin = end
+        return self.last(held), torch.cat(kept, dim=1)
+
+
+STATE = (TAPS - 1) * sum(DILATIONS)
+"""Rows that a member remembers."""
+
+
+class Panel(nn.Module):
+    """The members' mean over the signal and its mirror image: row (1, CHANNELS), state → (4,), next state."""
+
+    mean: Tensor
+    scale: Tensor
+    order: Tensor
+    signs: Tensor
+
+    def __init__(self, mean: Tensor, scale: Tensor, members: Sequence[Member]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+        order, signs = _mirror()
+        self.register_buffer("order", order)
+        self.register_buffer("signs", signs)
+
+    @property
+    def state(self) -> Tensor:
+        """Of a signal that begins."""
+        member = self.members[0]
+        assert isinstance(member, Member)
+        return torch.zeros(len(self.members), 2, STATE, member.width)
+
+    def forward(self, row: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        both = torch.cat([row, row[:, self.order] * self.signs], dim=0)
+        shown = standardised(both, self.mean, self.scale)
+        said, after = [], []
+        for k, member in enumerate(self.members):
+            assert isinstance(member, Member)
+            out, kept = member.step(shown, state[k])
+            said.append(torch.cat([out[:, :1].sigmoid(), out[:, 1:4]], dim=1))
+            after.append(kept)
+        return torch.cat(said).mean(dim=0), torch.stack(after)
+
+
+def standardised(rows: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+    """(…, CHANNELS) rows as the members are shown them."""
+    return ((rows - mean) / scale).clamp(-_CLAMP, _CLAMP)
+
+
+def _mirror() -> tuple[Tensor, Tensor]:
+    """Order and signs that turn a row into that of the face's mirror image."""
+    sides, sign = mirrored_sides()
+    order, signs = torch.arange(CHANNELS), torch.ones(CHANNELS)
+    for part in (SPEED, PLACE):
+        order[part] = part.start + torch.from_numpy(sides)
+        signs[part] = torch.from_numpy(sign)
+    signs[[MEDIANS.start, MEDIANS.start + 2]] = -1.0  # to the right
+    signs[[HEAD.start, HEAD.start + 2, HEAD.start + 4, HEAD.start + 6]] = -1.0  # to the right, roll
+    return order, signs
