@@ -100,7 +100,7 @@ def _in_a_process(*arguments: str) -> dict[str, Any]:
 
 
 def _swallow(drain: Any) -> None:
-    with suppress(OSError):  # the terminal has gone
+    with suppress(OSError, ValueError):  # the terminal has gone
         while drain.read(65536):
             pass
 
