@@ -174,7 +174,7 @@ class Spotter:
         found = self._delimited(found, proposal.onset, proposal.apex, proposal.offset)
         found = replace(found, probability=probability)
         self._considered(found)
-        if not probability >= config.accept_probability or not self._is_micro(found):
+        if not probability >= config.proposal_probability or not self._is_micro(found):
             return []
         return self._report(found)
 

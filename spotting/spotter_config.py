@@ -20,7 +20,7 @@ class SpotterConfig:
     """When a movement counts. Times in ms; distances in pixels of a 256-px face."""
 
     sensitivity: Sensitivity = "normal"
-    """The operating point; it sets the next four settings unless they are given."""
+    """The operating point; it sets the next five settings unless they are given."""
     min_motion: Annotated[Number, Field(gt=0, le=100)] = OF_THE_POINT
     """Lowest threshold: the smallest motion that optical flow can measure on a clean image."""
     threshold_factor: Annotated[Number, Field(gt=0, le=100)] = OF_THE_POINT
@@ -29,6 +29,8 @@ class SpotterConfig:
     """Least probability of a micro-expression for a movement that has ended or was waited for long enough."""
     early_accept_probability: Annotated[Number, Field(ge=0, le=1)] = OF_THE_POINT
     """The same for a movement that is still falling."""
+    proposal_probability: Annotated[Number, Field(ge=0, le=1)] = OF_THE_POINT
+    """The same for a movement that only the apex detector has noticed."""
     end_fraction: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     """A movement has ended once its displacement is down to this fraction of its peak."""
     fall_wait_ms: Annotated[Number, Field(ge=0, le=10_000)] = 100.0

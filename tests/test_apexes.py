@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from motion_curves import Agreeing, Bump, Told, at_rate, blind, irregular, samples, spot
 
 from recognizer.errors import AtmeError
-from spotting import Spotter
+from spotting import Spotter, SpotterConfig
 from spotting.apexes.detector import AHEAD, TIME_UNIT, ApexDetector, Proposal
 from spotting.apexes.signal_grid import CHANNELS, HEAD, PLACE, STEP_S, SignalGrid
 from spotting.face_places import SIDES, mirrored_sides
@@ -190,6 +190,16 @@ def test_what_it_proposes_is_an_event_where_the_classifier_agrees():
     assert found.decided == pytest.approx(BUMP.apex + 0.1, abs=0.02)
     assert spot(Spotter(classifier=Told(0.1), detector=Agreeing(near())), still) == []
     assert spot(Spotter(classifier=Told(0.9), detector=Agreeing(near(probability=0.1))), still) == []
+
+
+def test_what_only_the_network_noticed_must_be_more_likely():
+    config = SpotterConfig()
+    least = config.proposal_probability
+    assert least > config.accept_probability
+    for probability, count in ((least + 0.01, 1), (least - 0.01, 0)):
+        proposing = Agreeing(near(probability=probability))
+        still = samples(at_rate(60, 4.0))
+        assert len(spot(Spotter(classifier=Told(0.99), detector=proposing), still)) == count
 
 
 def test_a_movement_noticed_in_both_ways_is_one_event_and_no_rejection():
