@@ -25,13 +25,12 @@ OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
     "normal": OperatingPoint(0.2, 2.0, 0.45, 0.85, 0.62),
     "keen": OperatingPoint(0.2, 2.0, 0.35, 0.8, 0.47),
 }
-"""``normal`` raises at most a quarter of a false alarm a minute on rendered faces. Measured on twenty minutes of
-rendered faces that the networks were not trained on, most of whose heads sway, and on 7.8 minutes of real
-recordings in which no micro-expression is coded:
+"""Measured on twenty minutes of rendered faces that the networks were not trained on, most of whose heads sway,
+and on 7.8 minutes of real recordings in which no micro-expression is coded:
 
 | | recall, rendered | false alarms a minute, rendered | events in all, real |
 |---|---|---|---|
-| quiet | .27 | 0.00 | QQ |
-| normal | .31 | 0.05 | NN |
-| keen | .37 | 0.30 | KK |
+| quiet | .23 | 0.00 | 0 |
+| normal | .28 | 0.00 | 1 |
+| keen | .34 | 0.05 | 4 |
 """
