@@ -25,8 +25,8 @@ OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
     "normal": OperatingPoint(0.2, 2.0, 0.45, 0.85, 0.62),
     "keen": OperatingPoint(0.2, 2.0, 0.35, 0.8, 0.47),
 }
-"""Measured on twenty minutes of rendered faces that the networks were not trained on, most of whose heads sway,
-and on 7.8 minutes of real recordings in which no micro-expression is coded:
+"""Measured on twenty minutes of rendered faces that the networks were not trained on, most of whose heads
+sway, and on 7.8 minutes of real recordings in which no micro-expression is coded:
 
 | | recall, rendered | false alarms a minute, rendered | events in all, real |
 |---|---|---|---|
