@@ -80,7 +80,7 @@ def in_steps(steps: Steps, movements: Sequence[Movement]) -> Clip:
 
 def view(clips: Sequence[Clip], rng: Rng) -> View:
     """Another one with every call."""
-    clip = _sized(_paced(_mirrored(clips[rng.integers(len(clips))], rng), rng), _SIZES, rng)
+    clip = _sized(_paced(_mirrored(clips[int(rng.integers(len(clips)))], rng), rng), _SIZES, rng)
     if rng.random() < _MIXED:
         talking = [k for k, one in enumerate(clips) if sum(m.kind == "speech" for m in one.movements) > 20]
         chosen = talking if talking and rng.random() < _TALKING else range(len(clips))
