@@ -151,7 +151,9 @@ OPENERS: dict[str, Callable[[Path], AbstractContextManager[FrameSource]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [pytest.param("stream", marks=needs_ffmpeg), *(OPENERS.keys() - {"stream"})])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("stream", marks=needs_ffmpeg), *sorted(OPENERS.keys() - {"stream"})]
+)
 def test_contract(kind: str, clips: Path) -> None:
     started = time.monotonic()
     with OPENERS[kind](clips) as source:
