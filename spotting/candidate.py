@@ -19,7 +19,8 @@ class Candidate:
     apex_frame: int
     offset_frame: int
     score: float
-    """Peak of the motion signal over its threshold (1 = just reached)."""
+    """Peak of the motion signal over its threshold (1 = just reached; less where only the apex detector
+    noticed it)."""
     peak: float
     """Peak of the motion signal, in pixels of a face 256 px wide."""
     region: str

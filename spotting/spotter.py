@@ -174,9 +174,8 @@ class Spotter:
         found = self._delimited(found, proposal.onset, proposal.apex, proposal.offset)
         found = replace(found, probability=probability)
         self._considered(found)
-        if not probability >= config.proposal_probability or not self._is_micro(found):
-            return []
-        return self._report(found)
+        counts = found.peak >= config.min_motion and probability >= config.proposal_probability
+        return self._report(found) if counts and self._is_micro(found) else []
 
     def _report(self, found: Candidate) -> list[Candidate]:
         """A movement noticed in both ways is one event."""

@@ -182,14 +182,23 @@ def near(bump=BUMP, probability=0.8):
     return Proposal(bump.onset, bump.apex, bump.offset, probability)
 
 
+class Alone(Agreeing):
+    """Proposes, but agrees to nothing that the rule notices."""
+
+    def probability(self, apex):
+        return 0.0
+
+
+MOVED = samples(at_rate(60, 4.0), BUMP)
+
+
 def test_what_it_proposes_is_an_event_where_the_classifier_agrees():
-    still = samples(at_rate(60, 4.0))
-    (found,) = spot(Spotter(classifier=Told(0.9), detector=Agreeing(near())), still)
+    (found,) = spot(Spotter(classifier=Told(0.9), detector=Alone(near())), MOVED)
     assert (found.onset, found.apex, found.offset) == (BUMP.onset, BUMP.apex, BUMP.offset)
     assert found.probability == 0.8
     assert found.decided == pytest.approx(BUMP.apex + 0.1, abs=0.02)
-    assert spot(Spotter(classifier=Told(0.1), detector=Agreeing(near())), still) == []
-    assert spot(Spotter(classifier=Told(0.9), detector=Agreeing(near(probability=0.1))), still) == []
+    assert spot(Spotter(classifier=Told(0.1), detector=Alone(near())), MOVED) == []
+    assert spot(Spotter(classifier=Told(0.9), detector=Alone(near(probability=0.1))), MOVED) == []
 
 
 def test_what_only_the_network_noticed_must_be_more_likely():
@@ -197,9 +206,14 @@ def test_what_only_the_network_noticed_must_be_more_likely():
     least = config.proposal_probability
     assert least > config.accept_probability
     for probability, count in ((least + 0.01, 1), (least - 0.01, 0)):
-        proposing = Agreeing(near(probability=probability))
-        still = samples(at_rate(60, 4.0))
-        assert len(spot(Spotter(classifier=Told(0.99), detector=proposing), still)) == count
+        proposing = Alone(near(probability=probability))
+        assert len(spot(Spotter(classifier=Told(0.99), detector=proposing), MOVED)) == count
+
+
+def test_what_it_proposes_must_move_as_far_as_flow_can_measure():
+    for least, count in ((1.0, 1), (50.0, 0)):
+        config = SpotterConfig(min_motion=least)
+        assert len(spot(Spotter(config, Told(0.99), Alone(near())), MOVED)) == count
 
 
 def test_a_movement_noticed_in_both_ways_is_one_event_and_no_rejection():

@@ -232,7 +232,7 @@ def test_doctor_looks_at_everything(tmp_path):
     for line in done.stdout.splitlines():
         mark, name, text = re.fullmatch(r"(ok|MISSING|without) {2,}(.+?) {2,}(.+)", line).groups()
         lines[name] = (mark, text)
-    working = ["Python", "Packages", "Face landmarks", "Classifier", "Optical flow"]
+    working = ["Python", "Packages", "Face landmarks", "Spotter", "Optical flow"]
     assert list(lines) == [*working, "Recognizer", "GPU", "Cameras", "Sound", "Terminal"]
     for name in working:
         assert lines[name][0] == "ok"

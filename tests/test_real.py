@@ -15,7 +15,7 @@ def test_a_coded_clip_is_found_and_labelled(shared: Path, tmp_path: Path, capsys
     if not clips.is_dir():
         pytest.skip("needs coded clips in the shared media folder")
     header, *rows = (clips / "clips.tsv").read_text().splitlines()
-    row = next(row for row in rows if row.startswith("SMIC_s3_po_05"))
+    row = next(row for row in rows if row.startswith("SAMM_022"))
     (tmp_path / "clips.tsv").write_text(f"{header}\n{row}\n")
     (tmp_path / row.split("\t")[0]).symlink_to(clips / row.split("\t")[0])
     real.main(["clips", str(tmp_path)])
