@@ -93,34 +93,19 @@ class CandidateClassifier:
 
     def __init__(self, weights: Path = DEFAULT_CLASSIFIER) -> None:
         """AtmeError where ``weights`` is damaged, or made for the evidence of another version."""
-        from recognizer.network.backend import UNSEALED
-        from recognizer.network.onnx_runtime import session_options
-        from recognizer.network.weights_file import (
-            check_harmless,
-            is_sealed,
-            open_network,
-            read_weights,
-            run_probe,
-        )
+        from recognizer.network.weights_file import open_checked, run_probe
 
-        if not weights.is_file():
-            raise AtmeError(f"{weights}: no such file; train a classifier with atme-train spot-fit")
-        data = read_weights(weights)
-        if weights != DEFAULT_CLASSIFIER:
-            check_harmless(data, weights, "a classifier", _OPERATORS)
-        session = open_network(data, weights, session_options())
-        about = session.get_modelmeta().custom_metadata_map
+        opened = open_checked(weights, DEFAULT_CLASSIFIER, "a classifier", _OPERATORS, "atme-train spot-fit")
+        self._session, about, self.notes = opened.session, opened.about, opened.notes
         if about.get(EVIDENCE_KEY) != EVIDENCE:
             raise AtmeError(f"{weights}: made for other evidence; train it again with atme-train spot-fit")
         probe = {
             "course": np.zeros((1, len(COURSE_S), CHANNELS), np.float32),
             "facts": np.zeros((1, FACTS), np.float32),
         }
-        chances, times = run_probe(session, ["chances", "times"], probe, weights)
+        chances, times = run_probe(self._session, ["chances", "times"], probe, weights)
         if chances.shape != (1, len(KINDS)) or times.shape != (1, 3):
             raise AtmeError(f"{weights}: not a classifier's network; train it again with atme-train spot-fit")
-        self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
-        self._session = session
         self.trained_on = about.get("benchmarks", "").split()
         """Digests of the benchmarks that it was trained on, and so must not be measured on."""
 

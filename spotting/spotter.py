@@ -91,6 +91,7 @@ class Spotter:
         self._decided = -math.inf
         self._free_from: float | None = -math.inf
         self._asked = -math.inf
+        self._answer: tuple[Candidate, Prediction] | None = None
         self._ready = False
 
     @property
@@ -135,7 +136,7 @@ class Spotter:
         if movement is None or movement.rises:
             return None
         found = movement.candidate(self.threshold, self._memory)
-        prediction = self._classifier(found, self._memory, movement.rest)
+        prediction = self._predicted(found, movement.rest)
         found = replace(found, probability=prediction.probability)
         return self._delimited(found, prediction.onset, prediction.apex, prediction.offset)
 
@@ -253,7 +254,7 @@ class Spotter:
         """
         self._asked = float(self._memory.time[-1])
         found = movement.candidate(self.threshold, self._memory)
-        prediction = self._classifier(found, self._memory, movement.rest)
+        prediction = self._predicted(found, movement.rest)
         probability = _both(prediction.probability, self._detector.probability(found.apex))
         delimited = self._delimited(found, prediction.onset, prediction.apex, prediction.offset)
         found, delimited = (replace(one, probability=probability) for one in (found, delimited))
@@ -274,6 +275,12 @@ class Spotter:
             elif abs(found.apex - self._reported) >= SAME_S:
                 self.rejections.append(Rejection(found, prediction.reason))
         return []
+
+    def _predicted(self, found: Candidate, rest: Array) -> Prediction:
+        """The classifier's answer; the question of what is expected is often the one just asked."""
+        if self._answer is None or self._answer[0] != found:
+            self._answer = found, self._classifier(found, self._memory, rest)
+        return self._answer[1]
 
     def _end_movement(self) -> None:
         self._movement = None

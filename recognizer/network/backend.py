@@ -16,11 +16,17 @@ from recognizer.feature import normalise
 from recognizer.machine.gpu import gpu_count
 from recognizer.network.model_info import KEY, ModelInfo
 from recognizer.network.onnx_runtime import onnxruntime, session_options
-from recognizer.network.weights_file import check_harmless, is_sealed, open_network, read_weights, run_probe
+from recognizer.network.weights_file import (
+    UNSEALED,
+    check_harmless,
+    is_sealed,
+    open_network,
+    read_weights,
+    run_probe,
+)
 
 FEATURE_SHAPE = (3, 28, 28)
 DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "default.onnx"
-UNSEALED = "carries no digest, so damage to it may go unseen; export it again with this version"
 
 _PROVIDERS = {
     "TensorrtExecutionProvider": "TensorRT",

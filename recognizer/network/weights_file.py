@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-from recognizer.network.onnx_runtime import onnxruntime
+from recognizer.network.onnx_runtime import onnxruntime, session_options
 
 SEAL = "sha256"
+UNSEALED = "carries no digest, so damage to it may go unseen; export it again with this version"
 MOST_BYTES = 200_000_000
 """Far larger than any weights of this program."""
 MOST = 2**15
@@ -122,6 +124,33 @@ def _harm(model: Any, operators: frozenset[str]) -> str:
     if graph.sparse_initializer or any(one.data_location == TensorProto.EXTERNAL for one in tensors):
         return "its weights are in another file"
     return ""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network whose file was checked."""
+
+    session: onnxruntime.InferenceSession
+    about: Mapping[str, str]
+    """Its metadata."""
+    notes: tuple[str, ...]
+    """What the user should know of the file."""
+
+
+def open_checked(path: Path, shipped: Path, what: str, operators: frozenset[str], command: str) -> Opened:
+    """The network of ``path``, which is ``what``, for one thread on the processor.
+
+    AtmeError where the file is missing (``command`` makes another), damaged, or does more than ``operators``;
+    the ``shipped`` one is trusted.
+    """
+    if not path.is_file():
+        raise AtmeError(f"{path}: no such file; train {what} with {command}")
+    data = read_weights(path)
+    if path != shipped:
+        check_harmless(data, path, what, operators)
+    session = open_network(data, path, session_options())
+    about = session.get_modelmeta().custom_metadata_map
+    return Opened(session, about, () if is_sealed(data) else (f"{path}: {UNSEALED}",))
 
 
 def run_probe(

@@ -76,23 +76,12 @@ class ApexDetector:
 
     def __init__(self, weights: Path = DEFAULT_DETECTOR) -> None:
         """AtmeError where ``weights`` is damaged, or made for rows of another version."""
-        from recognizer.network.backend import UNSEALED
-        from recognizer.network.onnx_runtime import session_options
-        from recognizer.network.weights_file import (
-            check_harmless,
-            is_sealed,
-            open_network,
-            read_weights,
-            run_probe,
-        )
+        from recognizer.network.weights_file import open_checked, run_probe
 
-        if not weights.is_file():
-            raise AtmeError(f"{weights}: no such file; train an apex detector with atme-train spot-fit")
-        data = read_weights(weights)
-        if weights != DEFAULT_DETECTOR:
-            check_harmless(data, weights, "an apex detector", _OPERATORS)
-        self._session = open_network(data, weights, session_options())
-        about = self._session.get_modelmeta().custom_metadata_map
+        opened = open_checked(
+            weights, DEFAULT_DETECTOR, "an apex detector", _OPERATORS, "atme-train spot-fit"
+        )
+        self._session, about, self.notes = opened.session, opened.about, opened.notes
         if about.get(VERSION_KEY) != VERSION:
             raise AtmeError(f"{weights}: made for other rows; train it again with atme-train spot-fit")
         self._empty = np.zeros(_shape(about.get(STATE_KEY, ""), weights), np.float32)
@@ -100,7 +89,6 @@ class ApexDetector:
         said, state = run_probe(self._session, ["said", "after"], probe, weights)
         if said.shape != (4,) or state.shape != self._empty.shape:
             raise AtmeError(f"{weights}: not an apex detector; train it again with atme-train spot-fit")
-        self.notes = () if is_sealed(data) else (f"{weights}: {UNSEALED}",)
         self.trained_on = about.get("benchmarks", "").split()
         """Digests of the benchmarks that it was trained on, and so must not be measured on."""
         self.reset()

@@ -46,9 +46,8 @@ def watch_batch(jobs: Sequence[Job], messages: Iterator[Message]) -> list[Outcom
                     if index in bars:
                         progress.remove_task(bars.pop(index))
                     progress.update(total, completed=len(outcomes))
-                    with suppress(
-                        OSError
-                    ):  # a full or closed output does not end a batch; lines that wait are tried again
+                    # A full or closed output does not end a batch; lines that wait are tried again.
+                    with suppress(OSError):
                         _say(message, progress.console)
                     continue
                 if index not in bars:

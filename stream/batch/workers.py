@@ -114,9 +114,8 @@ def _work(connection: Connection) -> None:
             told = 0.0
             with suppress(OSError):  # nobody listens any more: the next receive ends this loop
                 connection.send(_surely(job, report))
-            if (
-                not gc.get_freeze_count()
-            ):  # all libraries are loaded: the garbage collector need not search them again
+            # All libraries are loaded: the garbage collector need not search them again.
+            if not gc.get_freeze_count():
                 gc.freeze()
 
 

@@ -156,9 +156,8 @@ def _open(number: int) -> Ask:
             os.close(descriptor)
         return bytes(buffer)
 
-    os.close(
-        os.open(f"/dev/video{number}", os.O_RDWR | os.O_NONBLOCK)
-    )  # raises, saying why it cannot be opened
+    # Raises, saying why it cannot be opened.
+    os.close(os.open(f"/dev/video{number}", os.O_RDWR | os.O_NONBLOCK))
     return ask
 
 

@@ -60,9 +60,8 @@ def watch_session(
 
         def on_event(event: Expression) -> None:
             if log:
-                with suppress(
-                    AtmeError
-                ):  # a full disk: showing events matters more; the log's problems report it
+                # On a full disk, showing events matters more; the log's problems report it.
+                with suppress(AtmeError):
                     log.write(event)
             seen.append(event)
             if isinstance(event, MicroExpression):

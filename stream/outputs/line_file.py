@@ -82,9 +82,8 @@ class LineFile:
         if self._sync and self._unsynced:
             os.fsync(self._file.fileno())
             self._unsynced = 0
-        if (
-            self._regular and os.fstat(self._file.fileno()).st_nlink == 0
-        ):  # POSIX goes on writing into such a file
+        # POSIX goes on writing into a file that was removed.
+        if self._regular and os.fstat(self._file.fileno()).st_nlink == 0:
             self._removed = True
             raise FileNotFoundError(errno.ENOENT, "the file was removed")
 

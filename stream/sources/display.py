@@ -67,9 +67,8 @@ class _Turn:
 
     @classmethod
     def of(cls, matrix: npt.NDArray[np.int32]) -> _Turn | None:
-        columns = (
-            matrix[:2, :2].astype(np.float64).T / _UNIT
-        )  # the matrix multiplies a row vector (x, y) from the right
+        # The matrix multiplies a row vector (x, y) from the right.
+        columns = matrix[:2, :2].astype(np.float64).T / _UNIT
         lengths = np.linalg.norm(columns, axis=1)
         if lengths.min() < _NEAR:
             return None

@@ -272,9 +272,8 @@ def pooled(features: Tensor) -> Tensor:
     greatest = features
     for axis in (-2, -1):
         first, last = greatest.narrow(axis, 0, 27), greatest.narrow(axis, 1, 27)
-        pair = torch.maximum(
-            first, last
-        )  # maxima of neighbouring pairs; at the edges a pair is the whole window
+        # Maxima of neighbouring pairs; at the edges a pair is the whole window.
+        pair = torch.maximum(first, last)
         edges = pair.narrow(axis, 0, 1), pair.narrow(axis, 26, 1)
         inner = torch.maximum(pair.narrow(axis, 0, 26), pair.narrow(axis, 1, 26))
         greatest = torch.cat([edges[0], inner, edges[1]], dim=axis)

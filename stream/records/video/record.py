@@ -85,9 +85,8 @@ class VideoRecorder(Observer):
         """``31 of 144 frames (clip.mp4)``; empty where all were written."""
         if not self._failed.is_set():
             return ()
-        lost = max(
-            self.dropped - self._skipped, 1
-        )  # the last frames may have failed while the file was completed
+        # The last frames may have failed while the file was completed.
+        lost = max(self.dropped - self._skipped, 1)
         return (f"{lost} of {self._offered} frames ({self.path})",)
 
     def _put(self, frame: Frame | None) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.apexes.detector import AHEAD, TIME_UNIT
-from spotting.apexes.signal_grid import CHANNELS, EYES, HEAD, LIGHT, PLACE, SPEED, STEP_S
+from spotting.apexes.signal_grid import EYES, HEAD, LIGHT, PLACE, SPEED, STEP_S
 from spotting.face_places import SIDES, mirrored_sides
 from training.datasets.long_video import Movement
 from training.spotting.apexes.added_motion import added, in_other_time
@@ -80,12 +80,12 @@ def in_steps(steps: Steps, movements: Sequence[Movement]) -> Clip:
 
 def view(clips: Sequence[Clip], rng: Rng) -> View:
     """Another one with every call."""
-    clip = _sized(_paced(_mirrored(clips[int(rng.integers(len(clips)))], rng), rng), _SIZES, rng)
+    clip = _sized(_paced(_mirrored(clips[int(rng.integers(len(clips)))], rng), rng), rng)
     if rng.random() < _MIXED:
         talking = [k for k, one in enumerate(clips) if sum(m.kind == "speech" for m in one.movements) > 20]
         chosen = talking if talking and rng.random() < _TALKING else range(len(clips))
         other = _paced(_mirrored(clips[chosen[int(rng.integers(len(chosen)))]], rng), rng)
-        other = _sized(_begun_later(other, rng), _SIZES, rng)
+        other = _sized(_begun_later(other, rng), rng)
         clip = _laid_over(clip, other)
     if rng.random() < _CUT:
         clip = _cut(clip, int(rng.integers(len(clip.steps) // 3 + 1)))
@@ -103,8 +103,8 @@ def _mirrored(clip: Clip, rng: Rng) -> Clip:
     return replace(clip, steps=replace(steps, places=places, head=steps.head * (-1.0, 1.0, -1.0, 1.0)))
 
 
-def _sized(clip: Clip, spread: float, rng: Rng) -> Clip:
-    factor = float(np.exp(rng.normal(0, spread)))
+def _sized(clip: Clip, rng: Rng) -> Clip:
+    factor = float(np.exp(rng.normal(0, _SIZES)))
     return replace(clip, steps=replace(clip.steps, places=factor * clip.steps.places))
 
 
@@ -118,6 +118,7 @@ def _paced(clip: Clip, rng: Rng) -> Clip:
 
 
 def _cut(clip: Clip, first: int) -> Clip:
+    """From the step ``first`` on; where that is negative, it stands still so long before."""
     rows = np.arange(first, len(clip.steps))
     return Clip(_resampled(clip.steps, rows), tuple(in_other_time(m, -first, 1) for m in clip.movements))
 
@@ -128,8 +129,7 @@ def _begun_later(clip: Clip, rng: Rng) -> Clip:
         first = -int(rng.integers(100, 900))
     else:
         first = int(rng.integers(len(clip.steps) // 2)) if rng.random() < 0.5 else 0
-    rows = np.arange(first, len(clip.steps))
-    return Clip(_resampled(clip.steps, rows), tuple(in_other_time(m, -first, 1) for m in clip.movements))
+    return _cut(clip, first)
 
 
 def _resampled(steps: Steps, at: npt.NDArray[Any]) -> Steps:
@@ -211,7 +211,6 @@ def _shown(clip: Clip, rng: Rng) -> View:
     likely, times, near, others = _targets(clip.movements, len(rows))
     known = np.ones(len(rows), np.float32)
     known[:_UNKNOWN] = 0.0
-    assert rows.shape[1] == CHANNELS
     return View(
         _fitted(rows).astype(np.float16), *(_fitted(one) for one in (likely, times, near, others, known))
     )
