@@ -76,7 +76,9 @@ def measure(names: list[str], quick: bool, out: Path) -> None:
     if found:
         report.print(f"{out / 'results.md'}, results.json and plots written", markup=False)
     if failed:
-        raise AtmeError(f"these benchmarks failed: {', '.join(failed)}; run one with --only and --debug")
+        raise AtmeError(
+            "internal", f"these benchmarks failed: {', '.join(failed)}; run one with --only and --debug"
+        )
 
 
 def _write(out: Path, head: str, noted: dict[str, str], found: dict[str, list[Row]]) -> None:
@@ -108,7 +110,9 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "results.md").touch()
     except OSError as error:
-        raise AtmeError(f"{options.out}: cannot be written ({error.strerror}); name another --out") from None
+        raise AtmeError(
+            "unwritable", f"{options.out}: cannot be written ({error.strerror}); name another --out"
+        ) from None
     measure(options.only or list(SUITES), options.quick, options.out)
 
 

@@ -47,7 +47,9 @@ def read_stacks(text: str) -> Node:
     for line in text.splitlines():
         stack, _, count = line.rpartition(" ")
         if not count.isdigit():
-            raise AtmeError(f"{line[:60]!r} is no stack; give the output of py-spy record --format raw")
+            raise AtmeError(
+                "unreadable", f"{line[:60]!r} is no stack; give the output of py-spy record --format raw"
+            )
         if _WAITING.match(stack):
             continue
         at = root
@@ -105,7 +107,7 @@ def main() -> None:
         case [stacks, picture]:
             Path(picture).write_text(draw(read_stacks(Path(stacks).read_text(encoding="utf-8"))))
         case _:
-            raise AtmeError("give --live, or the stacks and the SVG to write")
+            raise AtmeError("invalid", "give --live, or the stacks and the SVG to write")
 
 
 if __name__ == "__main__":

@@ -123,7 +123,9 @@ def whole_fold(rounds: list[list[float]]) -> float:
     """
     short, long = np.min(rounds, axis=0)
     if long <= short:
-        raise AtmeError(f"{LONG} epochs took no longer than {SHORT}; measure again on an idle machine")
+        raise AtmeError(
+            "internal", f"{LONG} epochs took no longer than {SHORT}; measure again on an idle machine"
+        )
     epoch = (long - short) / (LONG - SHORT)
     return float(short + (EPOCHS - SHORT) * epoch)
 

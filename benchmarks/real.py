@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from recognizer import Recognizer
 from recognizer.console.progress import followed, progress_bar
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.files.image import read_image
 from recognizer.recognition import UNCERTAIN
 from spotting.sensitivity import OPERATING_POINTS
@@ -66,7 +66,10 @@ class Clip:
         """BGR, enlarged, with a border. AtmeError where they cannot be read."""
         images = [read_image(path) for path in frames_in(self.folder).values()]
         if len(images) <= max(self.apex, self.offset):
-            raise AtmeError(f"{self.folder}: has {len(images)} frames, fewer than are coded; unpack it again")
+            raise AtmeError(
+                "unreadable",
+                f"{self.folder}: has {len(images)} frames, fewer than are coded; unpack it again",
+            )
         factor = max(round(LEAST_HEIGHT / images[0].shape[0]), 1)
         larger = [cv2.resize(i, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) for i in images]
         edges = (BORDER,) * 4
@@ -91,11 +94,15 @@ def read_clips(root: Path) -> list[Clip]:
         with sheet.open(encoding="utf-8", newline="") as file:
             clips = [_clip(root, row) for row in csv.DictReader(file, delimiter="\t")]
     except OSError as error:
-        raise AtmeError(f"{sheet}: cannot be read ({error.strerror}); give a folder of coded clips") from None
+        raise AtmeError(
+            read_code(error), f"{sheet}: cannot be read ({error.strerror}); give a folder of coded clips"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
-        raise AtmeError(f"{sheet}: {error!r}; expected the columns {', '.join(COLUMNS)}") from None
+        raise AtmeError(
+            "unreadable", f"{sheet}: {error!r}; expected the columns {', '.join(COLUMNS)}"
+        ) from None
     if not clips:
-        raise AtmeError(f"{sheet}: lists no clip; give a folder of coded clips")
+        raise AtmeError("unreadable", f"{sheet}: lists no clip; give a folder of coded clips")
     return clips
 
 
@@ -128,7 +135,9 @@ def alarms(root: Path, settings: Settings) -> tuple[float, Counter[str]]:
     """Minutes of all videos of a folder, and how often each label was given. AtmeError without videos."""
     videos = sorted(path for path in root.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     if not videos:
-        raise AtmeError(f"{root}: no videos in it ({', '.join(VIDEO_SUFFIXES)}); give a folder of recordings")
+        raise AtmeError(
+            "not-found", f"{root}: no videos in it ({', '.join(VIDEO_SUFFIXES)}); give a folder of recordings"
+        )
     minutes, labels = 0.0, Counter[str]()
     with progress_bar("replaying", len(videos)) as progress:
         for video in followed(videos, progress):

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from benchmarks.filmed_pairs import GAPS, KINDS, FilmedPair, contact_sheet, filmed
 from recognizer.blink import is_blink
 from recognizer.console.command_line import run
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend, Prediction
@@ -209,7 +209,9 @@ def load_pairs(path: Path) -> list[Pair]:
         with np.load(path) as archive:
             columns = {field.name: archive[field.name] for field in fields(Pair)}
     except (OSError, KeyError, ValueError) as error:
-        raise AtmeError(f"{path}: no pairs of this version ({error}); render them again") from None
+        raise AtmeError(
+            read_code(error), f"{path}: no pairs of this version ({error}); render them again"
+        ) from None
     return [Pair(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 

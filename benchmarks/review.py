@@ -55,7 +55,7 @@ def main() -> None:
         waits = decide(link, most, given.pause)
     kept = len(read_review(session, CODER).standing)
     if kept != most:
-        raise AtmeError(f"{kept} of {most} decisions are on the disk")
+        raise AtmeError("internal", f"{kept} of {most} decisions are on the disk")
     found = np.percentile(waits, (50, 90, 95, 100))
     quick = np.mean(np.asarray(waits) <= 200)
     print(
@@ -81,7 +81,7 @@ def replayed(videos: Path, work: Path) -> Path:
             subprocess.run([*command, "-crf", "16", "-pix_fmt", "yuv420p", str(part)], check=True)
             names.append(f"file {part.name}\n")
         if not names:
-            raise AtmeError(f"{videos}: neither a session nor a folder of videos")
+            raise AtmeError("not-found", f"{videos}: neither a session nor a folder of videos")
         (parts / "list.txt").write_text("".join(names), encoding="utf-8")
         joined = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "concat", "-i", str(parts / "list.txt")]
         subprocess.run([*joined, "-c", "copy", str(recording)], check=True)
@@ -111,7 +111,7 @@ def reviewing(session: Path) -> Iterator[str]:
     try:
         found = re.search(r"http://\S+", process.stdout.readline())
         if found is None:
-            raise AtmeError("atme review has not started")
+            raise AtmeError("internal", "atme review has not started")
         yield found.group()
     finally:
         process.terminate()
@@ -124,7 +124,7 @@ def decide(link: str, most: int, pause: float) -> list[float]:
 
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
-        raise AtmeError("Chromium is not installed")
+        raise AtmeError("not-installed", "Chromium is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1360, "height": 960})

@@ -95,7 +95,7 @@ def soak(clip: Path, minutes: float, out: Path) -> dict[str, Any]:
         process.terminate()  # not SIGINT, which a background job ignores
         code = process.wait(60)
     if code != 0:
-        raise AtmeError(f"{out}: atme live ended with code {code}; see stderr.txt there")
+        raise AtmeError("internal", f"{out}: atme live ended with code {code}; see stderr.txt there")
     return figures(looks, read_session(out / "session"), _sent(out / "sent.txt"))
 
 
@@ -171,7 +171,7 @@ def _watch(process: subprocess.Popen[bytes], tail: Tail, seconds: float, log: Pa
         while began is None or time.monotonic() - began < seconds:
             try:
                 process.wait(EVERY_S if began else 0.1)
-                raise AtmeError("atme live ended before its time; see stderr.txt")
+                raise AtmeError("internal", "atme live ended before its time; see stderr.txt")
             except subprocess.TimeoutExpired:
                 pass
             tail.read()
@@ -221,7 +221,7 @@ def main() -> None:
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
-        raise AtmeError(f"{out}: not empty; name a new folder with --out")
+        raise AtmeError("exists", f"{out}: not empty; name a new folder with --out")
     result = soak(options.clip or demo_clip(), options.minutes, out)
     (out / "soak.json").write_text(json.dumps(result, indent=2) + "\n")
     draw(result, read_session(out / "session"), out / "soak.png")

@@ -41,7 +41,9 @@ def browser() -> str:
     """A Chromium; AtmeError where there is none."""
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
-        raise AtmeError(f"{sys.argv[0]}: needs a browser; install one of {', '.join(_BROWSERS)}")
+        raise AtmeError(
+            "not-installed", f"{sys.argv[0]}: needs a browser; install one of {', '.join(_BROWSERS)}"
+        )
     return found
 
 

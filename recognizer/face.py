@@ -25,6 +25,9 @@ MIN_FACE_WIDTH = 48
 class NoFaceError(AtmeError):
     """No face, or no usable face, in an image."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__("no-face", message)
+
 
 @dataclass(frozen=True)
 class Box:

@@ -63,11 +63,12 @@ class FeatureExtractor:
         """
         if onset.shape != apex.shape:
             raise AtmeError(
+                "invalid",
                 f"onset is {onset.shape[1]}×{onset.shape[0]} and apex {apex.shape[1]}×{apex.shape[0]}; "
-                "give two frames of one recording"
+                "give two frames of one recording",
             )
         if onset.dtype != apex.dtype:
-            raise AtmeError(f"onset is {onset.dtype} and apex {apex.dtype}; give two uint8 images")
+            raise AtmeError("invalid", f"onset is {onset.dtype} and apex {apex.dtype}; give two uint8 images")
         started = time.perf_counter()
         landmarks = self._landmarker.detect(onset)
         if landmarks is None:

@@ -89,7 +89,8 @@ class Landmarker:
         """(68, 2) landmarks of the nearest face in a BGR uint8 image; None where there is none."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise AtmeError(
-                f"an image must be BGR, uint8, height × width × 3; this one is {image.dtype} {image.shape}"
+                "invalid",
+                f"an image must be BGR, uint8, height × width × 3; this one is {image.dtype} {image.shape}",
             )
         if self._tracking and self._region is not None:
             # A lost face is not searched for at once: the one found might be another.

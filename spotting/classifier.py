@@ -98,14 +98,19 @@ class CandidateClassifier:
         opened = open_checked(weights, DEFAULT_CLASSIFIER, "a classifier", _OPERATORS, "atme-train spot-fit")
         self._session, about, self.notes = opened.session, opened.about, opened.notes
         if about.get(EVIDENCE_KEY) != EVIDENCE:
-            raise AtmeError(f"{weights}: made for other evidence; train it again with atme-train spot-fit")
+            raise AtmeError(
+                "unreadable", f"{weights}: made for other evidence; train it again with atme-train spot-fit"
+            )
         probe = {
             "course": np.zeros((1, len(COURSE_S), CHANNELS), np.float32),
             "facts": np.zeros((1, FACTS), np.float32),
         }
         chances, times = run_probe(self._session, ["chances", "times"], probe, weights)
         if chances.shape != (1, len(KINDS)) or times.shape != (1, 3):
-            raise AtmeError(f"{weights}: not a classifier's network; train it again with atme-train spot-fit")
+            raise AtmeError(
+                "unreadable",
+                f"{weights}: not a classifier's network; train it again with atme-train spot-fit",
+            )
         self.trained_on = about.get("benchmarks", "").split()
         """Digests of the benchmarks that it was trained on, and so must not be measured on."""
 

@@ -99,10 +99,10 @@ def live(
         out, save_faces, record, lsl=lsl, save_clips=save_clips, who=Who(participant, condition)
     )
     if source is not None and camera is not None:
-        raise AtmeError("a camera and --source at once; give one of them")
+        raise AtmeError("invalid", "a camera and --source at once; give one of them")
     if source is not None and "://" not in source:
         raise AtmeError(
-            f"--source {source}: no URL; recordings are for atme replay, cameras need no --source"
+            "invalid", f"--source {source}: no URL; recordings are for atme replay, cameras need no --source"
         )
     opener = partial(Session.camera, camera) if source is None else partial(Session.open, source)
     opener = partial(opener, settings, wait=True)
@@ -150,17 +150,18 @@ def replay(
     if jobs is not None or executor is Executor.ray:
         if out is None or events or json or record or render:
             raise AtmeError(
-                "a batch (--jobs, --executor) writes session folders: give --out, no other output"
+                "invalid", "a batch (--jobs, --executor) writes session folders: give --out, no other output"
             )
         if participant or condition:
             raise AtmeError(
-                "--participant does not go with a batch; name each session's participant in study.toml"
+                "invalid",
+                "--participant does not go with a batch; name each session's participant in study.toml",
             )
         _batch(files, out, settings, save_faces, jobs or 1, executor)
         return
     several = len(files) > 1
     if several and (record or render):
-        raise AtmeError("--record and --render name one video; replay one recording at a time")
+        raise AtmeError("invalid", "--record and --render name one video; replay one recording at a time")
     folders = [out / name for name in session_names(files)] if out and several else [out] * len(files)
     for folder in folders:
         if folder is not None:

@@ -116,18 +116,20 @@ class Detector:
         shape = getattr(frame, "shape", None)
         if shape is None or len(shape) != 3 or shape[2] != 3 or not frame.size or frame.dtype != np.uint8:
             given = type(frame).__name__ if shape is None else f"{frame.dtype} {shape}"
-            raise AtmeError(f"{which} is {given}; give BGR images, uint8, height × width × 3")
+            raise AtmeError("invalid", f"{which} is {given}; give BGR images, uint8, height × width × 3")
         size = (shape[1], shape[0])
         if self._ring is not None and size != self._size:
             raise AtmeError(
+                "invalid",
                 f"{which} is {size[0]}x{size[1]} and those before it {self._size[0]}x{self._size[1]}; "
-                "give frames of one size, or call reset() in between"
+                "give frames of one size, or call reset() in between",
             )
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float, np.number)):
-            raise AtmeError(f"{which}: its time is {seconds!r}; give seconds")
+            raise AtmeError("invalid", f"{which}: its time is {seconds!r}; give seconds")
         if not math.isfinite(seconds) or seconds <= self._last:
             raise AtmeError(
-                f"{which}: its time is {seconds:g} s after one of {self._last:g} s; times must increase"
+                "invalid",
+                f"{which}: its time is {seconds:g} s after one of {self._last:g} s; times must increase",
             )
 
     def _reject(self, rejections: Iterable[Rejection]) -> None:
@@ -162,7 +164,7 @@ def detect(
     image and its time in seconds. Otherwise as ``Detector``, errors included.
     """
     if fps is not None and not 0 < fps < math.inf:
-        raise AtmeError(f"fps {fps:g} is impossible; give a number above 0")
+        raise AtmeError("invalid", f"fps {fps:g} is impossible; give a number above 0")
     return _detected(frames, fps, settings, observer)
 
 
@@ -179,7 +181,9 @@ def _timed(given: Any, index: int, fps: float | None) -> tuple[Image, float]:
     if fps is not None:
         return given, index / fps
     if not isinstance(given, tuple) or len(given) != 2:
-        raise AtmeError(f"frame {index} comes without its time; give fps, or pairs of frame and seconds")
+        raise AtmeError(
+            "invalid", f"frame {index} comes without its time; give fps, or pairs of frame and seconds"
+        )
     return cast("tuple[Image, float]", given)
 
 

@@ -213,8 +213,9 @@ class Session:
         self._finished = True
         self._watch.finish()
         raise AtmeError(
+            "internal",
             f"{self._source.name}: does not end: it hangs in {hanging or 'an unknown place'}; "
-            "what was recognised before is kept"
+            "what was recognised before is kept",
         )
 
     def __iter__(self) -> Iterator[MicroExpression]:

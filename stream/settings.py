@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.files.setting_errors import in_words
 from recognizer.files.setting_types import NO_OTHERS, Number, Switch, Text, setting_dataclass
 from recognizer.files.untrusted_text import parse_toml
@@ -110,18 +110,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     """What a settings file says, unchecked. AtmeError where it is missing or not TOML."""
     try:
         if path.is_file() and path.stat().st_size > MOST_BYTES:
-            raise AtmeError(f"{path}: too large for a settings file; name another one")
+            raise AtmeError("unreadable", f"{path}: too large for a settings file; name another one")
         return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AtmeError(
-            f"{path}: cannot be read ({error.strerror}); name an existing settings file"
+            read_code(error), f"{path}: cannot be read ({error.strerror}); name an existing settings file"
         ) from None
     except ValueError as error:
-        raise AtmeError(f"{path}: not valid TOML ({error}); correct that line") from None
+        raise AtmeError("unreadable", f"{path}: not valid TOML ({error}); correct that line") from None
 
 
 def _checked(raw: dict[str, Any], path: Path) -> Settings:
     try:
         return TypeAdapter(Settings).validate_python(raw)
     except ValidationError as error:
-        raise AtmeError(f"{path}: {in_words(error, Settings)}") from None
+        raise AtmeError("invalid", f"{path}: {in_words(error, Settings)}") from None

@@ -205,7 +205,7 @@ def test_a_session_calls_back(short_clip, settings):
 
 def test_what_the_callback_raises_reaches_the_caller(short_clip, settings):
     def broken(event: atme.MicroExpression) -> None:
-        raise atme.AtmeError("nobody wants it")
+        raise atme.AtmeError("invalid", "nobody wants it")
 
     with pytest.raises(atme.AtmeError, match="nobody wants it"):
         atme.open(short_clip, settings, on_event=broken).run()

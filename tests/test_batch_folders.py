@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_cli import atme, complaint
+from test_cli import atme
+from user_errors import check, complaint, raises
 
-from recognizer.errors import AtmeError
 from stream.batch.folder import clear, held, locked
 from stream.batch.jobs import plan, run_job
 from stream.batch.session_names import session_names
@@ -58,7 +58,7 @@ def test_half_a_session_that_no_batch_began_is_left_alone(half, end):
     before = everything(half.folder)
     outcome = run_job(half, print)
     assert outcome.state == "failed"
-    assert "an unfinished session that no batch of this recording began" in outcome.error
+    check(outcome.error, "exists", half.folder)
     assert everything(half.folder) == before
 
 
@@ -68,7 +68,7 @@ def test_half_a_session_of_another_recording_is_left_alone(half, tmp_path):
     about["source"] = {**about["source"], "recording": None, "live": True}
     (half.folder / "session.json").write_text(json.dumps(about))
     before = everything(half.folder)
-    assert "no batch of this recording began" in run_job(half, print).error
+    check(run_job(half, print).error, "exists", half.folder)
     assert everything(half.folder) == before
 
 
@@ -79,14 +79,14 @@ def test_a_marker_of_another_recording_is_no_proof(half, tmp_path):
     with held(tmp_path / "m", other):
         shutil.copy(tmp_path / "m" / "batch.json", half.folder)
     before = everything(half.folder)
-    assert "begun by a batch with another recording of this name" in run_job(half, print).error
+    check(run_job(half, print).error, "mismatch", half.folder)
     assert everything(half.folder) == before
 
 
 def test_what_a_batch_began_is_done_again_once(half):
     sign(half)
     outcome = run_job(half, print)
-    assert (outcome.state, outcome.error) == ("done", "")
+    assert (outcome.state, outcome.error) == ("done", None)
     assert not (half.folder / "faces").exists()
     again = run_job(half, print)
     assert again.state == "skipped"
@@ -107,7 +107,7 @@ def test_a_recording_that_has_changed_is_not_skipped(sample_folder, short_clip, 
     assert run_job(job, print).state == "done"
     with open(clip, "ab") as file:
         file.write(bytes(100))
-    assert "another recording of this name" in run_job(job, print).error
+    check(run_job(job, print).error, "mismatch", job.folder)
 
 
 def test_an_empty_folder_is_taken_and_a_failed_start_leaves_none(tmp_path, settings):
@@ -149,13 +149,13 @@ def test_a_folder_that_is_a_link_is_refused(half, tmp_path):
     shutil.move(half.folder, tmp_path / "elsewhere")
     half.folder.symlink_to(tmp_path / "elsewhere")
     before = everything(tmp_path / "elsewhere")
-    assert "a link, and a batch follows none" in run_job(half, print).error
+    check(run_job(half, print).error, "exists", half.folder)
     assert everything(tmp_path / "elsewhere") == before
 
 
 def test_only_what_a_session_writes_is_removed(half):
     (half.folder / "faces" / "holiday.png").write_bytes(b"mine")
-    with pytest.raises(AtmeError, match="cannot be cleared"):
+    with raises("unwritable", half.folder):
         clear(half.folder)
     assert (half.folder / "faces" / "holiday.png").read_bytes() == b"mine"
 
@@ -169,11 +169,11 @@ def test_what_another_batch_is_writing_is_left_to_it(half):
     before = everything(half.folder)
     with held(half.folder, half.recording):
         outcome = run_job(half, print)
-    assert "another batch is writing it" in outcome.error
+    check(outcome.error, "busy", half.folder)
     assert everything(half.folder) == before
     begun = replace(half, folder=half.folder.with_name("begun"))
     with held(begun.folder, half.recording):  # so far its marker is all that is there
-        assert "another batch is writing it" in run_job(begun, print).error
+        check(run_job(begun, print).error, "busy", begun.folder)
         assert (begun.folder / "batch.json").exists()
 
 
@@ -194,7 +194,7 @@ def test_a_second_batch_on_one_folder_is_refused_at_once(short_clip, tmp_path):
     with subprocess.Popen(command, cwd=ROOT, **pipes) as holder:
         assert holder.stdout.readline() == "held\n"
         done = atme("replay", short_clip, "--jobs", 1, "--out", "out", cwd=tmp_path, expected=2)
-        assert "out: another batch is running there" in complaint(done)
+        complaint(done, "out: ")
         holder.stdin.close()
     with locked(tmp_path / "out"):
         assert list((tmp_path / "out").iterdir()) == []
@@ -231,11 +231,9 @@ def test_recordings_of_one_name_have_folders_of_their_own_without_jobs_too(tmp_p
     (tmp_path / "out" / "b-s.mp4").mkdir(parents=True)
     (tmp_path / "out" / "b-s.mp4" / "mine.txt").write_text("mine")
     words = ("replay", "a/s.mp4", "b/s.mp4", "--out", "out")
-    assert "b-s.mp4: not empty, and recordings are never mixed" in complaint(
-        atme(*words, cwd=tmp_path, expected=2)
-    )
+    complaint(atme(*words, cwd=tmp_path, expected=2), "b-s.mp4: ")
     twice = atme("replay", "a/s.mp4", "a/s.mp4", "--out", "out", cwd=tmp_path, expected=2)
-    assert "s.mp4: named 2 times" in complaint(twice)
+    complaint(twice, "a/s.mp4: ", "2")
     assert read_names(tmp_path / "out") == ["b-s.mp4"]
 
 

@@ -130,7 +130,9 @@ def test_paused_live_source_is_read_and_discarded() -> None:
     assert frames.dropped == 0  # let go on purpose, counted apart
 
 
-@pytest.mark.parametrize("error", [AtmeError("camera 0: the camera stalled"), RuntimeError("a bug")])
+@pytest.mark.parametrize(
+    "error", [AtmeError("source-lost", "camera 0: the camera stalled"), RuntimeError("a bug")]
+)
 def test_failure_reaches_the_reader(error: Exception) -> None:
     gate = threading.Semaphore(2)
     source = Scripted([0.0, 0.01, 0.02], live=True, gate=gate)

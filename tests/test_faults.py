@@ -18,7 +18,7 @@ from benchmarks.faults.outcome import outcome
 from recognizer.console.command_line import run
 from recognizer.errors import AtmeError
 
-def clean(): raise AtmeError("x: damaged; get another")
+def clean(): raise AtmeError("unreadable", "x: damaged; get another")
 def two_lines():
     print("atme: one", file=sys.stderr)
     sys.exit(2 if print("atme: two", file=sys.stderr) is None else 0)

@@ -13,10 +13,10 @@ import pytest
 from test_record_video import SAMPLE, picture
 from test_session import drain, workers
 from test_sources import write_pictures
+from user_errors import check, raises
 
 import stream.records.video.record as recording
 import stream.session
-from recognizer.errors import AtmeError
 from stream.batch.jobs import Outcome, plan
 from stream.batch.workers import run_here
 from stream.event import MicroExpression
@@ -179,7 +179,7 @@ def test_an_encoder_that_fails_costs_only_the_video(monkeypatch, tmp_path, error
 
 @pytest.mark.skipif(sys.platform != "linux", reason="writes where no file can be")
 def test_a_video_that_cannot_be_begun_is_refused_before_the_session():
-    with pytest.raises(AtmeError, match=r"v.mp4: cannot be written \("):
+    with raises("unwritable", "/proc/v.mp4"):
         VideoWriter(Path("/proc/v.mp4"), (64, 48), 30.0)
 
 
@@ -224,10 +224,9 @@ def test_a_source_that_hangs_when_it_is_closed(short_clip, settings, hang):
 
 @pytest.mark.parametrize("what", ["frame", "event"])
 def test_an_observer_that_hangs(short_clip, settings, hang, impatient, what):
-    said = r"does not end: it hangs in .*; what was recognised before is kept"
     with (
         observed(short_clip, settings, what, hang) as session,
-        pytest.raises(AtmeError, match=said),
+        raises("internal", session.source.name, {"frame": "spotting", "event": "recognition"}[what]),
     ):
         stop_and_wait(session, hang)
     assert not session.running
@@ -237,7 +236,7 @@ def test_a_recognizer_that_hangs(short_clip, settings, monkeypatch, hang, impati
     monkeypatch.setattr(stream.session.Recognizer, "recognize_features", hang)
     with (
         Session.replay(short_clip, settings) as session,
-        pytest.raises(AtmeError, match=r"it hangs in .*recognition"),
+        raises("internal", session.source.name, "recognition"),
     ):
         stop_and_wait(session, hang)
 
@@ -268,5 +267,5 @@ def test_every_recording_of_a_batch_has_an_outcome(settings: Settings, tmp_path)
     jobs = plan([folder, tmp_path / "gone.mp4"], tmp_path / "out", settings)
     outcomes = {index: one for index, one in run_here(jobs, 1) if isinstance(one, Outcome)}
     assert [outcomes[index].state for index in (0, 1)] == ["failed", "failed"]
-    assert "img2.png: cannot be read (No such file or directory)" in outcomes[0].error
-    assert "no such file" in outcomes[1].error
+    check(outcomes[0].error, "not-found", "img2.png", "No such file or directory")
+    check(outcomes[1].error, "not-found", "gone.mp4")

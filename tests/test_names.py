@@ -140,4 +140,4 @@ def test_printable_says_what_was_there():
     assert printable("plain é 漢 ·") == "plain é 漢 ·"
     assert printable("a\x1b[0m\n\u202e\x85") == "a\\x1b[0m\\n\\u202e\\x85"
     assert printable(LATIN_1) == "caf\\xe9.mp4"
-    assert str(AtmeError("a\nb")) == "a\\nb"
+    assert str(AtmeError("invalid", "a\nb")) == "a\\nb"

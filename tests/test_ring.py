@@ -256,7 +256,7 @@ def test_waiting_reader_wakes_on_frame_end_and_failure() -> None:
         acts = {
             "push": lambda ring=ring: ring.push(frame(0)),
             "close": ring.close,
-            "fail": lambda ring=ring: ring.fail(AtmeError("lens fell off")),
+            "fail": lambda ring=ring: ring.fail(AtmeError("source-lost", "lens fell off")),
         }
         timer = threading.Timer(0.05, acts[act])
         timer.start()

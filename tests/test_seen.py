@@ -15,6 +15,7 @@ import pytest
 from overlay_session import make_status
 from rich.console import Console
 
+from recognizer.errors import AtmeError
 from spotting.motion import NO_FACE, STILL, MotionSample
 from stream.batch.jobs import Outcome, plan, run_job
 from stream.batch.view import summary
@@ -162,7 +163,8 @@ def test_session_folder_report_and_batch_table_have_it(
     assert "<p class='note'>Seen: watched 0.08 min; <b>usable face in 20 % of 150 frames" in html
     console = Console(width=200, force_terminal=True, color_system="truecolor")
     with console.capture() as capture:
-        console.print(summary([outcome, Outcome(job, "failed", error="lost")]))
+        console.print(summary([outcome, Outcome(job, "failed", error=AtmeError("unreadable", "lost"))]))
+    assert "failed: unreadable" in capture.get()
     row = next(line for line in capture.get().splitlines() if "wall" in line)
     assert "\x1b[38;2;230;159;0m20%" in row
     assert "30.0" in row

@@ -92,7 +92,7 @@ def test_existing_recordings_are_never_mixed_with_new_ones(tmp_path):
 def test_a_session_that_never_began_leaves_no_folder(tmp_path):
     options = RecordOptions(tmp_path / "session", save_faces=True, record=tmp_path / "session" / "film.mp4")
     with pytest.raises(AtmeError, match="no camera"), Records(options):
-        raise AtmeError("no camera")
+        raise AtmeError("not-found", "no camera")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -43,8 +43,9 @@ def local(
             yield futures[future], future.result()
     except BrokenProcessPool:
         raise AtmeError(
+            "internal",
             "a worker process was killed (out of memory?); run the same command again to resume, "
-            "with fewer --workers if it happens again"
+            "with fewer --workers if it happens again",
         ) from None
     finally:
         # A caller that stops, also by Ctrl-C, does not wait for folds that nobody will collect.

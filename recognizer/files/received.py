@@ -30,14 +30,16 @@ def open_received(path: Path, most: int, *, linked: bool = False) -> BinaryIO:
         file = os.fdopen(os.open(path, flags), "rb")
     except FileNotFoundError:
         if os.path.islink(path):
-            raise AtmeError(f"{path}: a link that leads nowhere") from None
+            raise AtmeError("not-found", f"{path}: a link that leads nowhere") from None
         raise
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise AtmeError(
-                f"{path}: a link, and none is followed in a session folder; take it away"
+                "unreadable", f"{path}: a link, and none is followed in a session folder; take it away"
             ) from None
-        raise AtmeError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        raise AtmeError(
+            "unreadable", f"{path}: cannot be read ({error.strerror}); check its permissions"
+        ) from None
     status = os.fstat(file.fileno())
     words = ""
     if not stat.S_ISREG(status.st_mode):
@@ -46,7 +48,7 @@ def open_received(path: Path, most: int, *, linked: bool = False) -> BinaryIO:
         words = f"{status.st_size / MIB:.0f} MiB, and a session's has at most {most / MIB:.0f}; take it away"
     if words:
         file.close()
-        raise AtmeError(f"{path}: {words}")
+        raise AtmeError("unreadable", f"{path}: {words}")
     return file
 
 
@@ -62,7 +64,7 @@ def lines_of(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
     while line := file.readline(LONGEST_LINE):
         number += 1
         if len(line) == LONGEST_LINE:
-            raise AtmeError(f"{path}: line {number} has no end; no session writes such lines")
+            raise AtmeError("unreadable", f"{path}: line {number} has no end; no session writes such lines")
         if line.strip():
             yield number, line
 

@@ -39,7 +39,7 @@ else:
                 try:
                     validate(self, *args, **values)
                 except ValidationError as error:
-                    raise AtmeError(f"{cls.__name__}: {in_words(error, made)}") from None
+                    raise AtmeError("invalid", f"{cls.__name__}: {in_words(error, made)}") from None
 
             made.__init__ = __init__
             return made

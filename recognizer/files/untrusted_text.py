@@ -45,7 +45,9 @@ def read_records(path: Path, build: Callable[[dict[str, Any]], Record]) -> list[
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise AtmeError(f"{path}: not a text file; take the one that was written with it") from None
+        raise AtmeError(
+            "unreadable", f"{path}: not a text file; take the one that was written with it"
+        ) from None
     found = []
     for number, line in enumerate(lines, 1):
         try:
@@ -54,5 +56,7 @@ def read_records(path: Path, build: Callable[[dict[str, Any]], Record]) -> list[
                 raise ValueError("no object")
             found.append(build(record))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise AtmeError(f"{path}, line {number}: damaged ({error}); write the file again") from None
+            raise AtmeError(
+                "unreadable", f"{path}, line {number}: damaged ({error}); write the file again"
+            ) from None
     return found

@@ -150,23 +150,28 @@ def check(pairs: Sequence[tuple[Gray, Gray]]) -> None:
     sizes = {picture.shape for pair in pairs for picture in pair}
     for size in sizes:
         if len(size) != 2:
-            raise AtmeError(f"flow needs grey images, (H, W), not {size}; convert them first")
+            raise AtmeError("invalid", f"flow needs grey images, (H, W), not {size}; convert them first")
         if min(size) < SMALLEST:
             raise AtmeError(
+                "invalid",
                 f"flow needs images of at least {SMALLEST}×{SMALLEST} pixels, not {size[1]}×{size[0]}; "
-                "give larger ones"
+                "give larger ones",
             )
     if len(sizes) > 1:
         found = " and ".join(f"{width}×{height}" for height, width in sorted(sizes))
-        raise AtmeError(f"flow needs images of one size, not {found}; resize or crop them first")
+        raise AtmeError("invalid", f"flow needs images of one size, not {found}; resize or crop them first")
     for pair in pairs:
         for picture in pair:
             if picture.dtype == np.uint8:
                 continue
             if not np.issubdtype(picture.dtype, np.floating):
-                raise AtmeError(f"flow needs uint8 or float images, not {picture.dtype}; convert them")
+                raise AtmeError(
+                    "invalid", f"flow needs uint8 or float images, not {picture.dtype}; convert them"
+                )
             if not (picture.min() >= 0 and picture.max() <= 255):  # false for NaN, too
-                raise AtmeError("flow needs grey values from 0 to 255; an image has others, or NaN")
+                raise AtmeError(
+                    "invalid", "flow needs grey values from 0 to 255; an image has others, or NaN"
+                )
 
 
 def _widen(picture: Gray) -> Gray:

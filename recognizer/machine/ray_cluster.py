@@ -51,21 +51,26 @@ def ray_cluster() -> Iterator[Any]:
     try:
         import ray
     except ImportError:
-        raise AtmeError("--executor ray: the ray package is missing; pip install 'atme-live[ray]'") from None
+        raise AtmeError(
+            "not-installed", "--executor ray: the ray package is missing; pip install 'atme-live[ray]'"
+        ) from None
     if ray.is_initialized():
         yield ray
         return
     address = os.environ.get("RAY_ADDRESS", "")
     if address in ("", "local"):
         raise AtmeError(
+            "invalid",
             "--executor ray: RAY_ADDRESS names no cluster; set it (auto: the one that runs on this machine), "
-            "or use this machine's cores without Ray"
+            "or use this machine's cores without Ray",
         )
     try:
         ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise AtmeError(f"--executor ray: no cluster at RAY_ADDRESS={address} ({line})") from None
+        raise AtmeError(
+            "not-found", f"--executor ray: no cluster at RAY_ADDRESS={address} ({line})"
+        ) from None
     try:
         yield ray
     finally:

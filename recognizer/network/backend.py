@@ -84,7 +84,9 @@ class Backend:
     def __init__(self, weights: Path = DEFAULT_WEIGHTS) -> None:
         """AtmeError when the file is missing, damaged, or not one of ours; a harmful file is never opened."""
         if not weights.is_file():
-            raise AtmeError(f"{weights}: no such weights file; give an .onnx file made by atme-train")
+            raise AtmeError(
+                "not-found", f"{weights}: no such weights file; give an .onnx file made by atme-train"
+            )
         onnxruntime.set_default_logger_severity(4)
         data = read_weights(weights)
         if weights != DEFAULT_WEIGHTS:
@@ -92,7 +94,10 @@ class Backend:
         self._session = open_network(data, weights, session_options(), _wanted(data))
         metadata = self._session.get_modelmeta().custom_metadata_map
         if KEY not in metadata:
-            raise AtmeError(f"{weights}: an ONNX model, but without atme metadata; export it with atme-train")
+            raise AtmeError(
+                "unreadable",
+                f"{weights}: an ONNX model, but without atme metadata; export it with atme-train",
+            )
         self.info = ModelInfo.from_json(metadata[KEY], str(weights))
         _check_shape(self._session, self.info, str(weights))
         self._outputs = ["logits", "units"] if self.info.units else ["logits"]
@@ -155,17 +160,22 @@ def _check_shape(session: onnxruntime.InferenceSession, info: ModelInfo, where: 
     inputs = {place.name for place in session.get_inputs()}
     outputs = {place.name: place.shape for place in session.get_outputs()}
     if inputs != {"entire", "puzzled"} or "logits" not in outputs:
-        raise AtmeError(f"{where}: its network does not turn entire and puzzled into logits; export it again")
+        raise AtmeError(
+            "unreadable",
+            f"{where}: its network does not turn entire and puzzled into logits; export it again",
+        )
     named = len(info.classes) + info.nothing
     found = outputs["logits"][-1] if outputs["logits"] else 0
     if found != named:
         raise AtmeError(
-            f"{where}: its network has {found} classes and its metadata names {named}; export it again"
+            "unreadable",
+            f"{where}: its network has {found} classes and its metadata names {named}; export it again",
         )
     if info.units and outputs.get("units", [])[1:] != [len(info.units), 2]:
         raise AtmeError(
+            "unreadable",
             f"{where}: its metadata names {len(info.units)} action units that its network does not "
-            "have; export it again"
+            "have; export it again",
         )
 
 

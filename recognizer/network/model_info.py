@@ -65,15 +65,18 @@ class ModelInfo:
             info._check()
         except (ValueError, KeyError, TypeError) as error:
             raise AtmeError(
-                f"{where}: its atme metadata is damaged ({error!r}); export the model again"
+                "unreadable", f"{where}: its atme metadata is damaged ({error!r}); export the model again"
             ) from None
         if info.preprocessing != PREPROCESSING:
             raise AtmeError(
+                "unreadable",
                 f"{where}: made for preprocessing version {info.preprocessing}, this program has "
-                f"{PREPROCESSING}; retrain or export the model again"
+                f"{PREPROCESSING}; retrain or export the model again",
             )
         if info.flow != "tvl1":
-            raise AtmeError(f"{where}: made for {info.flow} flow, this program has tvl1; retrain the model")
+            raise AtmeError(
+                "unreadable", f"{where}: made for {info.flow} flow, this program has tvl1; retrain the model"
+            )
         return info
 
     def _check(self) -> None:

@@ -7,8 +7,9 @@ from recognizer.no_telemetry import TOO_LATE
 
 if TOO_LATE:
     raise AtmeError(
+        "invalid",
         "onnxruntime was imported before this program, and its telemetry is on; import recognizer or stream "
-        "first, or set ORT_DISABLE_TELEMETRY=1 in the environment"
+        "first, or set ORT_DISABLE_TELEMETRY=1 in the environment",
     )
 
 import onnxruntime

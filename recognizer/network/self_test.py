@@ -25,8 +25,9 @@ def run_flow() -> FlowEngine:
     right, down = (float(part) for part in np.median(field, axis=(0, 1)))
     if not (abs(right - 1) < _NEAR and abs(down) < _NEAR):
         raise AtmeError(
+            "internal",
             f"the optical flow finds a motion of ({right:.2f}, {down:.2f}) px where it is (1, 0), on "
-            f"{engine.device}; install numba and llvmlite again"
+            f"{engine.device}; install numba and llvmlite again",
         )
     return engine
 
@@ -38,5 +39,7 @@ def run_network() -> Backend:
     prediction = backend.predict(nothing, nothing)
     total = float(prediction.probabilities.sum())
     if not (abs(total - 1) < 1e-3 and np.isfinite(prediction.evidence).all()):
-        raise AtmeError(f"{backend.info.name}: the network's probabilities sum to {total:.3g}; get it again")
+        raise AtmeError(
+            "unreadable", f"{backend.info.name}: the network's probabilities sum to {total:.3g}; get it again"
+        )
     return backend

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.network.onnx_runtime import onnxruntime, session_options
 
 SEAL = "sha256"
@@ -53,13 +53,18 @@ def read_weights(path: Path) -> bytes:
         size = path.stat().st_size
         data = path.read_bytes() if size <= MOST_BYTES else b""
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be read ({error.strerror}); give an .onnx file") from None
+        raise AtmeError(
+            read_code(error), f"{path}: cannot be read ({error.strerror}); give an .onnx file"
+        ) from None
     if size > MOST_BYTES:
         raise AtmeError(
-            f"{path}: too large for weights ({size / 1e6:.0f} MB); give an .onnx file of atme-train"
+            "unreadable",
+            f"{path}: too large for weights ({size / 1e6:.0f} MB); give an .onnx file of atme-train",
         )
     if is_sealed(data) and _seal(memoryview(data)[:-_LENGTH]) != data[-_LENGTH:]:
-        raise AtmeError(f"{path}: damaged, its digest does not fit its content; copy or export it again")
+        raise AtmeError(
+            "unreadable", f"{path}: damaged, its digest does not fit its content; copy or export it again"
+        )
     return data
 
 
@@ -80,9 +85,13 @@ def open_network(
         session = onnxruntime.InferenceSession(data, options, providers=list(providers))
     except Exception as error:  # onnxruntime raises several types of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AtmeError(f"{where}: not a readable ONNX model ({reason}); get or export it again") from None
+        raise AtmeError(
+            "unreadable", f"{where}: not a readable ONNX model ({reason}); get or export it again"
+        ) from None
     if SEAL in session.get_modelmeta().custom_metadata_map and not is_sealed(data):
-        raise AtmeError(f"{where}: was changed after it was written; export it again with atme-train")
+        raise AtmeError(
+            "unreadable", f"{where}: was changed after it was written; export it again with atme-train"
+        )
     return session
 
 
@@ -102,7 +111,9 @@ def check_harmless(
     except Exception as error:  # protobuf's and onnx's own
         reason = type(error).__name__
     if reason:
-        raise AtmeError(f"{where}: not {what} ({reason}); get it again, or make it with atme-train")
+        raise AtmeError(
+            "unreadable", f"{where}: not {what} ({reason}); get it again, or make it with atme-train"
+        )
 
 
 def _harm(model: Any, operators: frozenset[str]) -> str:
@@ -144,7 +155,7 @@ def open_checked(path: Path, shipped: Path, what: str, operators: frozenset[str]
     the ``shipped`` one is trusted.
     """
     if not path.is_file():
-        raise AtmeError(f"{path}: no such file; train {what} with {command}")
+        raise AtmeError("not-found", f"{path}: no such file; train {what} with {command}")
     data = read_weights(path)
     if path != shipped:
         check_harmless(data, path, what, operators)
@@ -164,7 +175,11 @@ def run_probe(
         found = [np.asarray(one, np.float32) for one in session.run(list(outputs), dict(feeds))]
     except Exception as error:  # onnxruntime's own types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AtmeError(f"{where}: its network cannot be run ({reason}); export it again") from None
+        raise AtmeError(
+            "unreadable", f"{where}: its network cannot be run ({reason}); export it again"
+        ) from None
     if not all(np.isfinite(one).all() for one in found):
-        raise AtmeError(f"{where}: damaged, its network's numbers are not finite; train or export it again")
+        raise AtmeError(
+            "unreadable", f"{where}: damaged, its network's numbers are not finite; train or export it again"
+        )
     return found

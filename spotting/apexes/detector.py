@@ -83,12 +83,16 @@ class ApexDetector:
         )
         self._session, about, self.notes = opened.session, opened.about, opened.notes
         if about.get(VERSION_KEY) != VERSION:
-            raise AtmeError(f"{weights}: made for other rows; train it again with atme-train spot-fit")
+            raise AtmeError(
+                "unreadable", f"{weights}: made for other rows; train it again with atme-train spot-fit"
+            )
         self._empty = np.zeros(_shape(about.get(STATE_KEY, ""), weights), np.float32)
         probe = {"row": np.zeros((1, CHANNELS), np.float32), "state": self._empty}
         said, state = run_probe(self._session, ["said", "after"], probe, weights)
         if said.shape != (4,) or state.shape != self._empty.shape:
-            raise AtmeError(f"{weights}: not an apex detector; train it again with atme-train spot-fit")
+            raise AtmeError(
+                "unreadable", f"{weights}: not an apex detector; train it again with atme-train spot-fit"
+            )
         self.trained_on = about.get("benchmarks", "").split()
         """Digests of the benchmarks that it was trained on, and so must not be measured on."""
         self.reset()
@@ -135,5 +139,7 @@ def _shape(text: str, where: Path) -> tuple[int, ...]:
     """Of the state, from the metadata."""
     parts = text.split()
     if not 1 <= len(parts) <= 4 or not all(part.isdecimal() and 0 < int(part) <= 4096 for part in parts):
-        raise AtmeError(f"{where}: not an apex detector; train it again with atme-train spot-fit")
+        raise AtmeError(
+            "unreadable", f"{where}: not an apex detector; train it again with atme-train spot-fit"
+        )
     return tuple(int(part) for part in parts)

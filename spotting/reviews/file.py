@@ -36,7 +36,9 @@ class Review:
 def review_path(session: Path, coder: str) -> Path:
     """The coder's file in a session folder. AtmeError for a name that cannot be part of a file name."""
     if not CODER.fullmatch(coder):
-        raise AtmeError(f"coder '{coder}': use letters, digits, - and _ only, at most 40; --coder NAME")
+        raise AtmeError(
+            "invalid", f"coder '{coder}': use letters, digits, - and _ only, at most 40; --coder NAME"
+        )
     return session / f"{PREFIX}{coder}{SUFFIX}"
 
 
@@ -79,8 +81,9 @@ def _line(path: Path, number: int, found: object) -> ReviewLine:
     schema = found.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise AtmeError(
+            "unreadable",
             f"{path}: written by a newer atme-live (review format {schema}, this one reads {SCHEMA}); "
-            "use that version, or another --coder name"
+            "use that version, or another --coder name",
         )
     if schema != SCHEMA:
         raise _damaged(path, number, "no version of the review format")
@@ -91,4 +94,6 @@ def _line(path: Path, number: int, found: object) -> ReviewLine:
 
 
 def _damaged(path: Path, number: int, why: str) -> AtmeError:
-    return AtmeError(f"{path}: line {number} is not a decision ({why}); correct it, or delete the line")
+    return AtmeError(
+        "unreadable", f"{path}: line {number} is not a decision ({why}); correct it, or delete the line"
+    )

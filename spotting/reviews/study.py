@@ -55,7 +55,7 @@ class Study:
             if name and known and name not in known:
                 near = get_close_matches(name, known, n=1, cutoff=0.4)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-                raise AtmeError(f"{self.path}: no {what} '{name}'; {hint}")
+                raise AtmeError("invalid", f"{self.path}: no {what} '{name}'; {hint}")
 
 
 def read_study(folder: Path) -> Study | None:
@@ -66,15 +66,15 @@ def read_study(folder: Path) -> Study | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise AtmeError(f"{path}: not valid TOML ({error}); correct that line") from None
+        raise AtmeError("unreadable", f"{path}: not valid TOML ({error}); correct that line") from None
     for key in found:
         if key not in _KEYS:
             near = get_close_matches(key, _KEYS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KEYS)}"
-            raise AtmeError(f"{path}: unknown key {key}; {hint}")
+            raise AtmeError("invalid", f"{path}: unknown key {key}; {hint}")
     sessions = found.get("sessions", {})
     if not isinstance(sessions, dict):
-        raise AtmeError(f"{path}: sessions is no table; write [sessions.NAME]")
+        raise AtmeError("invalid", f"{path}: sessions is no table; write [sessions.NAME]")
     study = Study(
         path,
         _names(path, found, "participants"),
@@ -89,21 +89,23 @@ def read_study(folder: Path) -> Study | None:
 def checked_name(what: str, name: str) -> str:
     """The name of a participant or condition. AtmeError where it is not valid."""
     if not NAME.fullmatch(name):
-        raise AtmeError(f"{what} '{name}': use letters, digits, dots, - and _ only, at most 60")
+        raise AtmeError("invalid", f"{what} '{name}': use letters, digits, dots, - and _ only, at most 60")
     return name
 
 
 def _names(path: Path, found: dict[str, Any], key: str) -> tuple[str, ...]:
     names = found.get(key, [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise AtmeError(f'{path}: {key} is no list of names; write {key} = ["a", "b"]')
+        raise AtmeError("invalid", f'{path}: {key} is no list of names; write {key} = ["a", "b"]')
     return tuple(checked_name(f"{path}: {key}:", name) for name in names)
 
 
 def _who(path: Path, name: str, entry: Any) -> Who:
     fits = isinstance(entry, dict) and set(entry) <= {"participant", "condition"}
     if not fits or not all(isinstance(value, str) for value in entry.values()):
-        raise AtmeError(f"{path}: [sessions.{name}] has participant and condition, and nothing else")
+        raise AtmeError(
+            "invalid", f"{path}: [sessions.{name}] has participant and condition, and nothing else"
+        )
     return Who(
         **{key: checked_name(f"{path}: sessions.{name}: {key}", value) for key, value in entry.items()}
     )

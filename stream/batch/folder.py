@@ -36,7 +36,7 @@ def held(folder: Path, recording: Path) -> Iterator[bool]:
     """
     try:
         if folder.is_symlink():
-            raise AtmeError(f"{folder}: a link, and a batch follows none; name another --out")
+            raise AtmeError("exists", f"{folder}: a link, and a batch follows none; name another --out")
         folder.mkdir(parents=True, exist_ok=True)
         entries = {entry.name for entry in folder.iterdir()}
         if entries and BATCH not in entries:
@@ -48,7 +48,7 @@ def held(folder: Path, recording: Path) -> Iterator[bool]:
         words = (
             f"{folder}: cannot be made a session folder ({error.strerror}); name an --out you may write to"
         )
-        raise AtmeError(words) from error
+        raise AtmeError("unwritable", words) from error
     mine = False
     try:
         _lock(marker, folder)
@@ -73,14 +73,16 @@ def locked(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise AtmeError(f"{out}: cannot be used ({error.strerror}); name another --out folder") from error
+        raise AtmeError(
+            "unwritable", f"{out}: cannot be used ({error.strerror}); name another --out folder"
+        ) from error
     try:
         with suppress(OSError):  # where folders cannot be locked, each session's marker still is
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AtmeError(
-                    f"{out}: another batch is running there; wait for it, or name another"
+                    "busy", f"{out}: another batch is running there; wait for it, or name another"
                 ) from None
         yield
     finally:
@@ -100,25 +102,25 @@ def clear(folder: Path) -> None:
         if os.path.lexists(faces):
             if not stat.S_ISDIR(faces.lstat().st_mode):
                 raise AtmeError(
-                    f"{faces}: no folder of this session, left as it is; name another --out folder"
+                    "exists", f"{faces}: no folder of this session, left as it is; name another --out folder"
                 )
             ours += [path for path in faces.iterdir() if _PICTURE.fullmatch(path.name)]
         ours = [path for path in ours if os.path.lexists(path)]
         for path in ours:
             if not stat.S_ISREG(path.lstat().st_mode):
-                raise AtmeError(f"{path}: a link, or no file, left as it is; name another --out")
+                raise AtmeError("exists", f"{path}: a link, or no file, left as it is; name another --out")
         for path in ours:
             path.unlink()
         if faces.is_dir():
             faces.rmdir()
     except OSError as error:
         raise AtmeError(
-            f"{folder}: cannot be cleared ({error.strerror}); name another --out folder"
+            "unwritable", f"{folder}: cannot be cleared ({error.strerror}); name another --out folder"
         ) from error
 
 
 def _lock(marker: int, folder: Path) -> None:
-    busy = AtmeError(f"{folder}: another batch is writing it; wait for it, or name another --out")
+    busy = AtmeError("busy", f"{folder}: another batch is writing it; wait for it, or name another --out")
     if fcntl is not None:
         try:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +135,7 @@ def _sign(marker: int, folder: Path, recording: Path, *, new: bool) -> None:
     """Writes the marker where there was none; AtmeError where it belongs to another recording."""
     ours = {"recording": str(recording.resolve()), "fingerprint": fingerprint(recording)}
     if not stat.S_ISREG(os.fstat(marker).st_mode):
-        raise AtmeError(f"{folder / BATCH}: no file; name another --out")
+        raise AtmeError("exists", f"{folder / BATCH}: no file; name another --out")
     data = os.read(marker, 64 * 1024)
     if not data and new:
         os.write(marker, json.dumps(ours).encode("ascii") + b"\n")
@@ -144,4 +146,6 @@ def _sign(marker: int, folder: Path, recording: Path, *, new: bool) -> None:
     except (ValueError, RecursionError):
         there = None
     if there != ours:
-        raise AtmeError(f"{folder}: begun by a batch with another recording of this name; name another --out")
+        raise AtmeError(
+            "mismatch", f"{folder}: begun by a batch with another recording of this name; name another --out"
+        )

@@ -56,8 +56,8 @@ class Outcome:
     dropped: int = 0
     seen: Seen | None = None
     """What could be seen of it; None where that is not known."""
-    error: str = ""
-    """One line; only where ``state`` is failed."""
+    error: AtmeError | None = None
+    """Why; only where ``state`` is failed."""
 
 
 def plan(files: Sequence[Path], out: Path, settings: Settings, save_faces: bool = False) -> list[Job]:
@@ -88,10 +88,10 @@ def run_job(job: Job, report: Report) -> Outcome:
                     session.poll(0.5)
                     report(session.status().progress or 0.0)
             if lost := (*folder.warnings, *folder.unwritten):
-                raise AtmeError(lost[0])
+                raise AtmeError("unwritable", lost[0])
             return _outcome(job, "done", read_session(job.folder))
     except AtmeError as error:
-        return Outcome(job, "failed", error=str(error))
+        return Outcome(job, "failed", error=error)
 
 
 def _outcome(job: Job, state: Literal["done", "skipped"], session: RecordedSession) -> Outcome:
@@ -120,11 +120,14 @@ def _finished(job: Job, ours: bool) -> RecordedSession | None:
         if ours and begun:
             return None
         raise AtmeError(
+            "exists",
             f"{job.folder}: not empty: an unfinished session that no batch of this recording began; "
-            "name another --out, or move it"
+            "name another --out, or move it",
         )
     if end != "finished":
-        raise AtmeError(f"{job.folder}: a session that ended early ({end}); name another --out, or delete it")
+        raise AtmeError(
+            "exists", f"{job.folder}: a session that ended early ({end}); name another --out, or delete it"
+        )
     weights = Path(job.settings.recognizer.weights or DEFAULT_WEIGHTS)
     source = about.get("source") or {}
     known = source.get("fingerprint")
@@ -137,7 +140,9 @@ def _finished(job: Job, ours: bool) -> RecordedSession | None:
         wanted.append((known, fingerprint(job.recording), "content of the recording"))
     for there, here, what in wanted:
         if there != here:
-            raise AtmeError(f"{job.folder / ABOUT}: finished, but with other {what}; name another --out")
+            raise AtmeError(
+                "mismatch", f"{job.folder / ABOUT}: finished, but with other {what}; name another --out"
+            )
     return session
 
 

@@ -25,7 +25,7 @@ def session_names(recordings: Sequence[Path]) -> list[str]:
     whole = [Path(os.path.abspath(path)) for path in recordings]
     for path, count in Counter(whole).items():
         if count > 1:
-            raise AtmeError(f"{path}: named {count} times; name each recording once")
+            raise AtmeError("invalid", f"{path}: named {count} times; name each recording once")
     shared = Path(os.path.commonpath([path.parent for path in whole])) if whole else Path()
     names = [_fit(path.stem) for path in whole]
     for longer in (lambda path: "-".join(path.relative_to(shared).parts), _with_digits):

@@ -78,7 +78,8 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
         known = one.state != "failed"
         counts = [*(one.labels[label] for label in LABELS), one.macros]
         numbers = [f"{one.seconds / 60:.1f}", *map(str, counts), *_seen(one.seen)]
-        state = {"done": "", "skipped": "was there", "failed": "[red]failed"}[one.state]
+        failure = f"[red]failed: {one.error.code}" if one.error else "[red]failed"
+        state = {"done": "", "skipped": "was there", "failed": failure}[one.state]
         table.add_row(
             escape(printable(one.job.folder.name)), *(numbers if known else [""] * len(numbers)), state
         )

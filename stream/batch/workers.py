@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from recognizer.console.native_log import native_log
+from recognizer.errors import AtmeError
 from recognizer.machine.end_with_parent import end_with_parent
 from recognizer.machine.ray_cluster import each_on_ray
 from stream.batch.jobs import Job, Outcome, run_job
@@ -60,9 +61,10 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Message]:
                 except (EOFError, OSError):
                     process.join()
                     words = f"its process was killed (exit code {process.exitcode}); is the memory full?"
+                    error = AtmeError("internal", f"{jobs[index].recording}: {words}")
                     del busy[connection]
                     start()
-                    yield index, Outcome(jobs[index], "failed", error=f"{jobs[index].recording}: {words}")
+                    yield index, Outcome(jobs[index], "failed", error=error)
                     continue
                 if isinstance(message, Outcome):
                     del busy[connection]
@@ -84,7 +86,7 @@ def run_on_ray(jobs: Sequence[Job]) -> Iterator[Message]:
     """
 
     def failed(job: Job, line: str) -> Outcome:
-        return Outcome(job, "failed", error=f"{job.recording}: {line}")
+        return Outcome(job, "failed", error=AtmeError("internal", f"{job.recording}: {line}"))
 
     return each_on_ray(_surely, jobs, failed=failed)
 
@@ -136,4 +138,5 @@ def _surely(job: Job, report: Any = lambda share: None) -> Outcome:
         cv2.setNumThreads(1)  # the other workers use the machine's other cores
         return run_job(job, report)
     except Exception as error:
-        return Outcome(job, "failed", error=f"{job.recording}: {type(error).__name__}: {error}")
+        words = f"{job.recording}: {type(error).__name__}: {error}"
+        return Outcome(job, "failed", error=AtmeError("internal", words))

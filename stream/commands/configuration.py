@@ -50,9 +50,13 @@ def _write(path: Path | None) -> Path:
         with path.open("xb") as file:
             file.write(files("stream").joinpath("atme.toml").read_bytes())
     except FileExistsError:
-        raise AtmeError(f"{path}: is there already and is never overwritten; change it, or move it") from None
+        raise AtmeError(
+            "exists", f"{path}: is there already and is never overwritten; change it, or move it"
+        ) from None
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror}); name a file with --config") from None
+        raise AtmeError(
+            "unwritable", f"{path}: cannot be written ({error.strerror}); name a file with --config"
+        ) from None
     return path
 
 

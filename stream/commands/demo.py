@@ -41,7 +41,7 @@ def demo_clip() -> Path:
     if not seal.is_file() or seal.read_bytes() != _digest(path):
         command = own_module("training.cli.main", "synthesize-clip", str(path))
         if subprocess.run(command, check=False).returncode != 0:
-            raise AtmeError(f"{path}: the demo clip could not be rendered; see the line above")
+            raise AtmeError("internal", f"{path}: the demo clip could not be rendered; see the line above")
         write_file(seal, _digest(path))
     return path
 
@@ -59,7 +59,8 @@ def read_truth(clip: Path) -> list[Truth]:
     path = clip.with_suffix(".truth.jsonl")
     if not path.is_file():
         raise AtmeError(
-            f"{path}: no ground truth next to the clip; render one with atme-train synthesize-clip"
+            "not-found",
+            f"{path}: no ground truth next to the clip; render one with atme-train synthesize-clip",
         )
     rows = read_records(path, _truth)
     return [row for row in rows if row is not None]

@@ -121,13 +121,15 @@ def _spotter() -> Finding:
         detector.update(still)
     if detector.probability(1.5) > 0.5:
         raise AtmeError(
-            "spotting/weights/apexes.onnx: sees motion in a still face; install the program again"
+            "unreadable",
+            "spotting/weights/apexes.onnx: sees motion in a still face; install the program again",
         )
     movement = Candidate(1.0, 1.1, 1.2, 50, 55, 60, 1.0, 1.0, "mouth", 2.0)
     prediction = CandidateClassifier()(movement, still, np.zeros((len(SIDES), 2)))
     if not 0 <= prediction.probability <= 1:
         raise AtmeError(
-            "spotting/weights/classifier.onnx: its answers are not probabilities; install the program again"
+            "unreadable",
+            "spotting/weights/classifier.onnx: its answers are not probabilities; install the program again",
         )
     return Finding("Spotter", True, "its two networks run")
 

@@ -71,7 +71,10 @@ def bench(
     from recognizer.machine.own_module import own_module
 
     if not (Path(__file__).resolve().parents[2] / "benchmarks").is_dir():
-        raise AtmeError("the benchmarks are not installed with the program; run make bench in its repository")
+        raise AtmeError(
+            "not-installed",
+            "the benchmarks are not installed with the program; run make bench in its repository",
+        )
     words = ["--out", str(out), *(["--quick"] if quick else [])]
     words += [word for name in only or [] for word in ("--only", name)]
     # A process of its own: the live program never imports what trains or measures.

@@ -103,6 +103,8 @@ def with_clock(settings: Settings, fps: float | None, slow_motion: float | None)
     given = {"fps": fps, "slow_motion": slow_motion}
     for name, value in given.items():
         if value is not None and not 0 < value < math.inf:
-            raise AtmeError(f"--{name.replace('_', '-')} {value:g}: impossible; give a number above 0")
+            raise AtmeError(
+                "invalid", f"--{name.replace('_', '-')} {value:g}: impossible; give a number above 0"
+            )
     told = {name: value for name, value in given.items() if value is not None}
     return replace(settings, session=replace(settings.session, **told))

@@ -49,6 +49,7 @@ class Problems:
         """After everything is closed. AtmeError where something is not on disk, or was not ``printed``."""
         if lost := (*self.unwritten(), *printed):
             raise AtmeError(
+                "unwritable",
                 f"{self._session.source.name}: not written: {'; '.join(lost)}; "
-                "make room and check the folder before the next session"
+                "make room and check the folder before the next session",
             )

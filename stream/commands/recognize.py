@@ -43,7 +43,7 @@ def recognize(
     settings = settings_from(config, weights, no_units=no_units)
     for path in (onset, apex):
         if not path.is_file():
-            raise AtmeError(f"{path}: no such image; give two image files, onset and apex")
+            raise AtmeError("not-found", f"{path}: no such image; give two image files, onset and apex")
     pictures = (read_image(onset), read_image(apex))
     wanted = settings.recognizer
     with native_log(), Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units) as recognizer:
@@ -56,7 +56,7 @@ def recognize(
         from recognizer.explain import explain as draw
 
         if explain.resolve() in (onset.resolve(), apex.resolve()):
-            raise AtmeError(f"{explain}: this is one of the input images; name another file")
+            raise AtmeError("exists", f"{explain}: this is one of the input images; name another file")
         _write_picture(explain, draw(features, result))
     if json:
         print(json_format.dumps({**asdict(result), "provider": provider}))
@@ -79,8 +79,9 @@ def _write_picture(path: Path, picture: Image) -> None:
     try:
         write_file(path, cv2.imencode(path.suffix, picture)[1].tobytes(), private=True)
     except cv2.error:
-        raise AtmeError(f"{path}: not a name for an image; let it end in .png") from None
+        raise AtmeError("invalid", f"{path}: not a name for an image; let it end in .png") from None
     except OSError as error:
         raise AtmeError(
-            f"{path}: cannot be written ({error.strerror}); name a .png file in a folder you may write to"
+            "unwritable",
+            f"{path}: cannot be written ({error.strerror}); name a .png file in a folder you may write to",
         ) from error

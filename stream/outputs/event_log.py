@@ -99,7 +99,8 @@ class EventLog:
                 self._file.repair(b"\n")
         except OSError as error:
             raise AtmeError(
-                f"cannot write events to {self.path}: {error.strerror}; name another --events file"
+                "unwritable",
+                f"cannot write events to {self.path}: {error.strerror}; name another --events file",
             ) from error
 
     @property
@@ -119,7 +120,7 @@ class EventLog:
         except OSError as error:
             problem = f"cannot write events to {self.path}: {error.strerror}; make room or name another file"
             self.problems = tuple(dict.fromkeys((*self.problems, problem)))
-            raise AtmeError(problem) from error
+            raise AtmeError("unwritable", problem) from error
 
     def close(self) -> None:
         """Tries again to write what failed before; ``missing`` tells what still fails."""
@@ -148,7 +149,7 @@ def _check_log(path: Path) -> bool:
     ours = is_session_file(path.name) and (path.parent / ABOUT).exists()
     if ours or not _is_event(head):
         what = "a session's own record" if ours else "no event log"
-        raise AtmeError(f"{path}: exists, and is {what}; name another --events file")
+        raise AtmeError("exists", f"{path}: exists, and is {what}; name another --events file")
     return half
 
 

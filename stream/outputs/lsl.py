@@ -41,10 +41,12 @@ class Markers(Observer):
         try:
             import pylsl
         except ImportError:
-            raise AtmeError("--lsl: the pylsl package is missing; pip install 'atme-live[lsl]'") from None
+            raise AtmeError(
+                "not-installed", "--lsl: the pylsl package is missing; pip install 'atme-live[lsl]'"
+            ) from None
         except (RuntimeError, OSError):
             raise AtmeError(
-                "--lsl: pylsl finds no liblsl on this machine; install liblsl 1.16 or later"
+                "not-installed", "--lsl: pylsl finds no liblsl on this machine; install liblsl 1.16 or later"
             ) from None
         self._pylsl: Any = pylsl
         self._outlet: Any = None
@@ -55,7 +57,9 @@ class Markers(Observer):
         """Announces the stream, so that recorders find it before the first event. Live sources only."""
         self._source = source = session.source
         if not source.live:
-            raise AtmeError("--lsl needs a live source: no other device shares the clock of a recording")
+            raise AtmeError(
+                "invalid", "--lsl needs a live source: no other device shares the clock of a recording"
+            )
         lsl = self._pylsl
         # The same identity after a restart, so that recorders resume the stream.
         identity = f"{NAME} {platform.node()} {source.name}"

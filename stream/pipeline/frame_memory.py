@@ -33,9 +33,10 @@ def frame_memory(source: FrameSource, history_s: float, backlog_s: float) -> int
     needed = 3 * width * height * (math.ceil(history_s * rate) + LEAST_KEPT + unread + 2)
     if needed > allowed:
         raise AtmeError(
+            "unsupported",
             f"{source.name}: {width}x{height} at {rate:g} fps needs {math.ceil(needed / 2**20)} MB of memory "
             f"for the last {history_s:g} s, and {allowed >> 20} MB can be used; "
-            f"{_remedy(source, math.sqrt(allowed / needed))}"
+            f"{_remedy(source, math.sqrt(allowed / needed))}",
         )
     return allowed
 

@@ -94,8 +94,9 @@ class RingBuffer:
         captured = time.monotonic()
         if frame.image.shape != self._shape and self._lossless:
             raise AtmeError(
+                "unsupported",
                 f"frame {frame.index}: the image changed from {_size(self._shape)} to "
-                f"{_size(frame.image.shape)} while running; start again with one size"
+                f"{_size(frame.image.shape)} while running; start again with one size",
             )
         with self._changed:
             if self._lossless:
@@ -104,9 +105,10 @@ class RingBuffer:
                 return False
             if self._lossless and not self._has_room:
                 raise AtmeError(
+                    "unsupported",
                     f"at {frame.timestamp:.2f} s: the last {self._history_s:g} s of {_size(self._shape)} do "
                     f"not fit into {self._max_bytes >> 20} MB, for frames come faster than was stated; "
-                    "scale them first: ffmpeg -i RECORDING -vf scale=1280:-2 -crf 16 smaller.mp4"
+                    "scale them first: ffmpeg -i RECORDING -vf scale=1280:-2 -crf 16 smaller.mp4",
                 )
             if frame.image.shape != self._shape:
                 self._hold(frame.image.shape)

@@ -68,7 +68,7 @@ def read_lines(
                 wrong = wrong or f"line {number} is no record of a session ({_why(error)})"
                 if strict:
                     raise AtmeError(
-                        f"{path}: {wrong}; it was changed or damaged: correct it, or delete it"
+                        "unreadable", f"{path}: {wrong}; it was changed or damaged: correct it, or delete it"
                     ) from None
             except ValueError:
                 if len(bad) < 5:

@@ -18,14 +18,17 @@ def has_sessions(folder: Path) -> bool:
 def sessions_in(folder: Path) -> list[Path]:
     """Session folders in a folder, or the folder itself where it is one. AtmeError where there is none."""
     if not folder.is_dir():
-        raise AtmeError(f"{folder}: no such folder; give a session folder, or a folder of sessions")
+        raise AtmeError(
+            "not-found", f"{folder}: no such folder; give a session folder, or a folder of sessions"
+        )
     if (folder / EVENTS).is_file():
         return [folder]
     found = sorted(path.parent for path in folder.glob(f"*/{EVENTS}") if not path.parent.is_symlink())
     if not found:
         raise AtmeError(
-            f"{folder}: no session in it; give a folder made with --out, or a folder of such sessions"
+            "not-found",
+            f"{folder}: no session in it; give a folder made with --out, or a folder of such sessions",
         )
     if len(found) > MOST_SESSIONS:
-        raise AtmeError(f"{folder}: more than {MOST_SESSIONS} sessions; give a folder of fewer")
+        raise AtmeError("invalid", f"{folder}: more than {MOST_SESSIONS} sessions; give a folder of fewer")
     return found

@@ -74,7 +74,9 @@ class SessionFolder(Observer):
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if {entry.name for entry in self.path.iterdir()} - ({BATCH} if batch else set()):
-                raise AtmeError(f"{self.path}: not empty, and recordings are never mixed; name a new folder")
+                raise AtmeError(
+                    "exists", f"{self.path}: not empty, and recordings are never mixed; name a new folder"
+                )
             # Created here and nowhere else: of two commands with one folder, one is refused.
             self._events = EventLog(self.path / EVENTS, new=True)
             self._motion = MotionFile(self.path / MOTION)
@@ -83,7 +85,8 @@ class SessionFolder(Observer):
                 (self.path / FACES).mkdir(mode=0o700)
         except OSError as error:
             raise AtmeError(
-                f"{self.path}: cannot be made a session folder ({error.strerror}); name one you may write to"
+                "unwritable",
+                f"{self.path}: cannot be made a session folder ({error.strerror}); name one you may write to",
             ) from error
 
     def begin(self, session: Observed, recording: Path | None = None, who: Who = NOBODY) -> None:
@@ -98,7 +101,8 @@ class SessionFolder(Observer):
             write_about(self.path / ABOUT, self._about)
         except OSError as error:
             raise AtmeError(
-                f"{self.path}: cannot be written to ({error.strerror}); make room or name another folder"
+                "unwritable",
+                f"{self.path}: cannot be written to ({error.strerror}); make room or name another folder",
             ) from error
 
     @property
@@ -253,4 +257,4 @@ class SessionFolder(Observer):
 def check_new(path: Path) -> None:
     """AtmeError where something is in the way of a new session folder."""
     if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
-        raise AtmeError(f"{path}: not empty, and recordings are never mixed; name a new folder")
+        raise AtmeError("exists", f"{path}: not empty, and recordings are never mixed; name a new folder")

@@ -63,20 +63,23 @@ def read_annotations(session: RecordedSession, path: Path, kind: str) -> list[An
         with open_received(path, LARGEST, linked=True) as file:
             data = file.read(LARGEST)
     except FileNotFoundError:
-        raise AtmeError(f"{path}: no such file; give the one that you have corrected") from None
+        raise AtmeError("not-found", f"{path}: no such file; give the one that you have corrected") from None
     source = (session.about or {}).get("source") or {}
     pace = float(source.get("player_pace") or 1.0)
     try:
         found = _READERS[kind](data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, csv.Error) as error:
         raise AtmeError(
-            f"{path}: not read as {kind} ({error}); give a corrected file that atme export has written"
+            "unreadable",
+            f"{path}: not read as {kind} ({error}); give a corrected file that atme export has written",
         ) from None
     if kind != "csv":  # the others are read beside the video and use a player's times
         found = [_slowed(one, pace) for one in found]
     for one in found:
         if not (-FARTHEST < one.onset <= one.offset < FARTHEST):
-            raise AtmeError(f"{path}: an annotation from {one.onset:g} to {one.offset:g} s; correct it")
+            raise AtmeError(
+                "unreadable", f"{path}: an annotation from {one.onset:g} to {one.offset:g} s; correct it"
+            )
     return sorted(found, key=lambda one: one.onset)
 
 

@@ -116,7 +116,9 @@ def read_motion(path: Path) -> tuple[Motion, int]:
             else:
                 row = _row([cells[place] for place in places])
                 if row is None:
-                    raise AtmeError(f"{path}: row {number} holds what no session measures; delete the row")
+                    raise AtmeError(
+                        "unreadable", f"{path}: row {number} holds what no session measures; delete the row"
+                    )
                 numbers.extend(row)
     table = np.frombuffer(numbers, np.float64).reshape(-1, len(_READ))
     motion = Motion(table[:, 0].astype(np.int64), table[:, 1], table[:, 2] > 0, table[:, 3], table[:, 4])

@@ -117,4 +117,6 @@ def _checked(found: dict[str, Any], known: Any, path: Path, within: str = "") ->
 
 
 def _wrong(path: Path, what: str) -> AtmeError:
-    return AtmeError(f"{path}: {what} is not as a session writes it; remove the file to continue without it")
+    return AtmeError(
+        "unreadable", f"{path}: {what} is not as a session writes it; remove the file to continue without it"
+    )

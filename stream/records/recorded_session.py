@@ -97,14 +97,16 @@ def read_session(path: str | Path) -> RecordedSession:
     if path.is_file():
         found = read_lines(path, event_from, linked=True, strict=False)
         if not found.records and (found.note or found.wrong):
-            raise AtmeError(f"{path}: not one line in it is an event; give a session folder or events.jsonl")
+            raise AtmeError(
+                "unreadable", f"{path}: not one line in it is an event; give a session folder or events.jsonl"
+            )
         if found.wrong:
-            raise AtmeError(f"{path}: {found.wrong}; correct it, or delete the line")
+            raise AtmeError("unreadable", f"{path}: {found.wrong}; correct it, or delete the line")
         return RecordedSession(path, _in_order(found.records), notes=(found.note,) if found.note else ())
     if not path.is_dir():
-        raise AtmeError(f"{path}: no such folder or file; give a session folder or events.jsonl")
+        raise AtmeError("not-found", f"{path}: no such folder or file; give a session folder or events.jsonl")
     if not os.path.lexists(path / EVENTS):
-        raise AtmeError(f"{path}: no {EVENTS} in it; give a folder that --out has made")
+        raise AtmeError("not-found", f"{path}: no {EVENTS} in it; give a folder that --out has made")
     return _read_folder(path)
 
 
@@ -143,7 +145,7 @@ def _faces(folder: Path) -> Path | None:
     if not os.path.lexists(folder):
         return None
     if not stat.S_ISDIR(folder.lstat().st_mode):
-        raise AtmeError(f"{folder}: a link, or not a folder; remove it")
+        raise AtmeError("unreadable", f"{folder}: a link, or not a folder; remove it")
     return folder
 
 

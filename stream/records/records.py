@@ -57,16 +57,18 @@ class Records(Observers):
     def __init__(self, options: RecordOptions) -> None:
         """AtmeError where something cannot be written, or options contradict each other."""
         if options.save_faces and options.out is None:
-            raise AtmeError("--save-faces without --out; name a folder for the images")
+            raise AtmeError("invalid", "--save-faces without --out; name a folder for the images")
         if options.save_clips and options.out is None:
-            raise AtmeError("--save-clips without --out; name a folder for the clips")
+            raise AtmeError("invalid", "--save-clips without --out; name a folder for the clips")
         if options.who != NOBODY:
             _check_who(options.who, options.out)
         for video in (options.record, options.render):
             if video is not None:
                 check_video_path(video, coming=options.out)
         if options.record and options.render and same_name(options.record, options.render):
-            raise AtmeError(f"{options.render}: --record and --render name one file; give them two")
+            raise AtmeError(
+                "invalid", f"{options.render}: --record and --render name one file; give them two"
+            )
         self.folder = SessionFolder(options.out, save_faces=options.save_faces) if options.out else None
         self._recorder = VideoRecorder(options.record) if options.record else None
         self._render, self._show_macros = options.render, options.show_macros
@@ -97,7 +99,7 @@ class Records(Observers):
         replays."""
         self._session, self._recording = session, recording
         if self._render is not None and recording is None:
-            raise AtmeError("--render needs a recording; use --record for a live session")
+            raise AtmeError("invalid", "--render needs a recording; use --record for a live session")
         if self._markers is not None:
             self._markers.begin(session)
         if self.folder is not None:
@@ -138,7 +140,7 @@ class Records(Observers):
             return ClipKeeper(folder, source.size, source.nominal_fps, live=source.live)
         except OSError as error:
             raise AtmeError(
-                f"{folder}: cannot be made ({error.strerror}); name an --out you may write to"
+                "unwritable", f"{folder}: cannot be made ({error.strerror}); name an --out you may write to"
             ) from error
 
     def _draw(self, session: RecordedSession) -> None:
@@ -161,7 +163,9 @@ class Records(Observers):
 def _check_who(who: Who, out: Path | None) -> None:
     """AtmeError where nothing would store it, or where the study of ``out`` does not list that name."""
     if out is None:
-        raise AtmeError("--participant and --condition without --out; name a folder for the session")
+        raise AtmeError(
+            "invalid", "--participant and --condition without --out; name a folder for the session"
+        )
     for what, name in (("--participant", who.participant), ("--condition", who.condition)):
         if name:
             checked_name(what, name)

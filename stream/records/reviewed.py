@@ -64,11 +64,13 @@ def decisions_of(session: RecordedSession, coder: str) -> dict[str, Decision]:
     folder = session.path
     coders = coders_of(folder) if folder.is_dir() else []
     if not coders:
-        raise AtmeError(f"{folder}: not reviewed yet; atme review {folder}")
+        raise AtmeError("not-found", f"{folder}: not reviewed yet; atme review {folder}")
     if coder == CONSENSUS:
         return consensus({name: read_review(folder, name).standing for name in coders})
     if coder not in coders:
-        raise AtmeError(f"{folder}: no review of '{coder}'; there are {', '.join(coders)}, and {CONSENSUS}")
+        raise AtmeError(
+            "not-found", f"{folder}: no review of '{coder}'; there are {', '.join(coders)}, and {CONSENSUS}"
+        )
     return read_review(folder, coder).standing
 
 

@@ -114,7 +114,7 @@ def read_reviewed(paths: Sequence[Path]) -> list[Reviewed]:
                 reviews = {coder: read_review(folder, coder).standing for coder in coders}
                 found.append((read_session(folder), reviews))
     if not found:
-        raise AtmeError(f"{paths[0]}: not reviewed yet; atme review {paths[0]}")
+        raise AtmeError("not-found", f"{paths[0]}: not reviewed yet; atme review {paths[0]}")
     return found
 
 

@@ -18,5 +18,5 @@ def coder_name(given: str | None) -> str:
             login = ""
         given = re.sub(r"[^A-Za-z0-9_-]", "-", login)[:40].lstrip("-_") or "coder"
     if not CODER.fullmatch(given):
-        raise AtmeError(f"--coder {given}: use letters, digits, - and _ only, at most 40")
+        raise AtmeError("invalid", f"--coder {given}: use letters, digits, - and _ only, at most 40")
     return given

@@ -44,7 +44,9 @@ class Opened:
         it."""
         self.session: RecordedSession = read_session(path)
         if not path.is_dir():
-            raise AtmeError(f"{path}: an event log alone cannot be reviewed; give the session's folder")
+            raise AtmeError(
+                "invalid", f"{path}: an event log alone cannot be reviewed; give the session's folder"
+            )
         self.blind = blind
         self.movements = movements_of(self.session)
         self._by_id = {one.id: one for one in self.movements}
@@ -143,7 +145,7 @@ class Opened:
         if name == "added-new":
             name = f"added-{self.writer.added + 1}"
         elif name not in self._by_id and name not in self.writer.standing:
-            raise AtmeError(f"{name}: this session has no such movement; reload the page")
+            raise AtmeError("not-found", f"{name}: this session has no such movement; reload the page")
         kept = replace(decision, movement=name, blind=self.blind and name not in self._revealed)
         self.writer.decide(kept)
         return kept
@@ -163,7 +165,7 @@ class Opened:
         elif name in (standing := self.writer.standing):
             onset, offset = standing[name].onset, standing[name].offset
         else:
-            raise AtmeError(f"{name}: this session has no such movement; reload the page")
+            raise AtmeError("not-found", f"{name}: this session has no such movement; reload the page")
         return onset - AROUND_S, min(offset, onset + LONGEST_S) + AROUND_S, onset
 
     def plain(self, start: float, end: float, onset: float) -> bytes:

@@ -114,7 +114,7 @@ def _clear(out: Path) -> None:
         if ours and any(out.iterdir()) and not (out / ".atme").is_file():
             ours = False
         if not ours:
-            raise AtmeError(f"{out}: not a folder of this program's images; move it away")
+            raise AtmeError("exists", f"{out}: not a folder of this program's images; move it away")
         shutil.rmtree(out)
     out.mkdir(mode=0o700, parents=True)
     (out / ".atme").touch()

@@ -40,7 +40,8 @@ class ReviewWriter:
             descriptor = os.open(self.path, flags, 0o666)
         except OSError as error:
             raise AtmeError(
-                f"{self.path}: cannot be written ({error.strerror}); check the folder's permissions"
+                "unwritable",
+                f"{self.path}: cannot be written ({error.strerror}); check the folder's permissions",
             ) from None
         _hold(descriptor, self.path)
         self._file = LineFile(FileIO(descriptor, "ab"), sync=True)
@@ -91,8 +92,9 @@ class ReviewWriter:
                 # It stays in memory and is tried again with the next one.
                 self._lines.append(line)
                 raise AtmeError(
+                    "unwritable",
                     f"{self.path}: the decision is not on the disk ({error.strerror}); make room: it is "
-                    "written with the next one"
+                    "written with the next one",
                 ) from error
             self._lines.append(line)
             return line
@@ -115,7 +117,8 @@ def _hold(descriptor: int, path: Path) -> None:
     except BlockingIOError:
         os.close(descriptor)
         raise AtmeError(
-            f"{path}: another atme review has opened it; continue there, end it, or name another --coder"
+            "busy",
+            f"{path}: another atme review has opened it; continue there, end it, or name another --coder",
         ) from None
     except OSError:  # a file system without locks
         pass

@@ -65,7 +65,9 @@ def open_source(
         return open_recording(text, fps=fps, slow_motion=slow_motion, image_fps=image_fps)
     if any(text.casefold() in name.casefold() for name in camera_names().values()):
         return open_camera(replace(camera or CameraConfig(), device=text), stall_timeout)
-    raise AtmeError(f"{text}: no such file, folder or camera; check the path, or give a camera's number")
+    raise AtmeError(
+        "not-found", f"{text}: no such file, folder or camera; check the path, or give a camera's number"
+    )
 
 
 def open_camera(config: CameraConfig, stall_timeout: float = STALL_TIMEOUT) -> FrameSource:
@@ -85,7 +87,7 @@ def open_recording(
     path = Path(path)
     for name, value in (("fps", fps), ("slow motion", slow_motion)):
         if value is not None and not 0 < value < math.inf:
-            raise AtmeError(f"{path}: {name} {value:g} is impossible; give a number above 0")
+            raise AtmeError("invalid", f"{path}: {name} {value:g} is impossible; give a number above 0")
     from stream.sources.images import ImageFolder
     from stream.sources.video import open_video
 

@@ -82,12 +82,14 @@ class Camera(FrameSource):
             backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
             self._capture = cv2.VideoCapture(number, backend)
             if not self._capture.isOpened():
-                raise AtmeError(f"camera {number}: not found or in use; plug it in, or close what uses it")
+                raise AtmeError(
+                    "not-found", f"camera {number}: not found or in use; plug it in, or close what uses it"
+                )
             self._request(config)
             delivers, picture = self._capture.read()
         if not delivers:
             self._capture.release()
-            raise AtmeError(f"camera {number}: delivers no image; is another program using it?")
+            raise AtmeError("unreadable", f"camera {number}: delivers no image; is another program using it?")
         height, width = picture.shape[:2]
         fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         label = camera_names().get(number)
@@ -104,7 +106,8 @@ class Camera(FrameSource):
     def read_next(self) -> tuple[float, Image] | None:
         if not self._capture.grab():
             raise AtmeError(
-                f"{self.name}: the camera stalled, no frame for {self._stall_timeout:g} s; check its cable"
+                "source-lost",
+                f"{self.name}: the camera stalled, no frame for {self._stall_timeout:g} s; check its cable",
             )
         driver_ms = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         timestamp = self._buffer_clock.stamp(driver_ms, time.monotonic())
@@ -112,7 +115,9 @@ class Camera(FrameSource):
         self.clock = by
         delivers, image = self._capture.retrieve()
         if not delivers:
-            raise AtmeError(f"{self.name}: sent an image that cannot be decoded; try another fourcc")
+            raise AtmeError(
+                "unreadable", f"{self.name}: sent an image that cannot be decoded; try another fourcc"
+            )
         return timestamp, np.ascontiguousarray(image, np.uint8)
 
     def release(self) -> None:
@@ -149,7 +154,7 @@ def find_camera(device: str, devices: Path = DEVICES) -> int:
     for number, name in names.items():
         if device.strip() and device.strip().casefold() in name.casefold():
             return number
-    raise AtmeError(f"camera {device!r}: not found; {_known(names)}")
+    raise AtmeError("not-found", f"camera {device!r}: not found; {_known(names)}")
 
 
 def camera_names(devices: Path = DEVICES) -> dict[int, str]:
@@ -176,9 +181,13 @@ def _check_device(number: int) -> None:
     path = Path(f"/dev/video{number}")
     if not path.exists():
         names = camera_names()
-        raise AtmeError(f"camera {number}: not found; {_known(names) if names else 'plug in a camera'}")
+        raise AtmeError(
+            "not-found", f"camera {number}: not found; {_known(names) if names else 'plug in a camera'}"
+        )
     if not os.access(path, os.R_OK | os.W_OK):
-        raise AtmeError(f"camera {number}: no permission for {path}; join the group that owns it (video)")
+        raise AtmeError(
+            "unreadable", f"camera {number}: no permission for {path}; join the group that owns it (video)"
+        )
 
 
 @contextmanager

@@ -28,13 +28,19 @@ class ImageFolder(FrameSource):
         Raises AtmeError for a folder without images, an unreadable first image, or fps ≤ 0.
         """
         if fps <= 0:
-            raise AtmeError(f"{folder}: a rate of {fps:g} fps is impossible; give a number above 0")
+            raise AtmeError(
+                "invalid", f"{folder}: a rate of {fps:g} fps is impossible; give a number above 0"
+            )
         try:
             paths = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != "."]
         except OSError as error:
-            raise AtmeError(f"{folder}: cannot be read ({reason(error)}); check its permissions") from error
+            raise AtmeError(
+                "unreadable", f"{folder}: cannot be read ({reason(error)}); check its permissions"
+            ) from error
         if not paths:
-            raise AtmeError(f"{folder}: no images in this folder; expected {', '.join(sorted(SUFFIXES))}")
+            raise AtmeError(
+                "not-found", f"{folder}: no images in this folder; expected {', '.join(sorted(SUFFIXES))}"
+            )
         numbered = number_pictures(paths)
         self._pictures = numbered.pictures
         self._next = 0
@@ -64,8 +70,9 @@ class ImageFolder(FrameSource):
         height, width = image.shape[:2]
         if (width, height) != self.size:
             raise AtmeError(
+                "unsupported",
                 f"{path}: is {width}x{height}, but the images before it are {self.size[0]}x{self.size[1]}; "
-                "one folder must hold one size"
+                "one folder must hold one size",
             )
         assert self.nominal_fps is not None
         return place / self.nominal_fps, image

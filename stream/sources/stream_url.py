@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import av
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, ErrorCode
 from recognizer.files.ffmpeg import FORMATS, frames_of, packets_of, reason
 from stream.frame import Image
 from stream.sources.arrival_clock import ArrivalClock
@@ -74,7 +74,9 @@ class StreamUrl(FrameSource):
             self._times = ArrivalClock(self._wait_out_the_opening())
             first = self.read_next()
             if first is None:
-                raise AtmeError(f"{name}: the stream ended before its first frame; check the sender")
+                raise AtmeError(
+                    "source-lost", f"{name}: the stream ended before its first frame; check the sender"
+                )
         except AtmeError:
             container.close()
             raise
@@ -143,11 +145,14 @@ class StreamUrl(FrameSource):
     def _break_off(self, error: Exception) -> None:
         if isinstance(error, (av.error.ExitError, TimeoutError)):
             self._stall()
-        raise AtmeError(f"{self.name}: the stream broke off ({reason(error)}); check the sender") from error
+        raise AtmeError(
+            "source-lost", f"{self.name}: the stream broke off ({reason(error)}); check the sender"
+        ) from error
 
     def _stall(self) -> None:
         raise AtmeError(
-            f"{self.name}: the stream stalled, no frame for {self._stall_timeout:g} s; check the sender"
+            "source-lost",
+            f"{self.name}: the stream stalled, no frame for {self._stall_timeout:g} s; check the sender",
         )
 
     def release(self) -> None:
@@ -175,17 +180,21 @@ def open_url(
 def _connect(url: str, name: str, timeout: tuple[float, float], options: dict[str, str]) -> Any:
     allowed = PROTOCOLS.get(url.partition(":")[0].lower())
     if allowed is None:
-        raise AtmeError(f"{name}: cannot be read from; check the address: {', '.join(PROTOCOLS)}")
+        raise AtmeError("invalid", f"{name}: cannot be read from; check the address: {', '.join(PROTOCOLS)}")
     limits = {"protocol_whitelist": allowed, "format_whitelist": _FORMATS}
     try:
         container = av.open(url, options={**options, **limits}, timeout=timeout, metadata_errors="replace")
     except av.error.ExitError as error:
-        raise AtmeError(f"{name}: nothing arrived in {timeout[0]:g} s; check the address") from error
+        raise AtmeError(
+            "not-found", f"{name}: nothing arrived in {timeout[0]:g} s; check the address"
+        ) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise AtmeError(f"{name}: cannot be opened ({reason(error)}); check the address") from error
+        # What answers with something that is no video is a ValueError, too.
+        code: ErrorCode = "unreadable" if isinstance(error, ValueError) else "not-found"
+        raise AtmeError(code, f"{name}: cannot be opened ({reason(error)}); check the address") from error
     if not videos_in(container):
         container.close()
-        raise AtmeError(f"{name}: sends no video; check the address")
+        raise AtmeError("unreadable", f"{name}: sends no video; check the address")
     return container
 
 

@@ -68,7 +68,7 @@ class VideoFile(FrameSource):
             self._first = None
         if self._first is None:
             container.close()
-            raise AtmeError(f"{name}: no frame can be decoded; the file is cut off or damaged")
+            raise AtmeError("unreadable", f"{name}: no frame can be decoded; the file is cut off or damaged")
         height, width = self._first[1].shape[:2]
         zero = _seconds(container.start_time, AV_TIME_BASE)
         zero = zero if zero is not None else self._first[0] or 0.0
@@ -102,7 +102,9 @@ class VideoFile(FrameSource):
             try:
                 taken = next(self._frames, None)
             except av.error.ExitError as error:  # the read timeout of a recording behind a URL
-                raise AtmeError(f"{self.name}: the connection stalled; check the server") from error
+                raise AtmeError(
+                    "source-lost", f"{self.name}: the connection stalled; check the server"
+                ) from error
             except av.error.FFmpegError:  # the container itself breaks off
                 broken = True
             if taken is None:
@@ -119,9 +121,10 @@ class VideoFile(FrameSource):
         (width, height), (height_now, width_now) = self.size, image.shape[:2]
         if (width, height) != (width_now, height_now):
             raise AtmeError(
+                "unsupported",
                 f"{self.name}: the image changes from {width}x{height} to {width_now}x{height_now} at "
                 f"{self._end:.2f} s; bring it to one size first: ffmpeg -i {self.name} "
-                f"-vf scale={width}:{height} -crf 16 one-size.mp4"
+                f"-vf scale={width}:{height} -crf 16 one-size.mp4",
             )
 
     @property
@@ -199,22 +202,27 @@ class VideoFile(FrameSource):
 def open_video(path: Path, fps: float | None = None, slow_motion: float = 1.0) -> VideoFile:
     """Raises AtmeError for a missing, empty or damaged file, and for one that is not a video."""
     if not path.is_file():
-        raise AtmeError(f"{path}: no such file; check the path")
+        raise AtmeError("not-found", f"{path}: no such file; check the path")
     if path.stat().st_size == 0:
-        raise AtmeError(f"{path}: the file is empty; record or copy it again")
+        raise AtmeError("unreadable", f"{path}: the file is empty; record or copy it again")
     try:
         # Raw JPEG images in a row look like a single one to FFmpeg; the name tells.
         raw = "mjpeg" if path.suffix.lower() in _RAW_MJPEG else None
         container = ffmpeg.open_video(path, raw)
     except av.error.ArgumentError as error:  # a format that is not on our list
         raise AtmeError(
-            f"{path}: not a recording but a playlist, an image or text, or badly damaged; give a video file"
+            "unreadable",
+            f"{path}: not a recording but a playlist, an image or text, or badly damaged; give a video file",
         ) from error
     except (av.error.FFmpegError, OSError) as error:
-        raise AtmeError(f"{path}: no video that can be read, or one cut off ({reason(error)})") from error
+        raise AtmeError(
+            "unreadable", f"{path}: no video that can be read, or one cut off ({reason(error)})"
+        ) from error
     if not videos_in(container):
         container.close()
-        raise AtmeError(f"{path}: no video in this file; give a recording or a folder of images")
+        raise AtmeError(
+            "unreadable", f"{path}: no video in this file; give a recording or a folder of images"
+        )
     return VideoFile(container, path.name, fps, slow_motion)
 
 

@@ -37,9 +37,9 @@ def export(
     from training.loso.fit import calibrated, evidence_of
 
     if weights.suffix == ".onnx":
-        raise AtmeError(f"{weights}: is already exported; `atme live --weights` takes it as it is")
+        raise AtmeError("invalid", f"{weights}: is already exported; `atme live --weights` takes it as it is")
     if out.suffix != ".onnx":
-        raise AtmeError(f"{out}: an exported model must have a name that ends in .onnx")
+        raise AtmeError("invalid", f"{out}: an exported model must have a name that ends in .onnx")
     network = network_of(load_state(weights))
     if isinstance(network, CorrectedAtme):  # learnt from samples and their mirror images together
         network = FlipAveraged(network)

@@ -144,7 +144,7 @@ def fit(
         if value is not None:
             command += f" --{name} {value.name if isinstance(value, Path) else value}"
     if not out.parent.is_dir():
-        raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
+        raise AtmeError("unwritable", f"{out}: its folder does not exist; make {out.parent} first")
     recipe = recipe_for(init is not None, epochs, steps)
     rounds = None if recipe.steps or recipe.correction else recipe.epochs  # only their end is reported
     with board(tensorboard) as writer, progress_bar("epochs", rounds) as bar:
@@ -163,8 +163,9 @@ def _seeds(wanted: int | None, starts: tuple[Path, ...], recipe: Recipe) -> int:
     drawn = not recipe.correction
     if wanted is not None and wanted > 1 and len(starts) == 1 and not drawn:
         raise AtmeError(
+            "invalid",
             f"--seeds {wanted} with one --init: a correction involves no chance; leave --seeds "
-            "out, or give an --init for each"
+            "out, or give an --init for each",
         )
     return wanted or (5 if drawn and len(starts) < 2 else max(len(starts), 1))
 
@@ -175,9 +176,9 @@ def recipe_for(pretrained: bool, epochs: int | None, steps: int | None) -> Recip
     from training.loso.run import FINE_TUNING
 
     if epochs is not None and pretrained:
-        raise AtmeError("--epochs applies to random weights; with --init, use --steps")
+        raise AtmeError("invalid", "--epochs applies to random weights; with --init, use --steps")
     if steps is not None and not pretrained:
-        raise AtmeError("--steps applies to --init; for random weights, use --epochs")
+        raise AtmeError("invalid", "--steps applies to --init; for random weights, use --epochs")
     if pretrained:
         return ADAPTING if steps is None else replace(FINE_TUNING, steps=steps)
     return replace(Recipe(), epochs=epochs or Recipe().epochs)

@@ -56,10 +56,10 @@ def pretrain(
     config = PretrainConfig(seed=seed)
     if steps is not None:
         if steps < 1:
-            raise AtmeError(f"--steps {steps}: at least 1 is needed")
+            raise AtmeError("invalid", f"--steps {steps}: at least 1 is needed")
         config = replace(config, steps=steps)
     if not out.parent.is_dir():
-        raise AtmeError(f"{out}: its folder does not exist; make {out.parent} first")
+        raise AtmeError("unwritable", f"{out}: its folder does not exist; make {out.parent} first")
     with board(tensorboard) as writer, progress_bar("training", config.steps, counted=False) as bar:
 
         def progress(step: int, loss: float) -> None:
@@ -110,7 +110,9 @@ def evaluate(
         print(f"atme-train: {note}", file=sys.stderr)
     codings = None if units is None else read_codings(units)
     if codings is not None and not backend.info.units:
-        raise AtmeError(f"{weights}: these weights have no action units; train them again with atme-train")
+        raise AtmeError(
+            "mismatch", f"{weights}: these weights have no action units; train them again with atme-train"
+        )
     prediction = backend.predict(archive.entire, archive.puzzled)
     probabilities, evidence = (
         part.astype(np.float64) for part in (prediction.probabilities, prediction.evidence)
@@ -181,7 +183,7 @@ def synthesize(
     from training.synthesis.random_motion import SynthesisConfig
 
     if samples < 1:
-        raise AtmeError(f"--samples {samples}: at least 1 is needed")
+        raise AtmeError("invalid", f"--samples {samples}: at least 1 is needed")
     config = SynthesisConfig(non_events=0, published=published)
     feature_archive.save(synthetic_archive(samples, seed, config), out)
     print(printable(f"{out}: {samples} synthetic samples, seed {seed}"))

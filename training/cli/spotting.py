@@ -60,8 +60,9 @@ def spot_benchmark(
     if filmed:
         if face or fps or story != "lifelike":
             raise AtmeError(
+                "invalid",
                 "--filmed takes faces, frame rates and stories from the recordings; "
-                "leave --face, --fps and --story out"
+                "leave --face, --fps and --story out",
             )
         _from_recordings(out, filmed, minutes, seed, workers)
         return
@@ -109,11 +110,12 @@ def spot_fit(
     from training.spotting.signal import measured
 
     if out.exists() and not out.is_dir():
-        raise AtmeError(f"{out}: not a folder; name one for the two networks")
+        raise AtmeError("exists", f"{out}: not a folder; name one for the two networks")
     for root in roots:
         if any(is_filmed(row) for row in read_index(root)):
             raise AtmeError(
-                f"{root} holds recordings of people, which serve for measuring only; train on rendered clips"
+                "mismatch",
+                f"{root} holds recordings of people, which serve for measuring only; train on rendered clips",
             )
     benchmarks = {root: read_benchmark(root) for root in roots}
     clips = [video for videos in benchmarks.values() for video in videos]
@@ -170,7 +172,9 @@ def spot_evaluate(
     for note in networks.notes:
         print(f"atme-train: {note}", file=sys.stderr)
     if dataset is None and digest(root) in networks.trained_on:
-        raise AtmeError(f"{root}: the spotter was trained on it; measure on clips of other faces and seeds")
+        raise AtmeError(
+            "mismatch", f"{root}: the spotter was trained on it; measure on clips of other faces and seeds"
+        )
     kept = signals or root / ".signals"
     console = Console()
     with native_log():
@@ -198,7 +202,9 @@ def _write(path: Path, text: str) -> None:
     try:
         write_file(path, text.encode())
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+        raise AtmeError(
+            "unwritable", f"{path}: cannot be written ({error.strerror}); choose another place"
+        ) from None
 
 
 def _advance(what: str, steps: Iterable[tuple[int, int]]) -> None:

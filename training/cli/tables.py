@@ -53,7 +53,7 @@ def compare(
 
     names = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
     if (dataset is None) != (root is None):
-        raise AtmeError("--dataset and --root go together; give both, or neither and no LBP-TOP")
+        raise AtmeError("invalid", "--dataset and --root go together; give both, or neither and no LBP-TOP")
     clips = Clips(dataset, root) if dataset is not None and root is not None else None
     recipe = recipe_for(False, epochs, None)
     with _bar() as progress:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from training.datasets.sample import Problem
 
 Image = npt.NDArray[np.uint8]
@@ -92,7 +92,9 @@ def _read_video(path: Path) -> Iterator[tuple[int, float, Image]]:
             for index, frame in enumerate(container.decode(video=0)):
                 yield index, float(frame.time), frame.to_ndarray(format="bgr24")
     except (OSError, av.FFmpegError) as error:
-        raise AtmeError(f"{path}: cannot be read ({error}); render or unpack it again") from None
+        raise AtmeError(
+            read_code(error), f"{path}: cannot be read ({error}); render or unpack it again"
+        ) from None
 
 
 def settle_videos(

@@ -75,8 +75,9 @@ def _lines(path: Path) -> tuple[list[tuple[str, int]], int]:
             name = _NAMES.get(values[0].casefold())
             if name is None or label not in range(len(CLASSES)):
                 raise AtmeError(
+                    "unreadable",
                     f"{path}, line {number}: expected database, subject, clip, label as in "
-                    f"casme2,sub01,EP02_01f,0; found {','.join(values)}"
+                    f"casme2,sub01,EP02_01f,0; found {','.join(values)}",
                 )
             assert label is not None
             lines.append((name(values[1], values[2]), label))

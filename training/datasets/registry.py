@@ -98,4 +98,4 @@ def find(name: str) -> Dataset:
         return DATASETS[name]
     near = get_close_matches(name.casefold(), DATASETS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(DATASETS)}"
-    raise AtmeError(f"'{name}' is no dataset; {hint}")
+    raise AtmeError("invalid", f"'{name}' is no dataset; {hint}")

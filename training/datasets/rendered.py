@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from training.datasets.reading.disk import check_root, inside
 from training.datasets.reading.settle import Annotation, settle_all
 from training.datasets.sample import Loaded, finished
@@ -31,14 +31,18 @@ def load(root: Path) -> Loaded:
 def _annotations(path: Path) -> Iterator[Annotation]:
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise AtmeError(f"{path}: too large for the sheet of a rendered set; render it again")
+            raise AtmeError(
+                "unreadable", f"{path}: too large for the sheet of a rendered set; render it again"
+            )
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AtmeError(f"{path}: cannot be read ({error}); make it with atme-train synthesize-set") from None
+        raise AtmeError(
+            read_code(error), f"{path}: cannot be read ({error}); make it with atme-train synthesize-set"
+        ) from None
     missing = [column for column in COLUMNS if not rows or column not in rows[0]]
     if missing:
-        raise AtmeError(f"{path}: no column '{missing[0]}'; expected {','.join(COLUMNS)}")
+        raise AtmeError("unreadable", f"{path}: no column '{missing[0]}'; expected {','.join(COLUMNS)}")
     for row in rows:
         subject, clip, onset, apex, offset, emotion, units = (row[column] or "" for column in COLUMNS)
         yield Annotation(DATABASE, subject, clip, onset, apex, offset, emotion, units, FPS)

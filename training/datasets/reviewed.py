@@ -78,7 +78,7 @@ def load_videos(root: Path) -> LoadedVideos:
             LongVideo(session.name, movements, about["fps"], Path(about["video"]), conditions=conditions)
         )
     if not videos:
-        raise AtmeError(f"{root}: no reviewed session can be used{_for_instance(problems)}")
+        raise AtmeError("too-little", f"{root}: no reviewed session can be used{_for_instance(problems)}")
     return LoadedVideos(tuple(videos), tuple(problems), tuple(notes))
 
 
@@ -97,7 +97,9 @@ def _reviewed(root: Path) -> list[Path]:
     sessions = sorted(path.parent for path in root.glob("*/events.jsonl") if not path.parent.is_symlink())
     found = [session for session in sessions if coders_of(session)]
     if not found:
-        raise AtmeError(f"{root}: no reviewed session in it; record into it, then atme review {root}")
+        raise AtmeError(
+            "not-found", f"{root}: no reviewed session in it; record into it, then atme review {root}"
+        )
     return found
 
 

@@ -85,7 +85,9 @@ def plot(report: Report, truth: Labels, probabilities: Probabilities, folder: Pa
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AtmeError(f"{folder}: cannot make this folder ({error.strerror or error})") from None
+        raise AtmeError(
+            "unwritable", f"{folder}: cannot make this folder ({error.strerror or error})"
+        ) from None
     written = []
 
     def keep(figure: Any, name: str) -> None:
@@ -93,7 +95,7 @@ def plot(report: Report, truth: Labels, probabilities: Probabilities, folder: Pa
         try:
             figure.savefig(path, dpi=120, bbox_inches="tight")
         except OSError as error:
-            raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+            raise AtmeError("unwritable", f"{path}: cannot be written ({error.strerror or error})") from None
         plt.close(figure)
         written.append(path)
 

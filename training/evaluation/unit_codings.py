@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from training.datasets.reading.units import read_units
 
 MOST_BYTES = 10_000_000
@@ -62,20 +62,22 @@ def read_codings(path: Path) -> dict[str, Coding]:
     """
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise AtmeError(f"{path}: too large for a table of codings; give the right file")
+            raise AtmeError("unreadable", f"{path}: too large for a table of codings; give the right file")
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be read ({error.strerror}); give a .csv file") from None
+        raise AtmeError(
+            read_code(error), f"{path}: cannot be read ({error.strerror}); give a .csv file"
+        ) from None
     except (UnicodeDecodeError, csv.Error):
-        raise AtmeError(f"{path}: not a table; give a .csv file in UTF-8") from None
+        raise AtmeError("unreadable", f"{path}: not a table; give a .csv file in UTF-8") from None
     for column in (SAMPLE, UNITS):
         if not rows or column not in rows[0]:
-            raise AtmeError(f"{path}: no column '{column}'; expected {SAMPLE},{UNITS}")
+            raise AtmeError("unreadable", f"{path}: no column '{column}'; expected {SAMPLE},{UNITS}")
     found: dict[str, Coding] = {}
     for row in rows:
         name = (row[SAMPLE] or "").strip()
         if name in found:
-            raise AtmeError(f"{path}: names the sample '{name}' twice; leave one row")
+            raise AtmeError("unreadable", f"{path}: names the sample '{name}' twice; leave one row")
         found[name] = read_coding(row[UNITS] or "")
     return found

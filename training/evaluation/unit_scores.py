@@ -22,6 +22,9 @@ LEAST = 3
 class TooFewCodedError(AtmeError):
     """No action unit is coded often enough to be scored."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__("too-little", message)
+
 
 @dataclass(frozen=True)
 class UnitScore:
@@ -74,7 +77,7 @@ def score_units(
     rows = [k for k, sample in enumerate(samples) if sample in codings]
     if not rows:
         raise AtmeError(
-            "no sample of the archive is in the table of codings; give the one that belongs to it"
+            "mismatch", "no sample of the archive is in the table of codings; give the one that belongs to it"
         )
     coded = [codings[samples[k]] for k in rows]
     values = said[rows].astype(np.float64)

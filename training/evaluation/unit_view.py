@@ -62,6 +62,6 @@ def plot_units(report: UnitReport, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120, bbox_inches="tight")
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{path}: cannot be written ({error.strerror or error})") from None
     plt.close(figure)
     return path

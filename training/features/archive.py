@@ -107,7 +107,9 @@ def load(path: Path, *, told: bool = False) -> FeatureArchive:
     if digest is None and not told:
         log.warning(f"{path}: carries no digest, so damage to it may go unseen")
     elif digest is not None and digest != digest_of(archive):
-        raise AtmeError(f"{path}: damaged, its digest does not fit its content; copy or prepare it again")
+        raise AtmeError(
+            "unreadable", f"{path}: damaged, its digest does not fit its content; copy or prepare it again"
+        )
     return archive
 
 
@@ -127,28 +129,30 @@ def save(archive: FeatureArchive, path: Path) -> None:
         with replacing(path) as draft, draft.open("wb") as file:
             np.savez_compressed(file, **archive.arrays(), metadata=metadata)  # type: ignore[arg-type]
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def _checked(arrays: dict[str, npt.NDArray[np.generic]], path: Path) -> FeatureArchive:
     keys = ("entire", "puzzled", "label", "subject", "database", "sample")
     for key in keys:
         if key not in arrays:
-            raise AtmeError(f"{path}: key '{key}' is missing; expected {', '.join(keys)}")
+            raise AtmeError("unreadable", f"{path}: key '{key}' is missing; expected {', '.join(keys)}")
     if arrays["label"].ndim != 1:
-        raise AtmeError(f"{path}: key 'label' has shape {arrays['label'].shape}; expected (N,)")
+        raise AtmeError("unreadable", f"{path}: key 'label' has shape {arrays['label'].shape}; expected (N,)")
     n = len(arrays["label"])
     if n == 0:
-        raise AtmeError(f"{path}: key 'label' is empty; expected at least one sample")
+        raise AtmeError("unreadable", f"{path}: key 'label' is empty; expected at least one sample")
     if "metadata" in arrays:
         _check_preprocessing(arrays["metadata"], path)
     features = {key: _feature(arrays[key], key, path) for key in ("entire", "puzzled")}
     for key in keys:
         if key in ("subject", "database", "sample") and arrays[key].dtype.kind != "U":
-            raise AtmeError(f"{path}: key '{key}' is {arrays[key].dtype}; expected text")
+            raise AtmeError("unreadable", f"{path}: key '{key}' is {arrays[key].dtype}; expected text")
         wanted = (n, *SHAPE) if key in features else (n,)
         if arrays[key].shape != wanted:
-            raise AtmeError(f"{path}: key '{key}' has shape {arrays[key].shape}; expected {wanted}")
+            raise AtmeError(
+                "unreadable", f"{path}: key '{key}' has shape {arrays[key].shape}; expected {wanted}"
+            )
     faces = _faces(arrays, n, path)
     return FeatureArchive(
         entire=features["entire"],
@@ -169,7 +173,9 @@ def _units(arrays: dict[str, npt.NDArray[np.generic]], n: int, path: Path) -> np
         return None
     values = arrays["units"]
     if values.dtype.kind != "U" or values.shape != (n,):
-        raise AtmeError(f"{path}: key 'units' is {values.dtype} {values.shape}; expected text ({n},)")
+        raise AtmeError(
+            "unreadable", f"{path}: key 'units' is {values.dtype} {values.shape}; expected text ({n},)"
+        )
     return values.astype(np.str_)
 
 
@@ -180,14 +186,17 @@ def _faces(arrays: dict[str, npt.NDArray[np.generic]], n: int, path: Path) -> Fa
         return None
     for key, (kind, shape) in KEPT.items():
         if key not in arrays:
-            raise AtmeError(f"{path}: key '{key}' is missing beside '{present[0]}'; prepare it again")
+            raise AtmeError(
+                "unreadable", f"{path}: key '{key}' is missing beside '{present[0]}'; prepare it again"
+            )
         values = arrays[key]
         if values.dtype != kind or values.shape != (n, *shape):
             raise AtmeError(
-                f"{path}: key '{key}' is {values.dtype} {values.shape}; expected {kind} {(n, *shape)}"
+                "unreadable",
+                f"{path}: key '{key}' is {values.dtype} {values.shape}; expected {kind} {(n, *shape)}",
             )
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise AtmeError(f"{path}: key '{key}' holds NaN or infinity; prepare it again")
+            raise AtmeError("unreadable", f"{path}: key '{key}' holds NaN or infinity; prepare it again")
     faces, landmarks, flow = (arrays[key] for key in KEPT)
     return Faces(faces.astype(np.uint8), landmarks.astype(np.float32), flow.astype(np.float16))
 
@@ -198,7 +207,9 @@ def _metadata(text: npt.NDArray[np.generic], path: Path) -> dict[str, Any]:
     except ValueError:
         made = None
     if not isinstance(made, dict) or not isinstance(made.get("preprocessing"), int):
-        raise AtmeError(f"{path}: key 'metadata' is damaged; expected the record of atme-train prepare")
+        raise AtmeError(
+            "unreadable", f"{path}: key 'metadata' is damaged; expected the record of atme-train prepare"
+        )
     return made
 
 
@@ -207,8 +218,9 @@ def _check_preprocessing(metadata: npt.NDArray[np.generic], path: Path) -> None:
     made = _metadata(metadata, path)["preprocessing"]
     if made != PREPROCESSING:
         raise AtmeError(
+            "unreadable",
             f"{path}: key 'metadata' says preprocessing version {made}; expected {PREPROCESSING}, "
-            "so prepare it again"
+            "so prepare it again",
         )
 
 
@@ -217,14 +229,17 @@ def _feature(values: npt.NDArray[np.generic], key: str, path: Path) -> npt.NDArr
     if values.dtype == np.uint8:
         return values.astype(np.uint8)
     if values.dtype.kind not in "fiu":
-        raise AtmeError(f"{path}: key '{key}' is {values.dtype}; expected uint8")
+        raise AtmeError("unreadable", f"{path}: key '{key}' is {values.dtype}; expected uint8")
     numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all():
-        raise AtmeError(f"{path}: key '{key}' holds NaN or infinity; expected uint8 values 0–255")
+        raise AtmeError(
+            "unreadable", f"{path}: key '{key}' holds NaN or infinity; expected uint8 values 0–255"
+        )
     if numbers.size and (numbers.min() < 0 or numbers.max() > 255 or (numbers % 1).any()):
         raise AtmeError(
+            "unreadable",
             f"{path}: key '{key}' holds {values.dtype} values {numbers.min():.3g} to {numbers.max():.3g}; "
-            "expected whole numbers 0–255"
+            "expected whole numbers 0–255",
         )
     return numbers.astype(np.uint8)
 
@@ -232,8 +247,12 @@ def _feature(values: npt.NDArray[np.generic], key: str, path: Path) -> npt.NDArr
 def _label(values: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.int64]:
     known = ", ".join(f"{k} {name}" for k, name in enumerate(CLASSES))
     if values.dtype.kind not in "iuf":
-        raise AtmeError(f"{path}: key 'label' is {values.dtype}; expected whole numbers ({known})")
+        raise AtmeError(
+            "unreadable", f"{path}: key 'label' is {values.dtype}; expected whole numbers ({known})"
+        )
     wrong = values[~np.isin(values, range(len(CLASSES)))]
     if len(wrong):
-        raise AtmeError(f"{path}: key 'label' holds the unknown class {wrong[0]}; expected {known}")
+        raise AtmeError(
+            "unreadable", f"{path}: key 'label' holds the unknown class {wrong[0]}; expected {known}"
+        )
     return values.astype(np.int64)

@@ -97,7 +97,7 @@ def estimate_apex(sample: Sample) -> tuple[int, Path]:
     moved = np.array([max(row.values()) for row in regions])
     seen = np.flatnonzero(np.isfinite(moved))
     if not len(seen):
-        raise AtmeError("no face in any frame after the onset, so the apex cannot be estimated")
+        raise AtmeError("no-face", "no face in any frame after the onset, so the apex cannot be estimated")
     times = np.array([number for number, _ in after])[seen] / sample.fps
     near = np.abs(times - times[:, None]) <= SMOOTH_S / 2
     smooth = near @ moved[seen] / near.sum(axis=1)

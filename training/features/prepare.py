@@ -57,7 +57,7 @@ def prepare(
     could be prepared.
     """
     if not loaded.samples:
-        raise AtmeError(f"{dataset}: no sample can be used{_for_instance(loaded.problems)}")
+        raise AtmeError("too-little", f"{dataset}: no sample can be used{_for_instance(loaded.problems)}")
     parts = _parts_folder(out, force)
     paths = [parts / part_name(sample, keep_faces) for sample in loaded.samples]
     todo = [(s, path) for s, path in zip(loaded.samples, paths, strict=True) if read_part(path) is None]
@@ -66,7 +66,7 @@ def prepare(
     result = _summary(loaded, good, left_out, dataset, reused=len(paths) - len(todo))
     write_report(result, out)
     if not good:
-        raise AtmeError(f"{dataset}: no sample could be prepared{_for_instance(left_out)}")
+        raise AtmeError("too-little", f"{dataset}: no sample could be prepared{_for_instance(left_out)}")
     _save(out, good, result)
     shutil.rmtree(parts, ignore_errors=True)
     return result
@@ -75,15 +75,15 @@ def prepare(
 def _parts_folder(out: Path, force: bool) -> Path:
     """Checks that the archive may be written, before hours of work."""
     if out.suffix != ".npz":
-        raise AtmeError(f"{out}: the name of a feature archive ends in .npz")
+        raise AtmeError("invalid", f"{out}: the name of a feature archive ends in .npz")
     if out.exists() and not force:
-        raise AtmeError(f"{out}: exists already; give another name, or --force to replace it")
+        raise AtmeError("exists", f"{out}: exists already; give another name, or --force to replace it")
     folder = out.with_name(f"{out.name}.partial")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise AtmeError(
-            f"{out}: cannot be written ({error.strerror}); name a file in a folder of yours"
+            "unwritable", f"{out}: cannot be written ({error.strerror}); name a file in a folder of yours"
         ) from None
     return folder
 
@@ -110,11 +110,14 @@ def _work_through(
                 bar(done)
     except BrokenProcessPool:
         raise AtmeError(
+            "internal",
             f"a worker process died (too little memory?); the finished samples are kept in {parts}: "
-            "run the same command again, perhaps with fewer --jobs"
+            "run the same command again, perhaps with fewer --jobs",
         ) from None
     except OSError as error:
-        raise AtmeError(f"{parts}: cannot be written ({error.strerror}); check the free space") from None
+        raise AtmeError(
+            "unwritable", f"{parts}: cannot be written ({error.strerror}); check the free space"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -208,7 +211,7 @@ def _save(out: Path, good: Sequence[tuple[Sample, Pair]], result: Prepared) -> N
             )
     except OSError as error:
         raise AtmeError(
-            f"{out}: cannot be written ({error.strerror or error}); check the free space"
+            "unwritable", f"{out}: cannot be written ({error.strerror or error}); check the free space"
         ) from None
 
 

@@ -57,12 +57,12 @@ def export(model: nn.Module, info: ModelInfo, path: Path) -> None:
 def completed(path: Path) -> Iterator[Path]:
     """A draft that takes the place of ``path`` if all goes well; AtmeError where it cannot be written."""
     if not path.parent.is_dir():
-        raise AtmeError(f"{path}: its folder does not exist; make {path.parent} first")
+        raise AtmeError("unwritable", f"{path}: its folder does not exist; make {path.parent} first")
     try:
         with replacing(path, ".onnx") as draft:
             yield draft
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def traced(
@@ -125,6 +125,7 @@ def check_parity(model: nn.Module, file: Path, name: Path) -> None:
             worst = max(worst, float(np.abs(found - one.numpy()).max()))
     if not worst <= TOLERANCE:
         raise AtmeError(
+            "internal",
             f"{name}: not written, ONNX Runtime's logits differ from torch's by {worst:.1e} (at most "
-            f"{TOLERANCE:.0e} allowed); try another version of onnxruntime"
+            f"{TOLERANCE:.0e} allowed); try another version of onnxruntime",
         )

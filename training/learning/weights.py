@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.network.backend import Backend
 from recognizer.network.model import DualAtme, ModelConfig
 from recognizer.network.model_info import ModelInfo
@@ -44,7 +44,7 @@ def save_state(state: State, path: Path) -> None:
     try:
         save_file(whole, path, {SEAL: _digest(whole)})
     except (OSError, SafetensorError) as error:
-        raise AtmeError(f"{path}: cannot be written ({error})") from None
+        raise AtmeError("unwritable", f"{path}: cannot be written ({error})") from None
 
 
 def named_with_digest(path: Path) -> str:
@@ -53,7 +53,8 @@ def named_with_digest(path: Path) -> str:
         return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:12]})"
     except OSError as error:
         raise AtmeError(
-            f"{path}: cannot be read ({error.strerror}); give weights (.safetensors or .onnx)"
+            read_code(error),
+            f"{path}: cannot be read ({error.strerror}); give weights (.safetensors or .onnx)",
         ) from None
 
 
@@ -71,7 +72,10 @@ def load_state(path: Path) -> State:
     own = {name: value for name, value in state.items() if name.startswith(PREFIX)}
     if own:
         if own.get(PREFIX + "scale", torch.eye(3)).shape != (3, 3):
-            raise AtmeError(f"{path}: was corrected by an earlier version; make it again with atme-train fit")
+            raise AtmeError(
+                "unreadable",
+                f"{path}: was corrected by an earlier version; make it again with atme-train fit",
+            )
         count = len(own.get(PREFIX + "samples", ()))
         like = Correction(count).state_dict()
         _check_like(state, {PREFIX + name: value for name, value in like.items()}, path)
@@ -97,9 +101,9 @@ def load_evidence(path: Path) -> Evidence | None:
 
 def _suffix(path: Path) -> str:
     if not path.is_file():
-        raise AtmeError(f"{path}: no such file; give weights (.safetensors or .onnx)")
+        raise AtmeError("not-found", f"{path}: no such file; give weights (.safetensors or .onnx)")
     if path.suffix not in (".onnx", ".safetensors"):
-        raise AtmeError(f"{path}: weights are read from .safetensors or .onnx")
+        raise AtmeError("invalid", f"{path}: weights are read from .safetensors or .onnx")
     return path.suffix
 
 
@@ -110,13 +114,17 @@ def _from_safetensors(path: Path) -> State:
         with safe_open(path, "pt") as file:
             digest = (file.metadata() or {}).get(SEAL)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise AtmeError(f"{path}: not readable as safetensors ({str(error).splitlines()[0]})") from None
+        raise AtmeError(
+            "unreadable", f"{path}: not readable as safetensors ({str(error).splitlines()[0]})"
+        ) from None
     if digest is None:
         log.warning(f"{path}: carries no digest, so damage to it may go unseen; make it again")
     elif digest != _digest(state):
-        raise AtmeError(f"{path}: damaged, its digest does not fit its content; copy or make it again")
+        raise AtmeError(
+            "unreadable", f"{path}: damaged, its digest does not fit its content; copy or make it again"
+        )
     if not all(bool(value.isfinite().all()) for value in state.values()):
-        raise AtmeError(f"{path}: damaged, it holds numbers that are not finite; make it again")
+        raise AtmeError("unreadable", f"{path}: damaged, it holds numbers that are not finite; make it again")
     return state
 
 
@@ -132,7 +140,10 @@ def _digest(state: State) -> str:
 def _check_like(state: State, wanted: State, path: Path) -> None:
     for name, value in wanted.items():
         if name not in state or state[name].shape != value.shape or state[name].dtype != value.dtype:
-            raise AtmeError(f"{path}: not the state of a Dual-ATME ('{name}' is missing or of another shape)")
+            raise AtmeError(
+                "unreadable",
+                f"{path}: not the state of a Dual-ATME ('{name}' is missing or of another shape)",
+            )
 
 
 def _from_onnx(path: Path) -> tuple[State, ModelInfo, UnitsTold | None]:
@@ -149,8 +160,9 @@ def _from_onnx(path: Path) -> tuple[State, ModelInfo, UnitsTold | None]:
     arrays = {item.name: numpy_helper.to_array(item).astype(np.float32) for item in graph.initializer}
     if any(PREFIX in name or name.startswith(EVIDENCE) for name in arrays):
         raise AtmeError(
+            "mismatch",
             f"{path}: was fitted to a dataset (atme-train fit), so training cannot start from it; give the "
-            "weights that it was fitted from, or a .safetensors made by fit"
+            "weights that it was fitted from, or a .safetensors made by fit",
         )
     told = _units_told(arrays, backend.info, path)
     outputs = OUTPUTS if told is not None else len(backend.info.classes) + backend.info.nothing
@@ -164,7 +176,9 @@ def _from_onnx(path: Path) -> tuple[State, ModelInfo, UnitsTold | None]:
     layers = [name for name, module in model.named_modules() if _has_norm(name, module, model)]
     places = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     if [value.shape for value in merged] != [tuple(state[place].shape) for place in places]:
-        raise AtmeError(f"{path}: its layers are not a Dual-ATME's; start from a .safetensors file")
+        raise AtmeError(
+            "unreadable", f"{path}: its layers are not a Dual-ATME's; start from a .safetensors file"
+        )
     state |= {place: torch.from_numpy(value.copy()) for place, value in zip(places, merged, strict=True)}
     model.load_state_dict(state)
     _restore_norms(model, layers)
@@ -176,7 +190,9 @@ def _units_told(arrays: dict[str, npt.NDArray[np.float32]], info: ModelInfo, pat
     if not info.units:
         return None
     if info.units != tuple(UNITS) or not {"scale", "bias"} <= arrays.keys():
-        raise AtmeError(f"{path}: its action units are not this version's; start from a .safetensors file")
+        raise AtmeError(
+            "unreadable", f"{path}: its action units are not this version's; start from a .safetensors file"
+        )
     told = (arrays["scale"].copy(), arrays["bias"].copy(), info.unit_thresholds, info.unit_weights)
     return UnitsTold(*(torch.as_tensor(one, dtype=torch.float32) for one in told))
 
@@ -230,4 +246,6 @@ def _check(model: DualAtme, backend: Backend, path: Path) -> None:
         nets = (model, FlipAveraged(model))
         gaps = [float((net(*inputs)[:, : wanted.shape[1]] - wanted).abs().max()) for net in nets]
     if not min(gaps) <= TOLERANCE:
-        raise AtmeError(f"{path}: its weights could not be read back (logits differ by {min(gaps):.2g})")
+        raise AtmeError(
+            "unreadable", f"{path}: its weights could not be read back (logits differ by {min(gaps):.2g})"
+        )

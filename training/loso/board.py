@@ -33,12 +33,15 @@ def board(folder: Path | None) -> Iterator[Any]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise AtmeError(
-            "--tensorboard: the tensorboard package is missing; pip install 'atme-live[tensorboard]'"
+            "not-installed",
+            "--tensorboard: the tensorboard package is missing; pip install 'atme-live[tensorboard]'",
         ) from None
     try:
         writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
     except OSError as error:
-        raise AtmeError(f"{folder}: cannot make this folder ({error.strerror or error})") from None
+        raise AtmeError(
+            "unwritable", f"{folder}: cannot make this folder ({error.strerror or error})"
+        ) from None
     try:
         yield writer
     finally:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.network.model_info import ModelInfo
 from recognizer.recognition import CLASSES
@@ -113,7 +113,9 @@ def _predictions(file: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.floa
         label = np.array([CLASSES.index(row["label"]) for row in rows], np.int64)
         probabilities = np.array([[float(row[name]) for name in CLASSES] for row in rows])
     except (OSError, KeyError, ValueError) as error:
-        raise AtmeError(f"{file}: not the predictions of a finished run ({error})") from None
+        raise AtmeError(
+            read_code(error), f"{file}: not the predictions of a finished run ({error})"
+        ) from None
     if not rows:
-        raise AtmeError(f"{file}: holds no predictions; finish the run first")
+        raise AtmeError("too-little", f"{file}: holds no predictions; finish the run first")
     return label, probabilities

@@ -37,17 +37,21 @@ def leave_one_subject_out(archive: FeatureArchive, where: str) -> list[Fold]:
     names = sorted(set(people.tolist()))
     if len(names) == 1:
         raise AtmeError(
-            f"{where}: holds one subject only ({names[0]}); leave-one-subject-out needs at least two"
+            "too-little",
+            f"{where}: holds one subject only ({names[0]}); leave-one-subject-out needs at least two",
         )
     folds = [Fold(name, np.flatnonzero(people != name), np.flatnonzero(people == name)) for name in names]
     for index, label in enumerate(CLASSES):
         holders = set(people[archive.label == index].tolist())
         if not holders:
-            raise AtmeError(f"{where}: no sample is {label}; all of {', '.join(CLASSES)} are needed")
+            raise AtmeError(
+                "too-little", f"{where}: no sample is {label}; all of {', '.join(CLASSES)} are needed"
+            )
         if len(holders) == 1:
             raise AtmeError(
+                "too-little",
                 f"{where}: only {holders.pop()} has samples of {label}, so nothing is left to learn it from "
-                "when that subject is tested; add subjects or leave this one out"
+                "when that subject is tested; add subjects or leave this one out",
             )
     return folds
 
@@ -62,7 +66,7 @@ def _check_unique(archive: FeatureArchive, where: str) -> None:
     seen: set[str] = set()
     for line in lines:
         if line in seen:
-            raise AtmeError(f"{where}: sample {line} occurs twice; prepare the archive again")
+            raise AtmeError("unreadable", f"{where}: sample {line} occurs twice; prepare the archive again")
         seen.add(line)
 
 

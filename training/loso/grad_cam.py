@@ -83,7 +83,7 @@ def plot(archive: FeatureArchive, looked: Attention, path: Path) -> None:
     try:
         figure.savefig(path, dpi=120, bbox_inches="tight")
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         plt.close(figure)
 

@@ -132,7 +132,7 @@ def write(run: LosoRun, result: LosoReport, folder: Path) -> None:
             csv.writer(file).writerows(_prediction_rows(run))
         _plot(result, folder / "confusion.png")
     except OSError as error:
-        raise AtmeError(f"{folder}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{folder}: cannot be written ({error.strerror or error})") from None
 
 
 def to_json(run: LosoRun, result: LosoReport) -> str:

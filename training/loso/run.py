@@ -127,17 +127,19 @@ def run_loso(
     method = find(config.model)
     if len(config.init) not in (0, 1, len(config.seeds)):
         raise AtmeError(
-            f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all or for each"
+            "invalid",
+            f"{len(config.init)} times --init for {len(config.seeds)} seeds; give one for all or for each",
         )
     if not config.stacked:
         for flag, given in (("--init", bool(config.init)), ("--grad-cam", config.grad_cam)):
             if given:
-                raise AtmeError(f"{flag} works only with --model {DUAL_ATME}; leave it out")
+                raise AtmeError("invalid", f"{flag} works only with --model {DUAL_ATME}; leave it out")
     archive = feature_archive.load(config.features)
     if method.needs_faces and archive.faces is None:
         raise AtmeError(
+            "mismatch",
             f"{config.features}: holds no faces, and {method.title} needs them; prepare it again with "
-            "--keep-faces"
+            "--keep-faces",
         )
     folds = leave_one_subject_out(archive, str(config.features))
     config = replace(config, features=config.features.resolve())
@@ -219,7 +221,7 @@ def _execute(config: LosoConfig, jobs: list[_Job], device: str) -> Iterator[list
     if config.executor == "ray":
         results = on_ray(_run, jobs, gpus=0.5 if device == "cuda" else 0)
     elif config.executor != "local":
-        raise AtmeError(f"executor '{config.executor}' is unknown; expected local or ray")
+        raise AtmeError("invalid", f"executor '{config.executor}' is unknown; expected local or ray")
     elif device == "cuda":
         results = in_process(_run, jobs)
     else:

@@ -47,7 +47,7 @@ class RunFolder:
             else:
                 write_file(file, _toml(settings).encode())
         except OSError as error:
-            raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+            raise AtmeError("unwritable", f"{path}: cannot be written ({error.strerror or error})") from None
 
     def save(self, result: FoldResult) -> None:
         """Keeps one fold, whole or not at all."""
@@ -60,7 +60,7 @@ class RunFolder:
             with replacing(path) as draft, draft.open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
         except OSError as error:
-            raise AtmeError(f"{path}: cannot be written ({error.strerror or error})") from None
+            raise AtmeError("unwritable", f"{path}: cannot be written ({error.strerror or error})") from None
 
     def has(self, seed: int, fold: int) -> bool:
         """True once this fold is finished."""
@@ -76,7 +76,9 @@ class RunFolder:
                 seed, fold, part["probabilities"], part.get("leak"), part.get("attention"), seconds
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise AtmeError(f"{path}: damaged ({error}); delete it and run the same command again") from None
+            raise AtmeError(
+                "unreadable", f"{path}: damaged ({error}); delete it and run the same command again"
+            ) from None
 
     def _part(self, seed: int, fold: int) -> Path:
         return self.path / "parts" / f"{seed}-{fold}.npz"
@@ -86,8 +88,9 @@ def _check_same(there: dict[str, Any], wanted: dict[str, Setting], file: Path) -
     for name, value in wanted.items():
         if name not in there or there[name] != value:
             raise AtmeError(
+                "mismatch",
                 f"{file}: belongs to another run, its {name} is {there.get(name)!r} and not {value!r}; "
-                "give another --out, or delete the folder"
+                "give another --out, or delete the folder",
             )
 
 
@@ -95,7 +98,9 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return parse_toml(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise AtmeError(f"{file}: not readable ({error}); give another --out, or delete the folder") from None
+        raise AtmeError(
+            "unreadable", f"{file}: not readable ({error}); give another --out, or delete the folder"
+        ) from None
 
 
 def _toml(settings: dict[str, Setting]) -> str:

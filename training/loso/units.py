@@ -111,4 +111,4 @@ def write_units(units: list[LosoUnits], folder: Path) -> None:
     try:
         write_file(folder / "units.json", text.encode())
     except OSError as error:
-        raise AtmeError(f"{folder}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{folder}: cannot be written ({error.strerror or error})") from None

@@ -61,4 +61,4 @@ def find(name: str) -> Method:
         return METHODS[name]
     near = get_close_matches(name.casefold().replace("_", "-"), METHODS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(METHODS)}"
-    raise AtmeError(f"'{name}' is no method; {hint}")
+    raise AtmeError("invalid", f"'{name}' is no method; {hint}")

@@ -38,7 +38,7 @@ def ablate(
     if what not in ABLATIONS:
         near = get_close_matches(what.casefold(), ABLATIONS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(ABLATIONS)}"
-        raise AtmeError(f"'{what}' is no ablation; {hint}")
+        raise AtmeError("invalid", f"'{what}' is no ablation; {hint}")
     chosen = ABLATIONS[what]
     cells = [
         Cell(key, title, ENTROPY, config, {ALL: chosen.paper[key]} if key in chosen.paper else {})
@@ -61,7 +61,9 @@ def _regions(base: LosoConfig) -> list[tuple[str, str, LosoConfig]]:
     try:
         base.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AtmeError(f"{base.out}: cannot make this folder ({error.strerror or error})") from None
+        raise AtmeError(
+            "unwritable", f"{base.out}: cannot make this folder ({error.strerror or error})"
+        ) from None
     for key, regions in COMBINATIONS.items():
         features = base.out / f"{key}.npz"
         feature_archive.save(with_puzzle_of(archive, regions), features)

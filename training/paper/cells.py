@@ -87,7 +87,7 @@ def write(cells: Sequence[Cell], filled: dict[str, Filled], name: str, out: Path
         if filled:
             _plot(cells, filled, out / f"{name}.png")
     except OSError as error:
-        raise AtmeError(f"{out}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{out}: cannot be written ({error.strerror or error})") from None
 
 
 def markdown(cells: Sequence[Cell], filled: dict[str, Filled]) -> str:

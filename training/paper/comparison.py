@@ -57,7 +57,7 @@ def compare(
     else:
         faceless = False  # what was requested by name is computed, or an error says why not
     if not methods:
-        raise AtmeError(f"no method to compare; name some of {', '.join(METHODS)}")
+        raise AtmeError("invalid", f"no method to compare; name some of {', '.join(METHODS)}")
     base = LosoConfig(features, out, seeds, recipe, executor=executor, workers=workers)
     cells = [
         _lbp_top(base, clips) if name == LBP_TOP else _cell(name, base, faceless)

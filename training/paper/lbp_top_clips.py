@@ -76,8 +76,9 @@ class Clips:
         for name in wanted:
             if name not in known:
                 raise AtmeError(
+                    "mismatch",
                     f"{self.root}: {self.dataset} has no clip for the archive's sample {'/'.join(name)}; "
-                    "LBP-TOP needs the dataset from which the archive was prepared"
+                    "LBP-TOP needs the dataset from which the archive was prepared",
                 )
         return [known[name] for name in wanted]
 
@@ -89,7 +90,9 @@ def _descriptors(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AtmeError(f"{folder}: cannot make this folder ({error.strerror or error})") from None
+        raise AtmeError(
+            "unwritable", f"{folder}: cannot make this folder ({error.strerror or error})"
+        ) from None
     paths = [folder / f"{hashlib.sha256(sample.id.encode()).hexdigest()[:24]}.npy" for sample in samples]
     todo = [pair for pair in zip(samples, paths, strict=True) if not pair[1].is_file()]
     if todo:
@@ -106,7 +109,7 @@ def _describe(item: tuple[Sample, Path]) -> None:
     try:
         faces = [extractor.extract(onset, read_image(sample.frames[k][1])).faces[1] for k in chosen]
     except AtmeError as error:
-        raise AtmeError(f"LBP-TOP: {sample.id}: {error}") from None
+        raise AtmeError(error.code, f"LBP-TOP: {sample.id}: {error}") from None
     with replacing(path) as draft, draft.open("wb") as file:
         np.save(file, describe(np.stack(faces)))
 

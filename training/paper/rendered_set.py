@@ -43,7 +43,7 @@ def write_set(
     Classes alternate. AtmeError where the folder is not empty or cannot be written.
     """
     if (out / SHEET).exists():
-        raise AtmeError(f"{out}: holds a rendered set already; give another folder")
+        raise AtmeError("exists", f"{out}: holds a rendered set already; give another folder")
     rng = np.random.default_rng(seed)
     portrait = load_portrait(size=SIZE)
     rows: list[dict[str, object]] = []
@@ -62,7 +62,7 @@ def write_set(
             sheet.writeheader()
             sheet.writerows(rows)
     except OSError as error:
-        raise AtmeError(f"{out}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{out}: cannot be written ({error.strerror or error})") from None
     return len(rows)
 
 

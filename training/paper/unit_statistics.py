@@ -54,7 +54,7 @@ def write(counted: dict[str, UnitCounts], out: Path) -> list[str]:
             _plot({name: one for name, one in counted.items() if one.by_class}, out / "au_stats.png")
             written.append("au_stats.png")
     except OSError as error:
-        raise AtmeError(f"{out}: cannot be written ({error.strerror or error})") from None
+        raise AtmeError("unwritable", f"{out}: cannot be written ({error.strerror or error})") from None
     return written
 
 

@@ -35,7 +35,9 @@ def write_clip(
     Raises AtmeError where the file cannot be written.
     """
     if path.suffix.lower() not in (".mp4", ".mkv", ".mov"):
-        raise AtmeError(f"cannot write a clip to {path}: give it a name that ends in .mp4, .mkv or .mov")
+        raise AtmeError(
+            "invalid", f"cannot write a clip to {path}: give it a name that ends in .mp4, .mkv or .mov"
+        )
     with _complete(path) as video, _complete(truth_path(path)) as notes:
         _encode(video, frames, fps, crf)
         notes.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
@@ -51,7 +53,8 @@ def _complete(path: Path) -> Iterator[Path]:
             yield part
     except OSError as error:
         raise AtmeError(
-            f"cannot write {path}: {error.strerror}; check the folder, its permissions and the free space"
+            "unwritable",
+            f"cannot write {path}: {error.strerror}; check the folder, its permissions and the free space",
         ) from error
 
 

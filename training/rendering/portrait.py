@@ -52,8 +52,9 @@ def portrait_from(
         found = _find_face(landmarker, image, name)
         if face_width(found) < smallest:
             raise AtmeError(
+                "no-face",
                 f"the face in {name} is {face_width(found):.0f} px wide; choose an image where it is at "
-                f"least {SMALLEST_FACE} px"
+                f"least {SMALLEST_FACE} px",
             )
         fitted = _fit(image, found, size)
         return Portrait(fitted, _find_face(landmarker, fitted, f"{name}, cropped to {size[0]}×{size[1]}"))
@@ -64,7 +65,9 @@ def portrait_from(
 def _find_face(landmarker: Landmarker, image: Image, name: str) -> Landmarks:
     found = landmarker.detect(image)
     if found is None:
-        raise AtmeError(f"no face found in {name}; choose a frontal portrait that fills most of the image")
+        raise AtmeError(
+            "no-face", f"no face found in {name}; choose a frontal portrait that fills most of the image"
+        )
     return found
 
 

@@ -44,7 +44,9 @@ def read_videos(root: Path, dataset: str | None) -> LoadedVideos:
         return LoadedVideos(tuple(read_benchmark(root)))
     loaders = {"casme-sq": casme_sq.load, "samm-lv": samm_lv.load, "reviewed": reviewed.load_videos}
     if dataset not in loaders:
-        raise AtmeError(f"'{dataset}' is no dataset of long videos; known are {', '.join(loaders)}")
+        raise AtmeError(
+            "invalid", f"'{dataset}' is no dataset of long videos; known are {', '.join(loaders)}"
+        )
     return loaders[dataset](root)
 
 
@@ -53,7 +55,9 @@ def read_benchmark(folder: Path) -> list[LongVideo]:
     try:
         return [_clip(folder, row) for row in read_index(folder)]
     except (KeyError, TypeError, ValueError) as error:
-        raise AtmeError(f"{folder / CLIPS}: damaged ({error!r}); render the benchmark again") from None
+        raise AtmeError(
+            "unreadable", f"{folder / CLIPS}: damaged ({error!r}); render the benchmark again"
+        ) from None
 
 
 def _clip(folder: Path, row: dict[str, Any]) -> LongVideo:
@@ -61,7 +65,9 @@ def _clip(folder: Path, row: dict[str, Any]) -> LongVideo:
     try:
         movements = read_records(video.with_suffix(".truth.jsonl"), movement)
     except OSError:
-        raise AtmeError(f"{video} is not rendered; run atme-train spot-benchmark again to resume") from None
+        raise AtmeError(
+            "not-found", f"{video} is not rendered; run atme-train spot-benchmark again to resume"
+        ) from None
     if is_filmed(row):
         conditions = {name: row[name] for name in ("fps", "peak", "timeline", "story")}
         conditions["recording"] = "with motion" if row["events"] else "as it is"

@@ -42,7 +42,8 @@ def fit_detector(
                 clips.append(in_steps(found, video.movements))
     if not any(movement.kind == "micro" for clip in clips for movement in clip.movements):
         raise AtmeError(
-            "no micro-expression in these clips; render more minutes with atme-train spot-benchmark"
+            "too-little",
+            "no micro-expression in these clips; render more minutes with atme-train spot-benchmark",
         )
     drawn: list[View] = []
     rng = np.random.default_rng((seed, 9))
@@ -72,7 +73,9 @@ def fit_classifier(
         advance(f"{root}: movements", ((done, len(wanted)) for done in looked))
         seen += [snapshot for index in range(len(wanted)) for snapshot in parts[index]]
     if not seen:
-        raise AtmeError("nothing moved in these clips; render more minutes with atme-train spot-benchmark")
+        raise AtmeError(
+            "too-little", "nothing moved in these clips; render more minutes with atme-train spot-benchmark"
+        )
     with progress_bar("training the classifier") as progress:
         panel = classifier.fit(stack(seen), classifier.FitConfig(seed=seed), progress)
     classifier.export(panel, {**about, "movements": str(len(seen))}, out / CLASSIFIER)

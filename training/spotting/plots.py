@@ -156,7 +156,9 @@ def _save(figure: Any, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130, bbox_inches="tight")
     except OSError as error:
-        raise AtmeError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+        raise AtmeError(
+            "unwritable", f"{path}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     finally:
         plt.close(figure)
     return path

@@ -62,19 +62,23 @@ def export(session: RecordedSession, name: str, out: Path | None = None, reviewe
     an earlier export in this format, and where it cannot be written.
     """
     if name not in FORMATS:
-        raise AtmeError(f"--format {name}: unknown; one of {', '.join(FORMATS)}")
+        raise AtmeError("invalid", f"--format {name}: unknown; one of {', '.join(FORMATS)}")
     format = FORMATS[name]
     if out is None:
         folder = session.path if session.path.is_dir() else session.path.parent
         stem = f"{session.name}-{reviewed}" if reviewed else session.name
         out = folder / default_name(stem, format.suffix)
     if out.suffix == ".jsonl":
-        raise AtmeError(f"{out}: .jsonl is for the events themselves; let the name end in {format.suffix}")
+        raise AtmeError(
+            "invalid", f"{out}: .jsonl is for the events themselves; let the name end in {format.suffix}"
+        )
     check_name(out, (Path(f"name{format.suffix}").suffix,))
     try:
         content = format.content(in_player_time(session) if format.beside_video else session)
     except OSError as error:
-        raise AtmeError(f"{out}: cannot be made ({error.strerror}); make room for temporary files") from error
+        raise AtmeError(
+            "unwritable", f"{out}: cannot be made ({error.strerror}); make room for temporary files"
+        ) from error
     return write_output(out, content, re.compile(format.known_by))
 
 

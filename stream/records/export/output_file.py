@@ -20,19 +20,27 @@ def write_output(out: Path, data: bytes, ours: re.Pattern[bytes], *, private: bo
     """
     try:
         if not _may_replace(out, data, ours):
-            raise AtmeError(f"{out}: exists, and no earlier output of this kind; name another --out file")
+            raise AtmeError(
+                "exists", f"{out}: exists, and no earlier output of this kind; name another --out file"
+            )
         write_file(out, data, private=private)
     except OSError as error:
-        raise AtmeError(f"{out}: cannot be written ({error.strerror}); name another --out file") from error
+        raise AtmeError(
+            "unwritable", f"{out}: cannot be written ({error.strerror}); name another --out file"
+        ) from error
     return out
 
 
 def check_name(out: Path, suffixes: tuple[str, ...]) -> None:
     """AtmeError for a name with none of these endings, and for the name of a session's own file."""
     if is_session_file(out.name):
-        raise AtmeError(f"{out}: a session keeps its own records under this name; name another --out file")
+        raise AtmeError(
+            "invalid", f"{out}: a session keeps its own records under this name; name another --out file"
+        )
     if not out.name.lower().endswith(tuple(suffix.lower() for suffix in suffixes)):
-        raise AtmeError(f"{out}: not a name for this output; let it end in {' or '.join(suffixes)}")
+        raise AtmeError(
+            "invalid", f"{out}: not a name for this output; let it end in {' or '.join(suffixes)}"
+        )
 
 
 def default_name(stem: str, suffix: str) -> str:

@@ -155,7 +155,9 @@ def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) 
     wanted |= {e.candidate.apex_frame for e in session.events}
     frames = _frames(recording, wanted)
     if needed and not wanted <= frames.keys():
-        raise AtmeError(f"{recording}: ends before the last event; give the recording that was replayed")
+        raise AtmeError(
+            "mismatch", f"{recording}: ends before the last event; give the recording that was replayed"
+        )
     extractor, attention = FeatureExtractor(), _attention(session)
     found: list[Thumbnails | None] = []
     try:
@@ -211,5 +213,8 @@ def _uris(pictures: EventPictures) -> Thumbnails:
 def _uri(picture: Image) -> str:
     good, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not good:
-        raise AtmeError("an image of the session cannot be encoded; make the report without its faces folder")
+        raise AtmeError(
+            "unreadable",
+            "an image of the session cannot be encoded; make the report without its faces folder",
+        )
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

@@ -53,7 +53,7 @@ def render_video(
     read or ``out`` cannot be written.
     """
     if session.motion is None:
-        raise AtmeError(f"{session.path}: no motion curve in it; render from a session folder")
+        raise AtmeError("not-found", f"{session.path}: no motion curve in it; render from a session folder")
     events = session.events if show_macros else session.micros
     canvas = _Canvas(events, session.motion, session.rejections)
     landmarker = Landmarker(tracking=True)
@@ -69,7 +69,7 @@ def render_video(
                         progress(min(frame.timestamp / source.duration, 1.0))
     except (OSError, FFmpegError) as error:
         raise AtmeError(
-            f"{out}: cannot be written ({reason(error)}); make room, name another file"
+            "unwritable", f"{out}: cannot be written ({reason(error)}); make room, name another file"
         ) from error
     finally:
         landmarker.close()

@@ -37,7 +37,9 @@ class VideoWriter:
             # FFmpeg opens it only with the first frame, too late for an error, and would follow a link.
             open_new(path, private=True).close()
         except OSError as error:
-            raise AtmeError(f"{path}: cannot be written ({reason(error)}); name another file") from error
+            raise AtmeError(
+                "unwritable", f"{path}: cannot be written ({reason(error)}); name another file"
+            ) from error
         self._container = ffmpeg.create_video(path, {"flush_packets": "1", **format})
         # ultrafast: the pipeline needs the cores; a larger file costs less than a late frame
         options = {"crf": str(crf), "preset": "ultrafast", "bf": "0"}
@@ -80,9 +82,9 @@ def check_video_path(path: Path, coming: Path | None = None) -> Path:
     ``coming`` is a folder that will exist by then.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise AtmeError(f"{path}: not a video's name; let it end in {', '.join(SUFFIXES)}")
+        raise AtmeError("invalid", f"{path}: not a video's name; let it end in {', '.join(SUFFIXES)}")
     if os.path.lexists(path):  # even a link that leads nowhere: FFmpeg would follow it
-        raise AtmeError(f"{path}: exists, and a recording is never overwritten; name another file")
+        raise AtmeError("exists", f"{path}: exists, and a recording is never overwritten; name another file")
     if not path.parent.is_dir() and path.parent != coming:
-        raise AtmeError(f"{path.parent}: no such folder; make it, or name another file")
+        raise AtmeError("unwritable", f"{path.parent}: no such folder; make it, or name another file")
     return path

@@ -93,7 +93,7 @@ class _Views:
         opened, name = await self._opened(request), request.path_params["name"]
         times, onset = _number(request, "times"), _number(request, "onset")
         if times not in TIMES:
-            raise AtmeError(f"times: one of {', '.join(map(str, TIMES))}")
+            raise AtmeError("invalid", f"times: one of {', '.join(map(str, TIMES))}")
         start, end, _ = opened.span(name)
         key = f"{request.path_params['number']} magnified {start:.6f} {end:.6f} {onset:.6f} {times:g}"
         workshop = self._shelf.magnified
@@ -157,11 +157,13 @@ class _Views:
         opened, found = await self._opened(request), await _body(request)
         path = found.get("path")
         if not isinstance(path, str) or not path.strip() or "\0" in path:
-            raise AtmeError("give the path of the recording")
+            raise AtmeError("invalid", "give the path of the recording")
         try:
             await run_in_threadpool(opened.moved_to, Path(path.strip()).expanduser())
         except (OSError, RuntimeError) as error:  # ~user without such a user
-            raise AtmeError(f"that path cannot be looked at ({getattr(error, 'strerror', error)})") from None
+            raise AtmeError(
+                "unreadable", f"that path cannot be looked at ({getattr(error, 'strerror', error)})"
+            ) from None
         return JSONResponse({"found": True})
 
     async def _opened(self, request: Request) -> Opened:
@@ -183,7 +185,7 @@ async def _gone(request: Request) -> None:
 def _check_tab(opened: Opened, found: dict[str, Any]) -> None:
     if found.get("tab") != opened.tab:
         raise AtmeError(
-            "this review has since been opened in another tab; continue there, or reload this page"
+            "busy", "this review has since been opened in another tab; continue there, or reload this page"
         )
 
 
@@ -200,20 +202,20 @@ async def _body(request: Request) -> dict[str, Any]:
     async for piece in request.stream():
         data += piece
         if len(data) > _LARGEST:
-            raise AtmeError("a request that is too large")
+            raise AtmeError("invalid", "a request that is too large")
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise AtmeError("a request that is not a JSON object")
+        raise AtmeError("invalid", "a request that is not a JSON object")
     return found
 
 
 def _range(request: Request) -> tuple[float, float]:
     start, end = _number(request, "from"), _number(request, "to")
     if not 0 < end - start <= _LONGEST_STRETCH:
-        raise AtmeError(f"a stretch of more than {_LONGEST_STRETCH:g} s; ask for less")
+        raise AtmeError("invalid", f"a stretch of more than {_LONGEST_STRETCH:g} s; ask for less")
     return start, end
 
 
@@ -223,7 +225,7 @@ def _number(request: Request, name: str) -> float:
     except (KeyError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise AtmeError(f"{name}: a number of seconds is needed")
+        raise AtmeError("invalid", f"{name}: a number of seconds is needed")
     return value
 
 

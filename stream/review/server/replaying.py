@@ -29,15 +29,18 @@ class Replaying:
     def check(self) -> None:
         """AtmeError while it is running, and where it has failed."""
         if self._outcome is None:
-            raise AtmeError(f"{self._job.recording.name}: still being replayed; reload the page later")
-        if self._outcome.state == "failed":
-            raise AtmeError(self._outcome.error)
+            raise AtmeError(
+                "busy", f"{self._job.recording.name}: still being replayed; reload the page later"
+            )
+        if (failure := self._outcome.error) is not None:
+            raise AtmeError(failure.code, str(failure))
 
     def _work(self) -> None:
         try:
             self._outcome = run_job(self._job, self._report)
         except BaseException as error:  # the page needs an end of some kind
-            self._outcome = Outcome(self._job, "failed", error=f"{self._job.recording.name}: {error}")
+            failure = AtmeError("internal", f"{self._job.recording.name}: {error}")
+            self._outcome = Outcome(self._job, "failed", error=failure)
             raise
 
     def _report(self, share: float) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import webbrowser
 from contextlib import closing
 
 import uvicorn
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, ErrorCode
 from stream.review.server.application import application
 from stream.review.server.gate import Gate
 from stream.review.server.shelf import Shelf
@@ -57,7 +58,8 @@ def listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         why = getattr(error, "strerror", None) or "no port number"
+        code: ErrorCode = "busy" if getattr(error, "errno", None) == errno.EADDRINUSE else "invalid"
         raise AtmeError(
-            f"port {port}: cannot be used ({why}); give another --port, or none for one that is free"
+            code, f"port {port}: cannot be used ({why}); give another --port, or none for one that is free"
         ) from None
     return listening

@@ -38,7 +38,7 @@ class Shelf:
     def open(self, number: int) -> Opened:
         """The session with this number. AtmeError where there is none, or it cannot be reviewed."""
         if not 0 <= number < len(self._paths):
-            raise AtmeError(f"session {number}: there is none; reload the page")
+            raise AtmeError("not-found", f"session {number}: there is none; reload the page")
         if self._replaying is not None:
             self._replaying.check()
         with self._lock:
@@ -87,14 +87,16 @@ def shelf_of(
     if what.is_dir() and has_sessions(what):
         paths = sessions_in(what)
         if video is not None and len(paths) > 1:
-            raise AtmeError("--video names one recording; give one session with it")
+            raise AtmeError("invalid", "--video names one recording; give one session with it")
         shelf = Shelf(paths, coder, blind=blind, video=video)
         if len(paths) == 1:
             shelf.open(0)  # whatever is wrong with it is reported at once
         return shelf
     if what.suffix == ".jsonl":
-        raise AtmeError(f"{what}: an event log alone cannot be reviewed; give the session's folder")
+        raise AtmeError(
+            "invalid", f"{what}: an event log alone cannot be reviewed; give the session's folder"
+        )
     if not what.exists():
-        raise AtmeError(f"{what}: no such session or recording; check the path")
+        raise AtmeError("not-found", f"{what}: no such session or recording; check the path")
     folder = out or Path(session_names([what])[0])
     return Shelf([folder], coder, blind=blind, replaying=Replaying(what, folder))

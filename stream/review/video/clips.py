@@ -35,7 +35,7 @@ class ClipReader:
             default=(0.0, Path()),
         )
         if shared <= 0:
-            raise AtmeError("no clip shows this: clips are kept around movements only")
+            raise AtmeError("not-found", "no clip shows this: clips are kept around movements only")
         with closing(VideoReader(path, self._motion, {}, 1.0, from_start=False)) as reader:
             yield from reader.frames(start, end)
 

@@ -41,11 +41,14 @@ def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlac
     clock, pace = _clock(session.about or {}), float(source.get("player_pace") or 1.0)
     if video is not None:
         if not video.exists():
-            raise AtmeError(f"{video}: no such file; give the recording of the session {session.name}")
+            raise AtmeError(
+                "not-found", f"{video}: no such file; give the recording of the session {session.name}"
+            )
         if known and fingerprint(video) != known:
             raise AtmeError(
+                "mismatch",
                 f"{video}: another recording, or changed since the session {session.path.name}: its content "
-                "differs; give the one that was replayed"
+                "differs; give the one that was replayed",
             )
         return VideoPlace(video, clock=clock, pace=pace)
     if not named:
@@ -66,7 +69,7 @@ def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlac
 def open_reader(place: VideoPlace, session: RecordedSession) -> VideoReader | ClipReader:
     """A reader of the session's recording. AtmeError where it is not available or cannot be opened."""
     if place.path is None:
-        raise AtmeError(place.problem)
+        raise AtmeError("not-found", place.problem)
     if place.clips:
         return ClipReader(place.path, session.motion)
     return VideoReader(place.path, session.motion, place.clock, place.pace, from_start=place.from_start)

@@ -233,5 +233,5 @@ class VideoReader:
 def nearest_frame(frames: Sequence[Frame], time: float) -> int:
     """Index, among frames in order, of the one nearest to ``time``. AtmeError where there is none."""
     if not frames:
-        raise AtmeError("the recording has no frame there")
+        raise AtmeError("not-found", "the recording has no frame there")
     return nearest([frame.timestamp for frame in frames], time)

@@ -18,7 +18,9 @@ _NUMBER = re.compile(r"(?:.*\D)?(\d+)")
 def check_root(root: Path) -> None:
     """AtmeError unless the folder exists."""
     if not root.is_dir():
-        raise AtmeError(f"{root}: no such folder; give the folder into which you unpacked the dataset")
+        raise AtmeError(
+            "not-found", f"{root}: no such folder; give the folder into which you unpacked the dataset"
+        )
 
 
 def find_sheet(root: Path, pattern: str, prefer: str) -> tuple[Path, list[str]]:
@@ -44,7 +46,7 @@ def find_sheet(root: Path, pattern: str, prefer: str) -> tuple[Path, list[str]]:
             notes.append(f"{chosen} used; not read: {', '.join(n for n in found if n != chosen)}")
         return folder / chosen, notes
     beside = f"; found only {', '.join(other[:5])}" if other else ""
-    raise AtmeError(f"{root}: no {prefer} in it{beside}; put the sheet of the release there")
+    raise AtmeError("not-found", f"{root}: no {prefer} in it{beside}; put the sheet of the release there")
 
 
 def find_frames(
@@ -66,7 +68,9 @@ def find_frames(
                 return folder
             cropped = cropped or folder
     if cropped is None:
-        raise AtmeError(f"{root}: no frames like {example} in it; unpack the frames of the dataset there")
+        raise AtmeError(
+            "not-found", f"{root}: no frames like {example} in it; unpack the frames of the dataset there"
+        )
     return cropped
 
 

@@ -60,7 +60,8 @@ def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> 
     with _closing(book, path):
         if sheet is not None and sheet not in book.sheetnames:
             raise AtmeError(
-                f"{path}: no sheet '{sheet}', only {', '.join(book.sheetnames)}; take the release as it came"
+                "unreadable",
+                f"{path}: no sheet '{sheet}', only {', '.join(book.sheetnames)}; take the release as it came",
             )
         best: list[str] = []
         for name in [sheet] if sheet is not None else book.sheetnames:
@@ -70,8 +71,9 @@ def read_sheet(path: Path, columns: Sequence[str], sheet: str | None = None) -> 
                 return _rows(table, at, columns)
             best = max(best, found, key=len)
     raise AtmeError(
+        "unreadable",
         f"{path}: a sheet of another version; expected the columns {', '.join(columns)}; "
-        f"found {', '.join(best) or 'none'}"
+        f"found {', '.join(best) or 'none'}",
     )
 
 
@@ -81,7 +83,9 @@ def read_tables(path: Path, count: int) -> list[list[tuple[Any, ...]]]:
     with _closing(book, path):
         if len(book.sheetnames) < count:
             raise AtmeError(
-                f"{path}: {len(book.sheetnames)} sheets, the release has {count}; take the release as it came"
+                "unreadable",
+                f"{path}: {len(book.sheetnames)} sheets, the release has {count}; "
+                "take the release as it came",
             )
         return [_table(book[name]) for name in book.sheetnames[:count]]
 
@@ -118,7 +122,9 @@ def _closing(book: Any, path: Path) -> Iterator[None]:
 
 def _unreadable(path: Path, error: Exception) -> AtmeError:
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return AtmeError(f"{path}: not a readable .xlsx sheet ({reason}); take the release as it came")
+    return AtmeError(
+        "unreadable", f"{path}: not a readable .xlsx sheet ({reason}); take the release as it came"
+    )
 
 
 def _table(sheet: Any) -> list[tuple[Any, ...]]:

@@ -55,7 +55,7 @@ class Views:
 def stack(views: list[View]) -> Views:
     """The same as arrays; AtmeError where there are none."""
     if not views:
-        raise AtmeError("no clip to learn from; render some with atme-train spot-benchmark")
+        raise AtmeError("too-little", "no clip to learn from; render some with atme-train spot-benchmark")
     return Views(*(np.stack([getattr(one, name) for one in views]) for name in Views.__dataclass_fields__))
 
 

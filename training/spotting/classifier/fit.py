@@ -150,8 +150,9 @@ def fit(data: Snapshots, config: FitConfig, progress: Callable[[int, int], None]
     rounds = 2 * len(data.kind) // config.batch
     if rounds == 0 or len(set(data.kind.tolist())) < len(KINDS):
         raise AtmeError(
+            "too-little",
             f"{len(data.kind)} movements of {len(set(data.kind.tolist()))} kinds are too few to learn "
-            f"{len(KINDS)} kinds from; render more minutes with atme-train spot-benchmark"
+            f"{len(KINDS)} kinds from; render more minutes with atme-train spot-benchmark",
         )
     torch.set_num_threads(1)  # sums in another order would give other weights
     scale, members, done = Scale(data), list[Member](), 0

@@ -116,11 +116,12 @@ class FilmedClip:
 def recordings(folder: Path) -> list[LongVideo]:
     """The recordings of a folder by name; AtmeError where there are none, or one cannot be read."""
     if not folder.is_dir():
-        raise AtmeError(f"{folder} is not a folder; give one with recordings of people")
+        raise AtmeError("not-found", f"{folder} is not a folder; give one with recordings of people")
     paths = sorted(path.resolve() for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
     if not paths:
         raise AtmeError(
-            f"{folder} holds no recordings ({', '.join(VIDEO_SUFFIXES)}); give a folder with some"
+            "not-found",
+            f"{folder} holds no recordings ({', '.join(VIDEO_SUFFIXES)}); give a folder with some",
         )
     return [LongVideo(path.stem, (), _rate(path), path) for path in paths]
 
@@ -130,7 +131,9 @@ def _rate(path: Path) -> float:
         with open_video(path) as container:
             rate = container.streams.video[0].average_rate
     except (OSError, IndexError, av.FFmpegError):
-        raise AtmeError(f"{path}: not a video that can be read; take it out of the folder") from None
+        raise AtmeError(
+            "unreadable", f"{path}: not a video that can be read; take it out of the folder"
+        ) from None
     return float(rate or Fraction(25))
 
 
@@ -153,7 +156,7 @@ def plan_filmed(
     """
     parts = [(video, part) for video in videos for part in stretches(signal_of(video, signals))]
     if not parts:
-        raise AtmeError("no recording shows a face for two seconds; record faces, frontal and lit")
+        raise AtmeError("no-face", "no recording shows a face for two seconds; record faces, frontal and lit")
     rng = np.random.default_rng(seed)
     clips: list[FilmedClip] = []
     seconds = 0.0
@@ -171,8 +174,9 @@ def plan_filmed(
                 break
         if not any(clip.events for clip in clips):
             raise AtmeError(
+                "too-little",
                 "no motion can be inserted into these: an expression has to rise from rest on a still "
-                "head in one of them, and another has to be longer than three seconds; add recordings"
+                "head in one of them, and another has to be longer than three seconds; add recordings",
             )
     return clips
 

@@ -30,7 +30,7 @@ def steady(found: Sequence[Landmarks | None], video: LongVideo) -> list[Landmark
     """
     seen = np.array([k for k, face in enumerate(found) if face is not None])
     if not len(seen):
-        raise AtmeError(f"{video.file}: its face was not found again; take it out of the folder")
+        raise AtmeError("no-face", f"{video.file}: its face was not found again; take it out of the folder")
     nearest = [found[seen[np.abs(seen - k).argmin()]] for k in range(len(found))]
     rows = np.array(nearest, np.float32)
     padded = np.concatenate([rows[:1], rows, rows[-1:]])

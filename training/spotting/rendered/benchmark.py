@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, read_code
 from recognizer.files.ffmpeg import open_video
 from recognizer.files.untrusted_text import read_records
 from recognizer.files.write import write_file
@@ -56,7 +56,7 @@ def write_benchmark(
     for face in faces:
         portrait(face)
     if story not in STORIES:
-        raise AtmeError(f"'{story}' is no story; known are {', '.join(STORIES)}")
+        raise AtmeError("invalid", f"'{story}' is no story; known are {', '.join(STORIES)}")
     writer = STORIES[story]
     rates = dict.fromkeys(fps, 1 / len(fps)) if fps else writer.RATES
     plans = plan(minutes, seed, faces, rates, story, writer.PEAKS, writer.DRIFTS, writer.SHARED or bool(fps))
@@ -80,7 +80,9 @@ def render_missing(
     index = out / CLIPS
     lines = [json.dumps(row) for row in rows]
     if index.is_file() and not _continues(read_index(out), [json.loads(line) for line in lines]):
-        raise AtmeError(f"{out} holds another benchmark; choose a new folder, or the same seed and faces")
+        raise AtmeError(
+            "mismatch", f"{out} holds another benchmark; choose a new folder, or the same seed and faces"
+        )
     out.mkdir(parents=True, exist_ok=True)
     write_file(index, "".join(f"{line}\n" for line in lines).encode())
     todo = [clip for clip, row in zip(clips, rows, strict=True) if not (out / row["clip"]).is_file()]
@@ -107,7 +109,8 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
         return read_records(folder / CLIPS, lambda line: {"story": "first", **line})
     except OSError:
         raise AtmeError(
-            f"{folder} holds no {CLIPS}; make a benchmark with atme-train spot-benchmark --out {folder}"
+            "not-found",
+            f"{folder} holds no {CLIPS}; make a benchmark with atme-train spot-benchmark --out {folder}",
         ) from None
 
 
@@ -144,6 +147,8 @@ def portrait(face: Path | None) -> Portrait:
     try:
         with open_video(face) as container:
             first = next(container.decode(video=0)).to_ndarray(format="bgr24")
-    except (OSError, av.FFmpegError, StopIteration):
-        raise AtmeError(f"{face}: not a video that can be read; give an image or a video of a face") from None
+    except (OSError, av.FFmpegError, StopIteration) as error:
+        raise AtmeError(
+            read_code(error), f"{face}: not a video that can be read; give an image or a video of a face"
+        ) from None
     return portrait_from(first, str(face), SIZE)
