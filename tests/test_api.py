@@ -11,6 +11,7 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+from user_errors import raises
 
 import atme
 import recognizer
@@ -155,16 +156,16 @@ def test_a_gap_is_told_and_the_face_is_learnt_anew(pairs, settings):
 
 GOOD = np.zeros((48, 64, 3), np.uint8)
 BAD = {
-    "float": (GOOD.astype(np.float32), 2.0, r"frame 1 is float32 \(48, 64, 3\); give BGR images, uint8"),
-    "gray": (GOOD[..., 0], 2.0, r"frame 1 is uint8 \(48, 64\)"),
-    "alpha": (np.dstack([GOOD, GOOD])[..., :4], 2.0, r"frame 1 is uint8 \(48, 64, 4\)"),
-    "empty": (GOOD[:0], 2.0, r"frame 1 is uint8 \(0, 64, 3\)"),
-    "no array": ([[1, 2, 3]], 2.0, "frame 1 is list"),
-    "another size": (GOOD[:24], 2.0, "frame 1 is 64x24 and those before it 64x48"),
-    "time goes back": (GOOD, 0.5, "frame 1: its time is 0.5 s after one of 1 s; times must increase"),
-    "time stands still": (GOOD, 1.0, "times must increase"),
-    "no time": (GOOD, float("nan"), "its time is nan s"),
-    "time in words": (GOOD, "2.0", "frame 1: its time is '2.0'; give seconds"),
+    "float": (GOOD.astype(np.float32), 2.0, ("float32", "(48, 64, 3)")),
+    "gray": (GOOD[..., 0], 2.0, ("uint8", "(48, 64)")),
+    "alpha": (np.dstack([GOOD, GOOD])[..., :4], 2.0, ("uint8", "(48, 64, 4)")),
+    "empty": (GOOD[:0], 2.0, ("uint8", "(0, 64, 3)")),
+    "no array": ([[1, 2, 3]], 2.0, ("list",)),
+    "another size": (GOOD[:24], 2.0, ("64x24", "64x48")),
+    "time goes back": (GOOD, 0.5, ("0.5 s", "1 s")),
+    "time stands still": (GOOD, 1.0, ("1 s",)),
+    "no time": (GOOD, float("nan"), ("nan s",)),
+    "time in words": (GOOD, "2.0", ("'2.0'",)),
 }
 
 
@@ -176,19 +177,18 @@ def detector(settings):
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_frame_is_one_clear_line_and_the_next_good_one_goes_on(detector, what):
-    frame, seconds, message = BAD[what]
+    frame, seconds, found = BAD[what]
     detector.reset()
     detector.push(GOOD, 1.0)
-    with pytest.raises(atme.AtmeError, match=message) as caught:
+    with raises("invalid", "frame 1", *found):
         detector.push(frame, seconds)
-    assert "\n" not in str(caught.value)
     detector.push(GOOD, 1.1)
 
 
 def test_frames_without_a_rate_need_their_times(settings):
-    with pytest.raises(atme.AtmeError, match="frame 0 comes without its time; give fps, or pairs"):
+    with raises("invalid", "frame 0"):
         next(atme.detect([GOOD], settings=settings))
-    with pytest.raises(atme.AtmeError, match="fps 0 is impossible"):
+    with raises("invalid", "fps 0"):
         atme.detect([GOOD], fps=0)
 
 
@@ -207,7 +207,7 @@ def test_what_the_callback_raises_reaches_the_caller(short_clip, settings):
     def broken(event: atme.MicroExpression) -> None:
         raise atme.AtmeError("invalid", "nobody wants it")
 
-    with pytest.raises(atme.AtmeError, match="nobody wants it"):
+    with raises("invalid", "nobody wants it"):
         atme.open(short_clip, settings, on_event=broken).run()
 
 
@@ -242,5 +242,6 @@ def test_what_the_documentation_shows_runs(
         exec(compile(text, "<documentation>", "exec"), given)
     said = capsys.readouterr().out
     assert said.count("positive") >= 5, said
-    assert "missing.mp4: no such file" in said
+    assert "missing.mp4" in said
+    assert "not-found" in said
     assert (tmp_path / "s01" / "short.eaf").is_file()

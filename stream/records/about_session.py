@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from recognizer.errors import AtmeError
 from recognizer.files.write import write_file
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting.apexes.detector import DEFAULT_DETECTOR
@@ -103,9 +104,11 @@ def at_end(
     """
     status = session.status()
     failed = error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit))
+    code = error.code if isinstance(error, AtmeError) else "internal"
     return {
         "ended": utc_now(),
         "end": f"failed: {error}" if failed else session.end,
+        **({"error_code": code} if failed else {}),
         "monotonic_origin": session.source.origin,
         "frames": status.frames,
         "frames_dropped": status.dropped,

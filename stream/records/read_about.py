@@ -51,7 +51,7 @@ def _table_of(check: Check) -> Check:
 
 _SETTING: Check = lambda value: _scalar(value) or _list_of(_scalar)(value)  # noqa: E731
 _KNOWN: dict[str, Check | dict[str, Check]] = {
-    **dict.fromkeys(("started", "ended", "end", "provider", "participant", "condition"), _text),
+    **dict.fromkeys(("started", "ended", "end", "error_code", "provider", "participant", "condition"), _text),
     **dict.fromkeys(("monotonic_origin", "seconds"), _number),
     **dict.fromkeys(("schema", "frames", "frames_dropped", "gaps", "events", "macro_expressions"), _count),
     "save_faces": _flag,

@@ -230,4 +230,5 @@ def _number(request: Request, name: str) -> float:
 
 
 async def _one_line(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 409)
+    code = error.code if isinstance(error, AtmeError) else "invalid"
+    return JSONResponse({"error": str(error), "code": code}, 409)

@@ -73,7 +73,7 @@ class Shelf:
         try:
             return {**entry, **self.open(number).progress()}
         except AtmeError as error:
-            return {**entry, "error": str(error)}
+            return {**entry, "error": str(error), "code": error.code}
 
 
 def shelf_of(
