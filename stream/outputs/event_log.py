@@ -159,5 +159,7 @@ def _is_event(line: bytes) -> bool:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return line.startswith(b'{"') and not line.endswith(b"\n")
-    # A rejection has a reason, and a macro-expression no label.
-    return isinstance(found, dict) and "reason" not in found and bool({"label", "onset"} & found.keys())
+    # A rejection has a reason, a coder's decision a verdict, and a macro-expression no label.
+    if not isinstance(found, dict) or {"reason", "verdict"} & found.keys():
+        return False
+    return bool({"label", "onset"} & found.keys())
