@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from reviewed_session import added, coded, make_folder, says, write
 from sklearn.metrics import cohen_kappa_score
-from test_cli import atme, complaint
+from test_cli import atme
+from user_errors import complaint
 
 from spotting.reviews.consensus import aligned, consensus
 from spotting.reviews.decision import CodedUnit
@@ -132,7 +133,7 @@ def test_a_reviewed_session_holds_what_was_decided(folder, session):
 
 
 def test_the_command(folder, session, tmp_path):
-    assert "not reviewed yet" in complaint(atme("agreement", folder, cwd=tmp_path, expected=2))
+    complaint(atme("agreement", folder, cwd=tmp_path, expected=2), folder)
     write(folder, "ana", says(session, 0, "yes", label="negative"), says(session, 1, "no"))
     write(folder, "ben", says(session, 0, "yes", label="negative"), says(session, 1, "no"))
     words = atme("agreement", tmp_path, cwd=tmp_path).stdout

@@ -14,8 +14,9 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from user_errors import raises
 
-from recognizer.errors import AtmeError
+from recognizer.errors import ErrorCode
 from recognizer.feature import normalise
 from recognizer.machine.gpu import gpu_count
 from recognizer.network import backend
@@ -185,19 +186,16 @@ def without(key: str) -> str:
     return json.dumps(whole)
 
 
-def refused(path: Path) -> str:
-    with pytest.raises(AtmeError) as caught:
+def refused(path: Path, *parts: object, code: ErrorCode = "unreadable") -> None:
+    with raises(code, *parts) as caught:
         Backend(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert len(message) < 400
-    assert message.startswith(str(path))
-    return message
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).startswith(str(path))
 
 
 def test_a_missing_file(tmp_path):
-    assert "no such weights" in refused(tmp_path / "none.onnx")
-    assert "no such weights" in refused(tmp_path)
+    refused(tmp_path / "none.onnx", code="not-found")
+    refused(tmp_path, code="not-found")
 
 
 @pytest.mark.parametrize("content", ["empty", "text", "truncated", "flipped"])
@@ -213,34 +211,32 @@ def test_a_damaged_file(untrained, tmp_path, content):
         data[0:64] = bytes(255 - byte for byte in data[0:64])
     path = tmp_path / "bad.onnx"
     path.write_bytes(data)
-    assert ("its digest does not fit" if content == "flipped" else "not a readable ONNX model") in refused(
-        path
-    )
+    refused(path)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "message"),
+    ("metadata", "named"),
     [
-        (None, "without atme metadata"),
-        ("{", "damaged"),
-        ("[]", "damaged"),
-        ("7", "damaged"),
-        (without("classes"), "damaged"),
-        (good_metadata(preprocessing=PREPROCESSING + 1), f"version {PREPROCESSING + 1}, this program has"),
-        (good_metadata(preprocessing="1"), "damaged"),
-        (good_metadata(temperature="warm"), "damaged"),
-        (good_metadata(temperature=0), "damaged"),
-        (good_metadata(temperature=float("nan")), "damaged"),
-        (good_metadata(working_size="large"), "damaged"),
-        (good_metadata(working_size=8), "damaged"),
-        (good_metadata(refusal=None), "damaged"),
+        (None, ""),
+        ("{", ""),
+        ("[]", ""),
+        ("7", ""),
+        (without("classes"), "classes"),
+        (good_metadata(preprocessing=PREPROCESSING + 1), f"version {PREPROCESSING + 1},"),
+        (good_metadata(preprocessing="1"), "preprocessing"),
+        (good_metadata(temperature="warm"), "temperature"),
+        (good_metadata(temperature=0), "temperature"),
+        (good_metadata(temperature=float("nan")), "temperature"),
+        (good_metadata(working_size="large"), "working_size"),
+        (good_metadata(working_size=8), "working_size"),
+        (good_metadata(refusal=None), "refusal"),
         (good_metadata(flow="farneback"), "farneback"),
         (good_metadata(classes=["a", "b"]), "classes"),
-        (good_metadata(classes=7), "damaged"),
+        (good_metadata(classes=7), ""),
     ],
 )
-def test_metadata_that_does_not_fit(untrained, tmp_path, metadata, message):
-    assert message in refused(with_metadata(untrained, tmp_path / "foreign.onnx", metadata))
+def test_metadata_that_does_not_fit(untrained, tmp_path, metadata, named):
+    refused(with_metadata(untrained, tmp_path / "foreign.onnx", metadata), named)
 
 
 def test_a_foreign_network_with_our_metadata(tmp_path):
@@ -249,9 +245,9 @@ def test_a_foreign_network_with_our_metadata(tmp_path):
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "foreign", [x], [y])
     opset = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), str(tmp_path / "plain.onnx"))
-    assert "without atme metadata" in refused(tmp_path / "plain.onnx")
+    refused(tmp_path / "plain.onnx")
     path = with_metadata(tmp_path / "plain.onnx", tmp_path / "dressed.onnx", good_metadata())
-    assert "entire" in refused(path)
+    refused(path, "entire")
 
 
 def test_evidence_is_what_is_left_beside_no_emotion(tmp_path: Path) -> None:

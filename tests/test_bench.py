@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from user_errors import raises
 
 from benchmarks import __main__ as bench
 from benchmarks import flame
@@ -44,7 +45,7 @@ def test_a_failing_suite_does_not_cost_the_others(tmp_path: Path, monkeypatch: p
 
     suites = {"first": falls, "second": lambda quick: ROWS, "third": None}
     monkeypatch.setattr(bench, "find", suites.get)
-    with pytest.raises(bench.AtmeError, match="failed: first;"):
+    with raises("internal", " first;"):
         bench.measure(list(suites), quick=True, out=tmp_path)
     results = json.loads((tmp_path / "results.json").read_text())
     assert list(results["suites"]) == ["second"]
@@ -60,12 +61,12 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "name another --out" in done.stderr
+    assert str(tmp_path / "file" / "x") in done.stderr
 
 
 def test_a_fold_never_takes_less_than_no_time() -> None:
     assert whole_fold([[2.0, 7.0], [3.0, 8.0]]) == pytest.approx(2 + 58)
-    with pytest.raises(bench.AtmeError, match="took no longer than 2; measure again"):
+    with raises("internal", " 2;"):
         whole_fold([[5.0, 2.0]])
 
 
@@ -87,7 +88,7 @@ def test_a_flame_graph_is_as_wide_as_the_time_that_was_not_waited():
     assert "rare" not in picture
     assert "Queue" not in picture
     ElementTree.fromstring(picture)
-    with pytest.raises(bench.AtmeError, match="is no stack; give the output of py-spy"):
+    with raises("unreadable", "'<svg>'"):
         flame.read_stacks("<svg>\n")
 
 

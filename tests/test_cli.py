@@ -13,6 +13,7 @@ import cv2
 import pytest
 from conftest import SHORT_ACTION
 from terminal import needs_terminal
+from user_errors import complaint
 
 from recognizer import CLASSES, UNCERTAIN
 from recognizer.network.backend import DEFAULT_WEIGHTS
@@ -42,15 +43,6 @@ def atme(*words: object, cwd: Path, expected: int = 0, **options) -> subprocess.
 
 def test_it_knows_the_names_of_the_sensitivities():
     assert [name.value for name in SensitivityName] == list(OPERATING_POINTS)
-
-
-def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of ours; native libraries may have written theirs."""
-    assert "Traceback" not in done.stderr
-    ours = [line for line in done.stderr.splitlines() if line.startswith("atme: ")]
-    assert len(ours) == 1, done.stderr
-    assert done.stderr.splitlines()[-1] == ours[0]
-    return ours[0]
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +126,7 @@ def test_a_settings_file_is_obeyed_and_flags_go_before_it(short_clip, weights, t
     done = atme("replay", short_clip, "--speed", "max", "--weights", weights, "--json", cwd=tmp_path)
     assert done.stdout == ""
     done = atme("replay", short_clip, "--speed", "max", cwd=tmp_path, expected=2)
-    assert "nowhere.onnx" in complaint(done)
+    complaint(done, "nowhere.onnx")
 
 
 def test_a_reader_that_leaves_ends_the_run_quietly(short_clip, weights, tmp_path):
@@ -170,23 +162,23 @@ def test_bad_input_is_one_line_and_exit_code_2(short_clip, weights, untrained, p
     nowhere = tmp_path / "no" / "folder" / "events.jsonl"
     good = ("--weights", weights)
     cases = [
-        (("replay", tmp_path / "missing.mp4", *good), "missing.mp4: no such file"),
-        (("replay", text, *good), "notes.mp4: no video"),
-        (("replay", empty, *good), "empty.mp4: the file is empty"),
-        (("replay", short_clip, "--config", typo), "did you mean spotter.min_motion"),
-        (("replay", short_clip, "--config", tmp_path / "none.toml"), "none.toml: cannot be read"),
-        (("replay", short_clip, "--weights", corrupt), "corrupt.onnx: not a readable ONNX model"),
-        (("replay", short_clip, *good, "--events", nowhere), "events.jsonl"),
+        (("replay", tmp_path / "missing.mp4", *good), tmp_path / "missing.mp4"),
+        (("replay", text, *good), text),
+        (("replay", empty, *good), empty),
+        (("replay", short_clip, "--config", typo), "spotter.min_motion"),
+        (("replay", short_clip, "--config", tmp_path / "none.toml"), tmp_path / "none.toml"),
+        (("replay", short_clip, "--weights", corrupt), corrupt),
+        (("replay", short_clip, *good, "--events", nowhere), nowhere),
         (("live", "63", *good), "camera 63"),
-        (("live", "no such camera", *good), "no such camera"),
-        (("live", "0", "--source", "udp://127.0.0.1:1"), "give one of them"),
+        (("live", "no such camera", *good), "'no such camera'"),
+        (("live", "0", "--source", "udp://127.0.0.1:1"), "--source"),
         (("live", "--source", "http://127.0.0.1:9/x", *good), "http://127.0.0.1:9/x"),
-        (("recognize", tmp_path / "missing.png", pair[1], *good), "missing.png: no such image"),
-        (("recognize", text, pair[1], *good), "notes.mp4: not an image"),
+        (("recognize", tmp_path / "missing.png", pair[1], *good), tmp_path / "missing.png"),
+        (("recognize", text, pair[1], *good), text),
     ]
-    for words, message in cases:
+    for words, named in cases:
         done = atme(*words, cwd=tmp_path, expected=2)
-        assert message in complaint(done)
+        complaint(done, named)
         assert done.stdout == ""
 
 
@@ -194,16 +186,16 @@ def test_recognize_without_face_and_with_an_unwritable_picture(pair, weights, tm
     wall = tmp_path / "wall.png"
     cv2.imwrite(str(wall), portrait.image * 0 + 90)
     done = atme("recognize", wall, wall, "--weights", weights, cwd=tmp_path, expected=2)
-    assert "no face in the onset image" in complaint(done)
+    complaint(done)
     nowhere = tmp_path / "no" / "seen.png"
     done = atme("recognize", *pair, "--weights", weights, "--explain", nowhere, cwd=tmp_path, expected=2)
-    assert "seen.png: cannot be written" in complaint(done)
+    complaint(done, nowhere)
 
 
 def test_debug_shows_where_it_happened(tmp_path):
     done = atme("--debug", "replay", "missing.mp4", cwd=tmp_path, expected=2)
     assert "Traceback (most recent call last)" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("atme: missing.mp4: no such file")
+    assert done.stderr.splitlines()[-1].startswith("atme: missing.mp4: ")
 
 
 # --- help and doctor
@@ -269,5 +261,5 @@ def test_an_error_in_a_terminal_is_one_line(terminal, tmp_path):
     terminal.run(*command("replay", "missing.mp4"))
     code, text = terminal.left()
     assert code == 2
-    assert "atme: missing.mp4: no such file; check the path" in text
+    assert text.count("atme: missing.mp4: ") == 1
     assert "Traceback" not in text

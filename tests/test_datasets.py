@@ -13,8 +13,8 @@ import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from training.datasets import Loaded, Problem
 from training.datasets.reading.sheet import whole
 from training.datasets.reading.units import read_units
@@ -182,12 +182,9 @@ def test_another_version_of_the_sheet_is_read_and_noted(casme2_root: Path) -> No
 def test_columns_of_another_version_are_one_clear_line(casme2_root: Path) -> None:
     header = ["Subject", "Filename", "Onset", "Apex", "Offset", "AU"]
     sheet(casme2_root / "CASME2-coding-20140508.xlsx", [header, ["01", "EP02_01f", 1, 2, 3, "4"]])
-    with pytest.raises(AtmeError) as error:
+    expected, found = "Subject, Filename, OnsetFrame, ApexFrame", "Subject, Filename, Onset, Apex, Offset, AU"
+    with raises("unreadable", "CASME2-coding-20140508.xlsx", expected, found):
         find("casme2").load(casme2_root)
-    text = str(error.value)
-    assert "expected the columns Subject, Filename, OnsetFrame, ApexFrame" in text
-    assert "found Subject, Filename, Onset, Apex, Offset, AU" in text
-    assert "\n" not in text
 
 
 # --- SAMM ---
@@ -247,7 +244,7 @@ def test_units_that_cannot_be_read_are_reported(samm_root: Path) -> None:
 
 def test_samm_without_its_page_names_the_pages_there(samm_root: Path) -> None:
     sheet(samm_root / "SAMM_Micro_FACS_Codes_v2.xlsx", [SAMM_HEADER], "Tabelle1")
-    with pytest.raises(AtmeError, match="no sheet 'MICRO_ONLY', only Tabelle1"):
+    with raises("unreadable", "'MICRO_ONLY'", "Tabelle1"):
         find("samm").load(samm_root)
 
 
@@ -403,7 +400,7 @@ def test_megc2019_duplicate_line_and_bad_line(megc_root: Path) -> None:
     path.write_text(path.read_text() + "samm,006,006_1_2,1\n")
     assert "duplicate" in the_one(find("megc2019").load(megc_root), "samm/006/006_1_2").what
     path.write_text("samm,6,006_1_2,7\n")
-    with pytest.raises(AtmeError, match="line 1: expected database, subject, clip, label"):
+    with raises("unreadable", path, "line 1", "samm,6,006_1_2,7"):
         find("megc2019").load(megc_root)
 
 
@@ -463,14 +460,11 @@ def test_casme3_release_of_clips_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_wrong_roots_are_one_clear_line(name: str, tmp_path: Path) -> None:
-    with pytest.raises(AtmeError, match="no such folder"):
+    with raises("not-found", tmp_path / "nowhere"):
         find(name).load(tmp_path / "nowhere")
     (tmp_path / "labels.xls").write_bytes(b"")
-    with pytest.raises(
-        AtmeError, match=r"put the sheet|unpack the frames|record into it|synthesize-set"
-    ) as error:
+    with raises("not-found", tmp_path):
         find(name).load(tmp_path)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -484,20 +478,19 @@ def test_wrong_roots_are_one_clear_line(name: str, tmp_path: Path) -> None:
 )
 def test_damaged_sheets_are_one_clear_line(name: str, file: str, tmp_path: Path) -> None:
     (tmp_path / file).write_bytes(b"PK\x03\x04 not a sheet")
-    with pytest.raises(AtmeError, match=r"not a readable \.xlsx") as error:
+    with raises("unreadable", tmp_path / file):
         find(name).load(tmp_path)
-    assert "\n" not in str(error.value)
 
 
 def test_sheet_without_frames_says_what_was_looked_for(casme2_root: Path) -> None:
     shutil.rmtree(casme2_root / "CASME2-RAW")
     shutil.rmtree(casme2_root / "Cropped")
-    with pytest.raises(AtmeError, match=r"no frames like sub01/EP02_01f/img46\.jpg"):
+    with raises("not-found", "sub01/EP02_01f/img46.jpg"):
         find("casme2").load(casme2_root)
 
 
 def test_unknown_data_set_suggests_the_nearest() -> None:
-    with pytest.raises(AtmeError, match="did you mean casme2"):
+    with raises("invalid", "casme-2", "casme2"):
         find("casme-2")
 
 

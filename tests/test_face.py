@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.face import MIN_FACE_WIDTH, Box, NoFaceError, crop_face, cut, locate, puzzle
 from recognizer.landmarks import MESH_INDEX
 
@@ -137,10 +137,9 @@ def test_the_puzzle_is_brows_over_mouth(portrait, size):
 
 def test_a_face_that_is_too_small_is_refused():
     scale = (MIN_FACE_WIDTH - 1) / 200
-    with pytest.raises(NoFaceError, match="47 px wide, less than 48 px") as caught:
+    with raises("no-face", "47 px", "48 px") as caught:
         locate((MADE_UP * scale).astype(np.float32))
-    assert "\n" not in str(caught.value)
-    assert isinstance(caught.value, AtmeError)
+    assert isinstance(caught.value, NoFaceError)
     locate((MADE_UP * (MIN_FACE_WIDTH + 1) / 200).astype(np.float32))
 
 
@@ -158,7 +157,7 @@ def test_a_face_turned_away_is_refused(change):
     landmarks = MADE_UP.copy()
     for index, point in change.items():
         landmarks[index] = point
-    with pytest.raises(NoFaceError, match="turned too far"):
+    with pytest.raises(NoFaceError):
         locate(landmarks)
 
 
@@ -229,9 +228,8 @@ def test_the_landmark_table_names_each_point_once():
 
 def test_pictures_of_another_kind_are_one_line(landmarker):
     for picture in (np.zeros((60, 80), np.uint8), np.zeros((60, 80, 3), np.float32), np.zeros((9, 9, 4))):
-        with pytest.raises(AtmeError, match="BGR, uint8") as caught:
+        with raises("invalid", f"{picture.dtype} {picture.shape}"):
             landmarker.detect(picture)
-        assert "\n" not in str(caught.value)
 
 
 def test_no_face_in_a_wall(landmarker):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import SEAM, FeatureExtractor, normalise, puzzle_strain, to_feature
 from recognizer.flow.engine import FlowEngine, strain
@@ -191,16 +191,15 @@ def test_lids_say_how_far_the_eyes_opened_or_closed(extractor, portrait, moved, 
 def test_bad_pairs_are_one_line(extractor, portrait):
     wall = np.full_like(portrait.image, 90)
     cases = [
-        ((portrait.image, portrait.image[:-1]), AtmeError, "640×480 and apex 640×479"),
-        ((wall, portrait.image), NoFaceError, "no face in the onset"),
-        ((portrait.image[::5, ::5].copy(),) * 2, NoFaceError, "px wide|no face"),
-        ((portrait.image, portrait.image.astype(np.float32)), AtmeError, "uint8"),
-        ((portrait.image[..., 0], portrait.image[..., 0]), AtmeError, "uint8"),
+        ((portrait.image, portrait.image[:-1]), "invalid", ("640×480", "640×479")),
+        ((wall, portrait.image), "no-face", ()),
+        ((portrait.image[::5, ::5].copy(),) * 2, "no-face", ()),
+        ((portrait.image, portrait.image.astype(np.float32)), "invalid", ("uint8", "float32")),
+        ((portrait.image[..., 0], portrait.image[..., 0]), "invalid", ("uint8 (480, 640)",)),
     ]
-    for pair, kind, message in cases:
-        with pytest.raises(kind, match=message) as caught:
+    for pair, code, found in cases:
+        with raises(code, *found):
             extractor.extract(*pair)
-        assert "\n" not in str(caught.value)
     # The apex needs no face of its own: the geometry is the onset's.
     assert extractor.extract(portrait.image, wall).entire.shape == (3, 28, 28)
 

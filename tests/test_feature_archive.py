@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from training.features import archive as feature_archive
 from training.features.archive import FeatureArchive
 
@@ -64,7 +64,7 @@ def test_damage_to_a_face_is_seen(tmp_path: Path) -> None:
         content = dict(file)
     content["faces"][3, 1, 5, 5] ^= 1
     np.savez(path, **content)
-    with pytest.raises(AtmeError, match="its digest does not fit"):
+    with raises("unreadable", path):
         feature_archive.load(path)
 
 
@@ -81,75 +81,69 @@ def nan(content: Arrays) -> None:
     content["entire"] = values
 
 
-BROKEN: list[tuple[str, Callable[[Arrays], object], str]] = [
-    ("missing", lambda a: a.pop("puzzled"), "key 'puzzled' is missing"),
+BROKEN: list[tuple[str, Callable[[Arrays], object], tuple[str, ...]]] = [
+    ("missing", lambda a: a.pop("puzzled"), ("'puzzled'",)),
     (
         "shape",
         lambda a: a.update(entire=np.zeros((4, 28, 28, 3), np.uint8)),
-        r"key 'entire' has shape \(4, 28",
+        ("'entire'", "(4, 28, 28, 3)", "(4, 3, 28, 28)"),
     ),
     (
         "length",
         lambda a: a.update(puzzled=a["puzzled"][:3]),
-        r"'puzzled' has shape .*expected \(4, 3, 28, 28\)",
+        ("'puzzled'", "(3, 3, 28, 28)", "(4, 3, 28, 28)"),
     ),
-    ("nan", nan, "key 'entire' holds NaN"),
-    (
-        "fraction",
-        lambda a: a.update(entire=a["entire"] / 255.0),
-        "'entire' holds float64 .* whole numbers 0–255",
-    ),
-    ("class", lambda a: a.update(label=np.array([0, 1, 2, 3])), "'label' holds the unknown class 3"),
-    ("text label", lambda a: a.update(label=np.array(list("abcd"))), "key 'label' is <U1"),
-    ("label shape", lambda a: a.update(label=np.zeros((4, 1), np.int64)), "key 'label' has shape"),
-    ("subject", lambda a: a.update(subject=np.arange(4)), "key 'subject' is int64; expected text"),
-    ("empty", lambda a: a.update(arrays(0)), "key 'label' is empty"),
-    ("units", lambda a: a.update(units=np.arange(4)), "key 'units' is int64"),
-    ("units length", lambda a: a.update(units=np.array(["4"])), r"key 'units' is .* expected text \(4,\)"),
-    ("faces alone", lambda a: a.pop("landmarks"), "key 'landmarks' is missing beside 'faces'"),
-    ("flow missing", lambda a: a.pop("flow"), "key 'flow' is missing beside 'faces'"),
-    ("small faces", lambda a: a.update(faces=a["faces"][..., :64]), r"'faces' is uint8 \(4, 2, 128, 64\)"),
-    ("float faces", lambda a: a.update(faces=a["faces"] / 255.0), "key 'faces' is float64"),
-    ("fewer points", lambda a: a.update(landmarks=a["landmarks"][:, :5]), "'landmarks' is float32"),
-    ("no point", lambda a: a.update(landmarks=a["landmarks"] * np.nan), "'landmarks' holds NaN"),
+    ("nan", nan, ("'entire'", "NaN")),
+    ("fraction", lambda a: a.update(entire=a["entire"] / 255.0), ("'entire'", "float64", "0–255")),
+    ("class", lambda a: a.update(label=np.array([0, 1, 2, 3])), ("'label'", " 3;")),
+    ("text label", lambda a: a.update(label=np.array(list("abcd"))), ("'label'", "<U1")),
+    ("label shape", lambda a: a.update(label=np.zeros((4, 1), np.int64)), ("'label'", "(4, 1)")),
+    ("subject", lambda a: a.update(subject=np.arange(4)), ("'subject'", "int64")),
+    ("empty", lambda a: a.update(arrays(0)), ("'label'",)),
+    ("units", lambda a: a.update(units=np.arange(4)), ("'units'", "int64")),
+    ("units length", lambda a: a.update(units=np.array(["4"])), ("'units'", "(1,)", "(4,)")),
+    ("faces alone", lambda a: a.pop("landmarks"), ("'landmarks'", "'faces'")),
+    ("flow missing", lambda a: a.pop("flow"), ("'flow'", "'faces'")),
+    ("small faces", lambda a: a.update(faces=a["faces"][..., :64]), ("'faces'", "(4, 2, 128, 64)")),
+    ("float faces", lambda a: a.update(faces=a["faces"] / 255.0), ("'faces'", "float64")),
+    ("fewer points", lambda a: a.update(landmarks=a["landmarks"][:, :5]), ("'landmarks'", "float32")),
+    ("no point", lambda a: a.update(landmarks=a["landmarks"] * np.nan), ("'landmarks'", "NaN")),
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
-def test_bad_archives(tmp_path: Path, change: Callable[[Arrays], object], message: str) -> None:
+@pytest.mark.parametrize(("change", "named"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+def test_bad_archives(tmp_path: Path, change: Callable[[Arrays], object], named: tuple[str, ...]) -> None:
     path = tmp_path / "bad.npz"
     content = arrays() | kept()
     change(content)
     np.savez(path, **content)
-    with pytest.raises(AtmeError, match=message) as caught:
+    with raises("unreadable", *named) as caught:
         feature_archive.load(path)
     assert str(caught.value).startswith(f"{path}: ")
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut"])
 def test_not_an_archive(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(content)
-    with pytest.raises(AtmeError, match="not a readable"):
+    with raises("unreadable", path):
         feature_archive.load(path)
 
 
 def test_single_array_and_missing_file(tmp_path: Path) -> None:
     with (tmp_path / "one.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(AtmeError, match="not a readable"):
+    with raises("unreadable", tmp_path / "one.npz"):
         feature_archive.load(tmp_path / "one.npz")
-    with pytest.raises(AtmeError, match="no such file"):
+    with raises("not-found", tmp_path / "none.npz"):
         feature_archive.load(tmp_path / "none.npz")
 
 
 @pytest.mark.parametrize(
-    ("metadata", "message"),
-    [('{"preprocessing": 0}', "preprocessing version 0; expected"), ("cut off", "'metadata' is damaged")],
+    ("metadata", "named"), [('{"preprocessing": 0}', " version 0;"), ("cut off", "'metadata'")]
 )
-def test_another_preprocessing_is_refused(tmp_path: Path, metadata: str, message: str) -> None:
+def test_another_preprocessing_is_refused(tmp_path: Path, metadata: str, named: str) -> None:
     path = tmp_path / "old.npz"
     np.savez(path, **arrays(), metadata=np.array(metadata))
-    with pytest.raises(AtmeError, match=message):
+    with raises("unreadable", path, named):
         feature_archive.load(path)

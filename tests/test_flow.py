@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 from flow_pairs import Field, Image, distance, filmed_pairs, opencv, portrait_pair
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.feature import to_feature
 from recognizer.flow import engine as engines
 from recognizer.flow.engine import MARGIN, FlowEngine, strain
@@ -120,10 +120,10 @@ def test_the_margin_keeps_motion_at_the_border() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "message"),
+    ("first", "second", "found"),
     [
-        (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), r"grey images.*\(32, 32, 3\)"),
-        (np.zeros(32, np.uint8), np.zeros(32, np.uint8), "grey images"),
+        (np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), "(32, 32, 3)"),
+        (np.zeros(32, np.uint8), np.zeros(32, np.uint8), "(32,)"),
         (np.zeros((32, 40), np.uint8), np.zeros((48, 40), np.uint8), "40×32 and 40×48"),
         (np.zeros((15, 64), np.uint8), np.zeros((15, 64), np.uint8), "64×15"),
         (np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.uint8), "0×0"),
@@ -133,8 +133,8 @@ def test_the_margin_keeps_motion_at_the_border() -> None:
         (np.full((32, 32), -1.0), np.zeros((32, 32)), "0 to 255"),
     ],
 )
-def test_refuses_what_has_no_flow(first: Image, second: Image, message: str) -> None:
-    with pytest.raises(AtmeError, match=message):
+def test_refuses_what_has_no_flow(first: Image, second: Image, found: str) -> None:
+    with raises("invalid", found):
         flow(first, second)
 
 
@@ -151,7 +151,7 @@ def test_features_of_a_filmed_face_are_those_of_opencv_s_flow(shared: Path) -> N
 
 
 def test_refuses_a_batch_of_several_sizes() -> None:
-    with pytest.raises(AtmeError, match="104×96 and 128×128"):
+    with raises("invalid", "104×96 and 128×128"):
         FlowEngine().flows([PAIRS[0], portrait_pair()])
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 from tiny_archive import tiny_archive
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.network.backend import Backend
 from training.cli.loso import _seeds
 from training.executors import on_ray
@@ -142,14 +142,14 @@ def test_more_seeds_go_on_from_a_finished_run(archive_file, finished):
 
 def test_a_folder_of_another_run_is_refused(archive_file, finished):
     config = LosoConfig(archive_file, finished[1], (0,), replace(SHORT, epochs=2))
-    with pytest.raises(AtmeError, match="its epochs is 1 and not 2"):
+    with raises("mismatch", finished[1], "epochs is 1 and not 2"):
         run_loso(config)
 
 
 def test_a_dead_worker_is_told_in_one_line(archive_file, tmp_path, monkeypatch):
     config = LosoConfig(archive_file, tmp_path / "dead", (0,), SHORT, workers=1)
     monkeypatch.setattr("training.loso.run._run", _die)
-    with pytest.raises(AtmeError, match="worker process was killed"):
+    with raises("internal"):
         run_loso(config)
 
 
@@ -158,7 +158,7 @@ def _die(_: object) -> None:
 
 
 def test_unknown_executor(archive_file, tmp_path):
-    with pytest.raises(AtmeError, match="executor 'slurm' is unknown; expected local or ray"):
+    with raises("invalid", "'slurm'"):
         run_loso(LosoConfig(archive_file, tmp_path / "x", (0,), SHORT, executor="slurm"))
 
 
@@ -177,7 +177,7 @@ def test_fit_writes_weights_that_the_live_program_reads(archive_file, finished, 
     assert backend.info.refusal == shipped.info.refusal
     judged = [each.predict(run.archive.entire, run.archive.puzzled).evidence for each in (backend, shipped)]
     np.testing.assert_allclose(*judged, atol=5e-3)
-    with pytest.raises(AtmeError, match="not the predictions of a finished run"):
+    with raises("not-found", tmp_path / "predictions.csv"):
         fit(archive_file, out, SHORT, None, tmp_path, "")
 
 
@@ -210,5 +210,5 @@ def test_a_correction_runs_once_for_each_pre_training():
     assert _seeds(None, (one, two), ADAPTING) == 2
     assert _seeds(None, (one,), FINE_TUNING) == 5
     assert _seeds(None, (), SHORT) == 5
-    with pytest.raises(AtmeError, match="--seeds 5 with one --init: a correction"):
+    with raises("invalid", "--seeds 5", "--init"):
         _seeds(5, (one,), ADAPTING)

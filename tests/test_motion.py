@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.landmarks import eye_opening
 from spotting import MotionMeter, Spotter
 from spotting.face_places import REGIONS, SIDES
@@ -301,5 +301,5 @@ def test_the_alignment_is_a_similarity_that_undoes_the_pose(portrait):
 
 
 def test_another_kind_of_picture_is_one_line(meter):
-    with pytest.raises(AtmeError, match="BGR, uint8"):
+    with raises("invalid", "uint8 (48, 64)"):
         meter.measure(0, 0.0, np.zeros((48, 64), np.uint8))

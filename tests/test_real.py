@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from user_errors import raises
 
 from benchmarks import real
-from recognizer.errors import AtmeError
+from recognizer.errors import ErrorCode
 
 
 def test_a_coded_clip_is_found_and_labelled(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -28,19 +29,21 @@ def test_a_movement_in_a_video_without_any_is_a_false_alarm(short_clip: Path, ca
 
 
 @pytest.mark.parametrize(
-    ("sheet", "message"),
+    ("sheet", "code", "found"),
     [
-        (None, "cannot be read"),
-        ("folder\tlabel3\na\tpositive\n", "expected the columns"),
-        ("\t".join(real.COLUMNS) + "\n", "lists no clip"),
-        ("\t".join(real.COLUMNS) + "\na\tpositive\tone\t2\t3\t100\n", "expected the columns"),
-        ("\t".join(real.COLUMNS) + "\na\tpositive\t0\t2\t3\t100\n", "has 0 frames, fewer than are coded"),
+        (None, "not-found", ""),
+        ("folder\tlabel3\na\tpositive\n", "unreadable", ", ".join(real.COLUMNS)),
+        ("\t".join(real.COLUMNS) + "\n", "unreadable", ""),
+        ("\t".join(real.COLUMNS) + "\na\tpositive\tone\t2\t3\t100\n", "unreadable", "'one'"),
+        ("\t".join(real.COLUMNS) + "\na\tpositive\t0\t2\t3\t100\n", "unreadable", " 0 "),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path, sheet: str | None, message: str):
+def test_a_folder_that_cannot_be_used_is_one_line(
+    tmp_path: Path, sheet: str | None, code: ErrorCode, found: str
+):
     if sheet is not None:
         (tmp_path / "clips.tsv").write_text(sheet)
-    with pytest.raises(AtmeError, match=message):
+    with raises(code, tmp_path, found):
         real.main(["clips", str(tmp_path)])
-    with pytest.raises(AtmeError, match="no videos"):
+    with raises("not-found", tmp_path):
         real.main(["alarms", str(tmp_path)])

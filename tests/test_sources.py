@@ -20,6 +20,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from user_errors import raises
 
 import stream.sources.camera as camera_module
 from recognizer.errors import AtmeError
@@ -276,7 +277,7 @@ def test_live_stream_comes_in_real_time_and_a_stall_is_an_error(clips: Path) -> 
         assert all(frame is not None and 0 <= frame.timestamp <= now + 1 for frame in frames)
         assert took > 0.5  # 45 frames are 1.5 s, less what was received while the stream was probed
         sender.kill()
-        with pytest.raises(AtmeError, match=r"stalled, no frame for 1 s"):
+        with raises("source-lost", url, " 1 s"):
             deque(iter(source.read, None), maxlen=0)
 
 
@@ -328,11 +329,14 @@ def test_passwords_are_not_shown() -> None:
 
 
 def test_unreachable_addresses() -> None:
-    for url in (f"http://127.0.0.1:{free_port()}/", f"rtsp://127.0.0.1:{free_port()}/", "nope://here"):
-        with pytest.raises(AtmeError, match=r"check the address"):
+    for url in (f"http://127.0.0.1:{free_port()}/", f"rtsp://127.0.0.1:{free_port()}/"):
+        with raises("not-found", url):
             open_url(url)
-    with pytest.raises(AtmeError, match=r"nothing arrived in 0.3 s"):
-        open_url(f"udp://127.0.0.1:{free_port()}", open_timeout=0.3)
+    with raises("invalid", "nope://here"):
+        open_url("nope://here")
+    silent = f"udp://127.0.0.1:{free_port()}"
+    with raises("not-found", silent, "0.3 s"):
+        open_url(silent, open_timeout=0.3)
 
 
 # Bad recordings
@@ -353,12 +357,10 @@ def bad_inputs(folder: Path, clip: Path) -> dict[str, Path]:
 def test_bad_inputs_are_one_line_errors(tmp_path: Path, clips: Path) -> None:
     inputs = bad_inputs(tmp_path, clips / "steady.mp4")
     assert len(inputs) == 8
-    for path in inputs.values():
-        with pytest.raises(AtmeError) as caught:
+    for name, path in inputs.items():
+        with raises("not-found" if name in ("missing.mp4", "nothing here") else "unreadable", path):
             open_recording(path)
-        assert str(path) in str(caught.value)
-        assert "\n" not in str(caught.value)
-    with pytest.raises(AtmeError, match="no such file, folder or camera"):
+    with raises("not-found", tmp_path / "missing.mp4"):
         open_source(str(tmp_path / "missing.mp4"))
 
 
@@ -389,7 +391,7 @@ def test_pictures_of_two_sizes(tmp_path: Path) -> None:
     with open_recording(folder) as source:
         source.read()
         source.read()
-        with pytest.raises(AtmeError, match=r"img2.png: is 20x10, .* are 64x48"):
+        with raises("unsupported", folder / "img2.png", "20x10", "64x48"):
             source.read()
 
 
@@ -397,7 +399,7 @@ def test_pictures_of_two_sizes(tmp_path: Path) -> None:
 
 
 def test_missing_camera(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(AtmeError, match="camera 97: not found"):
+    with raises("not-found", "camera 97"):
         open_source("97")
     assert capfd.readouterr().err == ""  # OpenCV's own words would tear the overlay
 
@@ -447,5 +449,5 @@ def test_cameras_are_found_by_name(tmp_path: Path) -> None:
     assert find_camera("depth", tmp_path) == 10
     assert find_camera("HD Webcam", tmp_path) == 0
     assert find_camera("/dev/video2", tmp_path) == 2
-    with pytest.raises(AtmeError, match=r"there are 0 \(HD Webcam: HD\), 10 \(Depth Cam\)"):
+    with raises("not-found", "'Infrared'", "0 (HD Webcam: HD), 10 (Depth Cam)"):
         find_camera("Infrared", tmp_path)

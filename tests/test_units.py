@@ -14,6 +14,7 @@ import pytest
 from overlay_session import UNITS as SHOWN
 from overlay_session import make_event, make_macro
 from rich.console import Console
+from user_errors import raises
 
 from recognizer.face import locate
 from recognizer.flow.unit_motion import unit_motion
@@ -136,7 +137,7 @@ def test_metadata_of_units_is_checked() -> None:
         {"unit_weights": [["a", 0, 0]]},
         {"units": "AU4"},
     ):
-        with pytest.raises(Exception, match="w: its atme metadata is damaged"):
+        with raises("unreadable", "w: "):
             ModelInfo.from_json(json.dumps({**asdict(info), **wrong}), "w")
 
 

@@ -17,8 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_archive import tiny_archive
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.files.image import read_image
 from recognizer.files.npz import read_arrays
 from recognizer.files.untrusted_text import parse_json, parse_toml
@@ -41,13 +41,9 @@ def modest():
     assert grown < PEAK_BYTES
 
 
-def refused(read, path: Path) -> str:
-    with pytest.raises(AtmeError) as caught:
+def refused(read, path: Path, *parts: object) -> None:
+    with raises("unreadable", path, *parts):
         read(path)
-    message = str(caught.value)
-    assert str(path) in message
-    assert "\n" not in message
-    return message
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -72,20 +68,20 @@ def npz(path: Path, **members: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    "data",
     [
-        (header((10**6, 3, 28, 28), "|u1") + b"\0" * 99, "is not what follows"),
-        (header((10**12, 10**12), "<f8"), "is not what follows"),
-        (header((-1, 3), "<f8"), "is not what follows"),
-        (header((3,), "<U500000000"), "is not what follows"),  # 2 GB each, just what numpy allows
-        (header((3,), "|O") + pickle.dumps([1, 2, 3]), "never loaded"),
-        (b"\x93NUMPY\x01\x00\x10\x27" + b"(" * 10_000, "cannot be read"),
-        (b"\x93NUMPY\x09\x00", "cannot be read"),
-        (b"", "npz archive"),
+        header((10**6, 3, 28, 28), "|u1") + b"\0" * 99,
+        header((10**12, 10**12), "<f8"),
+        header((-1, 3), "<f8"),
+        header((3,), "<U500000000"),  # 2 GB each, just what numpy allows
+        header((3,), "|O") + pickle.dumps([1, 2, 3]),
+        b"\x93NUMPY\x01\x00\x10\x27" + b"(" * 10_000,
+        b"\x93NUMPY\x09\x00",
+        b"",
     ],
 )
-def test_an_array_that_lies_about_itself_is_refused_before_its_data(tmp_path, modest, data, message):
-    assert message in refused(read_arrays, npz(tmp_path / "a.npz", entire=data))
+def test_an_array_that_lies_about_itself_is_refused_before_its_data(tmp_path, modest, data):
+    refused(read_arrays, npz(tmp_path / "a.npz", entire=data))
 
 
 def test_an_archive_that_would_grow_beyond_measure_is_refused(tmp_path, modest, monkeypatch):
@@ -95,7 +91,7 @@ def test_an_archive_that_would_grow_beyond_measure_is_refused(tmp_path, modest, 
         for number in range(40):
             archive.writestr(f"{number}.npy", bytes(10_000_000))
     assert path.stat().st_size < 4_000_000
-    assert "would take 400 MB" in refused(feature_archive.load, path)
+    refused(feature_archive.load, path, "400 MB")
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -125,14 +121,14 @@ def test_a_changed_archive_is_refused_and_one_without_digest_says_so(tmp_path, c
     arrays = read_arrays(path)
     swapped = {**arrays, "label": np.roll(arrays["label"], 1)}
     np.savez(tmp_path / "swapped.npz", **swapped)
-    assert "digest" in refused(feature_archive.load, tmp_path / "swapped.npz")
+    refused(feature_archive.load, tmp_path / "swapped.npz")
     del swapped["metadata"]
     np.savez(tmp_path / "list.npz", **swapped)
     feature_archive.load(tmp_path / "list.npz")
     assert "no digest" in caplog.text
     nested = {**arrays, "metadata": np.array("[" * 100_000)}
     np.savez(tmp_path / "nested.npz", **nested)
-    assert "metadata" in refused(feature_archive.load, tmp_path / "nested.npz")
+    refused(feature_archive.load, tmp_path / "nested.npz", "'metadata'")
 
 
 # --- states
@@ -162,7 +158,7 @@ def test_a_state_without_digest_says_so_and_one_of_no_numbers_is_refused(state, 
     assert "no digest" in caplog.text
     values["classifier.5.bias"][0] = torch.nan
     save_state(values, tmp_path / "nan.safetensors")
-    assert "not finite" in refused(load_state, tmp_path / "nan.safetensors")
+    refused(load_state, tmp_path / "nan.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +172,7 @@ def test_a_header_that_is_none(tmp_path, head):
 
 def test_a_correction_that_is_not_whole_is_refused(state, tmp_path):
     save_state({**load_file(state), "correction.bias": torch.zeros(3)}, tmp_path / "half.safetensors")
-    assert "'correction." in refused(load_state, tmp_path / "half.safetensors")
+    refused(load_state, tmp_path / "half.safetensors", "'correction.")
 
 
 # --- sheets
@@ -220,7 +216,7 @@ def test_columns_far_away_cost_nothing(tmp_path, modest):
 
 def test_a_sheet_that_would_grow_beyond_measure_is_refused(tmp_path, modest):
     path = sheet(tmp_path / "codes.xlsx", lambda text: text + " " * 70_000_000)
-    assert "MB" in refused(lambda path: read_sheet(path, COLUMNS), path)
+    refused(lambda path: read_sheet(path, COLUMNS), path, "70 MB")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, "9" * 400])
@@ -244,7 +240,7 @@ def huge_png(path: Path, side: int) -> Path:
 def test_a_picture_beyond_measure_is_refused_before_its_pixels(tmp_path, modest):
     path = huge_png(tmp_path / "huge.png", 20_000)
     assert path.stat().st_size < 1_000_000
-    assert "million pixels" in refused(read_image, path)
+    refused(read_image, path)
 
 
 @pytest.mark.parametrize("name", ["onset.png", "unset.jpg"])

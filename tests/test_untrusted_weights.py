@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from user_errors import raises
 
-from recognizer import UNCERTAIN, AtmeError, Recognizer
+from recognizer import UNCERTAIN, Recognizer
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.network.model_info import KEY
 from recognizer.network.weights_file import is_sealed, sealed
@@ -26,13 +27,10 @@ WEIGHTS = [
 ]
 
 
-def refused(load, path: Path) -> str:
-    with pytest.raises(AtmeError) as caught:
+def refused(load, path: Path) -> None:
+    with raises("unreadable") as caught:
         load(path)
-    message = str(caught.value)
-    assert message.startswith(str(path))
-    assert "\n" not in message
-    return message
+    assert str(caught.value).startswith(str(path))
 
 
 def changed(original: Path, path: Path, change, seal: bool = True) -> Path:
@@ -72,11 +70,11 @@ def test_the_seal_is_part_of_the_metadata_and_changes_no_weight(tmp_path):
     resaved = tmp_path / "resaved.onnx"
     model.doc_string = "edited by hand"
     onnx.save(model, str(resaved))
-    assert "digest does not fit" in refused(Backend, resaved)
+    refused(Backend, resaved)
     entry = model.metadata_props.add()
     entry.key, entry.value = "note", "edited once more"
     onnx.save(model, str(resaved))
-    assert "changed after it was written" in refused(Backend, resaved)
+    refused(Backend, resaved)
 
 
 def test_weights_of_an_earlier_version_have_no_seal_and_say_so(untrained, tmp_path, short_clip):
@@ -101,7 +99,7 @@ def test_numbers_that_are_none_are_refused_although_the_digest_fits(original, lo
             if tensor.data_type == onnx.TensorProto.FLOAT and values.ndim > 1:
                 tensor.CopyFrom(numpy_helper.from_array(np.full_like(values, value), tensor.name))
 
-    assert "finite" in refused(load, changed(original, tmp_path / "nan.onnx", spoil))
+    refused(load, changed(original, tmp_path / "nan.onnx", spoil))
 
 
 def reads_another_file(model):
@@ -136,7 +134,7 @@ def foreign_operator(model):
     "change", [reads_another_file, blows_up, loops, pads_beyond_measure, foreign_operator]
 )
 def test_a_network_that_could_do_harm_is_not_opened(untrained, tmp_path, change):
-    assert "not a readable ONNX model" in refused(Backend, changed(untrained, tmp_path / "x.onnx", change))
+    refused(Backend, changed(untrained, tmp_path / "x.onnx", change))
 
 
 @pytest.mark.parametrize(
@@ -161,23 +159,21 @@ def test_metadata_of_absurd_values_is_refused(untrained, tmp_path, name, value):
         (entry,) = model.metadata_props
         entry.value = json.dumps({**json.loads(entry.value), name: value})
 
-    assert "metadata" in refused(Backend, changed(untrained, tmp_path / "x.onnx", set_entry))
+    refused(Backend, changed(untrained, tmp_path / "x.onnx", set_entry))
 
 
 def test_metadata_nested_beyond_measure_is_one_line(untrained, tmp_path):
     def nest(model):
         model.metadata_props[0].value = "[" * 100_000
 
-    assert "nested too deeply" in refused(Backend, changed(untrained, tmp_path / "x.onnx", nest))
+    refused(Backend, changed(untrained, tmp_path / "x.onnx", nest))
 
 
 def test_a_classifier_for_other_evidence_is_refused(tmp_path):
     def older(model):
         next(entry for entry in model.metadata_props if entry.key == EVIDENCE_KEY).value = "1"
 
-    assert "other evidence" in refused(
-        CandidateClassifier, changed(DEFAULT_CLASSIFIER, tmp_path / "classifier.onnx", older)
-    )
+    refused(CandidateClassifier, changed(DEFAULT_CLASSIFIER, tmp_path / "classifier.onnx", older))
 
 
 def test_blinking_lids_are_refused_whatever_the_threshold(blink, tmp_path):

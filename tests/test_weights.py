@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from tiny_archive import tiny_archive
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.network.backend import Backend
 from recognizer.network.model import DualAtme, ModelConfig
 from recognizer.network.model_info import ModelInfo
@@ -61,28 +61,26 @@ def test_the_output_for_no_emotion_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "code"),
     [
-        ("gone.onnx", None, "no such file"),
-        ("w.pt", b"x", "read from .safetensors or .onnx"),
-        ("w.safetensors", b"x", "not readable as safetensors"),
-        ("w.onnx", b"x", "not a readable ONNX model"),
+        ("gone.onnx", None, "not-found"),
+        ("w.pt", b"x", "invalid"),
+        ("w.safetensors", b"x", "unreadable"),
+        ("w.onnx", b"x", "unreadable"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(name, content, message, tmp_path):
+def test_what_cannot_be_read_is_said_in_one_line(name, content, code, tmp_path):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(AtmeError, match=message) as caught:
+    with raises(code, tmp_path / name):
         load_state(tmp_path / name)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_corrected_network_says_what_to_start_from_instead(tmp_path):
     model = FlipAveraged(CorrectedAtme(DualAtme(), Correction(2))).eval()
     export(model, ModelInfo("w", trained_on="nothing", command="none"), tmp_path / "w.onnx")
-    with pytest.raises(AtmeError, match=r"was fitted to a dataset .* give the weights") as caught:
+    with raises("mismatch", tmp_path / "w.onnx"):
         load_state(tmp_path / "w.onnx")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_correction_with_one_scale_is_of_an_earlier_version(tmp_path):
@@ -90,13 +88,11 @@ def test_a_correction_with_one_scale_is_of_an_earlier_version(tmp_path):
     save_state(initial_state(0) | own, tmp_path / "now.safetensors")
     assert load_state(tmp_path / "now.safetensors").keys() >= own.keys()
     save_state(initial_state(0) | own | {PREFIX + "scale": torch.ones(1)}, tmp_path / "then.safetensors")
-    with pytest.raises(
-        AtmeError, match=r"then\.safetensors: was corrected by an earlier version; make it again"
-    ):
+    with raises("unreadable", tmp_path / "then.safetensors"):
         load_state(tmp_path / "then.safetensors")
 
 
 def test_another_networks_state_is_refused(tmp_path):
     save_state({"layer.weight": torch.zeros(3)}, tmp_path / "w.safetensors")
-    with pytest.raises(AtmeError, match="not the state of a Dual-ATME"):
+    with raises("unreadable", tmp_path / "w.safetensors", "'"):
         load_state(tmp_path / "w.safetensors")
