@@ -64,4 +64,4 @@ class AtmeError(Exception):
 
 def read_code(error: BaseException) -> ErrorCode:
     """The code for what prevented reading something: whether it is missing, or cannot be used."""
-    return "not-found" if isinstance(error, FileNotFoundError) else "unreadable"
+    return "not-found" if isinstance(error, (FileNotFoundError, NotADirectoryError)) else "unreadable"

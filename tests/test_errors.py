@@ -19,7 +19,7 @@ from training.evaluation.unit_scores import TooFewCodedError
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("recognizer", "spotting", "stream", "training", "benchmarks", "docs")
 MAKERS = ("AtmeError", "super().__init__")
-PASSED_ON = ("code", "error.code", "failure.code", "read_code(error)")
+PASSED_ON = ("code", "error.code", "failure.code", "place.code", "read_code(error)")
 """How a code that is not written down reaches an error: from another one, or from what could not be read."""
 
 
@@ -75,4 +75,8 @@ def test_what_is_missing_is_told_from_what_cannot_be_read(tmp_path: Path) -> Non
         (tmp_path / "missing").read_bytes()
     with pytest.raises(OSError, match=tmp_path.name) as folder:
         tmp_path.read_bytes()
-    assert (read_code(missing.value), read_code(folder.value)) == ("not-found", "unreadable")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="below") as below:
+        (tmp_path / "file" / "below").read_bytes()
+    assert (read_code(missing.value), read_code(below.value)) == ("not-found", "not-found")
+    assert read_code(folder.value) == "unreadable"

@@ -22,11 +22,13 @@ from user_errors import check, check_line, complaint, raises
 from recognizer.errors import AtmeError
 from spotting.reviews.file import read_review
 from stream.records.find_sessions import sessions_in
+from stream.records.fingerprint import fingerprint
 from stream.records.recorded_session import read_session
 from stream.review.candidates import movements_of
 from stream.review.coder import coder_name
 from stream.review.server.gate import HEADERS
 from stream.review.server.serve import listen
+from stream.review.video.find import find_video, open_reader
 
 
 @pytest.fixture
@@ -316,6 +318,24 @@ def test_a_port_in_use_is_one_line(session):
         listen(urlsplit(link).port)
     with raises("invalid", 65536):
         listen(65536)
+
+
+def test_a_recording_that_has_changed_is_told_from_one_that_is_gone(session, short_clip, tmp_path):
+    clip = Path(shutil.copy(short_clip, tmp_path / "clip.mp4"))
+    about = json.loads((session / "session.json").read_text(encoding="utf-8"))
+    about["source"] |= {"recording": str(clip), "fingerprint": fingerprint(clip)}
+    (session / "session.json").write_text(json.dumps(about), encoding="utf-8")
+    recorded = read_session(session)
+    assert find_video(recorded).path == clip
+    with clip.open("ab") as file:
+        file.write(b"more")
+    with raises("mismatch", clip):
+        open_reader(find_video(recorded), recorded)
+    with raises("mismatch", clip):
+        find_video(recorded, clip)
+    clip.unlink()
+    with raises("not-found", clip):
+        open_reader(find_video(recorded), recorded)
 
 
 # ---- files

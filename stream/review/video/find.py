@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recognizer.errors import AtmeError
+from recognizer.errors import AtmeError, ErrorCode
 from stream.records.fingerprint import fingerprint
 from stream.records.recorded_session import RecordedSession
 from stream.records.session_files import CLIPS
@@ -29,6 +29,8 @@ class VideoPlace:
     """Time 0 is where the recording starts."""
     clips: bool = False
     """``path`` is the folder of a live session's clips."""
+    code: ErrorCode = "not-found"
+    """Of which kind the problem is."""
 
 
 def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlace:
@@ -60,16 +62,19 @@ def find_video(session: RecordedSession, video: Path | None = None) -> VideoPlac
     for path in there:
         if known and fingerprint(path) == known:
             return VideoPlace(path, clock=clock, pace=pace)
-    what = "has changed since the session" if was is not None else "is not where it was"
+    changed = was is not None
+    what = "has changed since the session" if changed else "is not where it was"
     return VideoPlace(
-        None, f"The recording {what} ({named}). Give its new place; its content tells whether it is the one."
+        None,
+        f"The recording {what} ({named}). Give its new place; its content tells whether it is the one.",
+        code="mismatch" if changed else "not-found",
     )
 
 
 def open_reader(place: VideoPlace, session: RecordedSession) -> VideoReader | ClipReader:
     """A reader of the session's recording. AtmeError where it is not available or cannot be opened."""
     if place.path is None:
-        raise AtmeError("not-found", place.problem)
+        raise AtmeError(place.code, place.problem)
     if place.clips:
         return ClipReader(place.path, session.motion)
     return VideoReader(place.path, session.motion, place.clock, place.pace, from_start=place.from_start)
