@@ -16,7 +16,8 @@
     atme.load_session("s01").export("elan")  # a session that was kept with --out
 
 Times are seconds of the recording, of your own clock, or since the first frame of a live source. Whatever a
-user can cause is an ``AtmeError`` of one line. Nothing heavy is loaded before it is used.
+user can cause is an ``AtmeError`` of one line, whose ``code`` says of which kind. Nothing heavy is loaded
+before it is used.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from overlay_session import make_event
-from test_cli import atme, complaint
+from test_cli import atme
 from test_gaps import WithHole
+from user_errors import check, complaint, raises
 
-from recognizer.errors import AtmeError
 from stream.batch.jobs import Job, run_job
 from stream.outputs.event_log import EventLog
 from stream.records.export.formats import FORMATS, export
@@ -84,7 +84,7 @@ def test_the_records_say_how_the_session_ended(four_events, weights, tmp_path, s
     assert about["end"] == said
     assert about["ended"] is not None
     outcome = run_job(Job(four_events, tmp_path / "s", settings), print)
-    assert f"a session that ended early ({said})" in outcome.error, "somebody's, never done again unasked"
+    check(outcome.error, "exists", f"({said})")  # somebody's, never done again unasked
     assert read_session(tmp_path / "s").events
 
 
@@ -93,7 +93,7 @@ def test_a_log_that_is_removed_meanwhile_is_missed(tmp_path):
     with EventLog(tmp_path / "events.jsonl") as log:
         log.write(make_event(1.0))
         (tmp_path / "events.jsonl").unlink()
-        with pytest.raises(AtmeError, match="the file was removed; make room or name another file"):
+        with raises("unwritable", tmp_path / "events.jsonl"):
             log.write(make_event(2.0))
 
 
@@ -107,7 +107,7 @@ def test_an_empty_or_half_session_is_exported_and_reported(sample_folder, tmp_pa
         assert export(session, name, tmp_path / f"x{FORMATS[name].suffix}").is_file()
     done = atme("report", "s", cwd=tmp_path)
     assert done.stdout == f"{Path('s') / 'report.html'}: 0 events\n"
-    assert "atme: s: session.json cannot be read" in done.stderr
+    assert "atme: s: session.json" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -115,8 +115,8 @@ def test_an_empty_or_half_session_is_exported_and_reported(sample_folder, tmp_pa
 def test_what_is_no_session_is_one_line(tmp_path, command):
     (tmp_path / "nothing").mkdir()
     done = atme(*command, "nothing", cwd=tmp_path, expected=2)
-    assert "nothing: no events.jsonl in it; give a folder that --out has made" in complaint(done)
-    assert "no such folder or file" in complaint(atme(*command, "missing", cwd=tmp_path, expected=2))
+    complaint(done, "nothing: ", "events.jsonl")
+    complaint(atme(*command, "missing", cwd=tmp_path, expected=2), "missing: ")
 
 
 def test_a_clock_that_jumps_back_loses_no_event(short_clip, settings):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from motion_curves import Agreeing, Bump, Told, at_rate, blind, samples, spot
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from spotting import CandidateClassifier, Spotter, SpotterConfig
 from spotting.classifier import CHANNELS, COURSE_S, FACTS, KINDS, Prediction, evidence
 from spotting.face_places import SIDES, mirrored_sides
@@ -242,7 +242,7 @@ def test_progress_ends_at_all():
 
 
 def test_too_little_to_learn_from_is_one_line():
-    with pytest.raises(AtmeError, match="too few"):
+    with raises("too-little", "20 "):
         fit(made_up(20), SMALL, lambda done, total: None)
 
 
@@ -250,18 +250,18 @@ def test_too_little_to_learn_from_is_one_line():
 def test_a_file_that_is_no_classifier_is_one_line(tmp_path, content):
     path = tmp_path / "classifier.onnx"
     path.write_bytes(content)
-    with pytest.raises(AtmeError, match="not a classifier") as error:
+    with raises("unreadable", path):
         CandidateClassifier(path)
-    assert "\n" not in str(error.value)
 
 
 def test_the_recognizers_weights_are_no_classifier():
     from recognizer.network.backend import DEFAULT_WEIGHTS
 
-    with pytest.raises(AtmeError, match="not a classifier"):
+    with raises("unreadable", DEFAULT_WEIGHTS):
         CandidateClassifier(DEFAULT_WEIGHTS)
-    with pytest.raises(AtmeError, match="no such file"):
-        CandidateClassifier(DEFAULT_WEIGHTS.with_name("none.onnx"))
+    none = DEFAULT_WEIGHTS.with_name("none.onnx")
+    with raises("not-found", none):
+        CandidateClassifier(none)
 
 
 def test_names_of_movements_are_those_of_the_ground_truth():

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import onnxruntime
-import pytest
 import torch
 from test_engine import equal, some
 from tiny_archive import tiny_archive
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.network.model_info import ModelInfo
 from training.cli.loso import recipe_for
@@ -29,7 +28,7 @@ from training.learning.correction import (
 from training.learning.engine import ADAPTING, initial_state, mirrored, normalise, predict, train
 from training.learning.export import export
 from training.learning.pretrain import FlipAveraged
-from training.learning.weights import save_state
+from training.learning.weights import named_with_digest, save_state
 from training.loso.fit import fit
 from training.loso.run import LosoConfig, run_loso
 
@@ -119,7 +118,7 @@ def test_each_seed_may_have_its_own_pretrained_weights(tmp_path):
         alone = run_loso(LosoConfig(archive_file, tmp_path / start.stem, (0,), ADAPTING, (start,)))
         np.testing.assert_array_equal(both.probabilities[k], alone.probabilities[0])
     assert (both.probabilities[0] != both.probabilities[1]).any()
-    with pytest.raises(AtmeError, match="2 times --init for 3 seeds"):
+    with raises("invalid", "--init", "2", "3"):
         run_loso(LosoConfig(archive_file, tmp_path / "x", (0, 1, 2), ADAPTING, tuple(starts)))
     assert not (tmp_path / "x").exists()
 
@@ -135,11 +134,11 @@ def test_a_run_goes_on_from_the_weights_it_began_with_only(tmp_path):
     first, moved, other = (LosoConfig(archive_file, folder, (0,), ADAPTING, (start,)) for start in starts)
     run = run_loso(first)
     np.testing.assert_array_equal(run_loso(moved).probabilities, run.probabilities)
-    named = r"'mine\.safetensors \(sha256 \w{12}\)'"
-    with pytest.raises(AtmeError, match=f"its init is {named} and not {named}; give another --out"):
+    before, after = (named_with_digest(start) for start in (starts[0], starts[2]))
+    with raises("mismatch", folder, f"init is {before!r} and not {after!r}"):
         run_loso(other)
     missing = replace(first, init=(tmp_path / "none.onnx",), out=tmp_path / "new")
-    with pytest.raises(AtmeError, match=r"none\.onnx: cannot be read .*; give weights"):
+    with raises("not-found", tmp_path / "none.onnx"):
         run_loso(missing)
     assert not missing.out.exists()
 

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.flow.engine import FlowEngine
 from recognizer.landmarks import Landmarker, Landmarks
 from spotting.motion import MotionSample
@@ -329,7 +329,7 @@ def test_it_goes_on_where_it_was_and_takes_no_other_benchmark(benchmark: Path, f
     app(["spot-benchmark", *arguments(benchmark, folder)], standalone_mode=False)
     assert clips[0].read_bytes() == first
     assert kept == {clip: clip.stat().st_mtime_ns for clip in clips[1:]}
-    with pytest.raises(AtmeError, match="another benchmark"):
+    with raises("mismatch", benchmark):
         app(["spot-benchmark", *arguments(benchmark, folder, seed=4)], standalone_mode=False)
 
 
@@ -344,21 +344,25 @@ def test_it_is_evaluated_like_a_rendered_one(benchmark: Path, tmp_path: Path, ca
 
 
 def test_nothing_is_trained_from_it(benchmark: Path, tmp_path: Path):
-    with pytest.raises(AtmeError, match="measuring only"):
+    with raises("mismatch", benchmark):
         app(["spot-fit", str(benchmark), "--out", str(tmp_path / "new")], standalone_mode=False)
 
 
 def test_what_cannot_be_used_is_one_line(folder: Path, signals: Path, tmp_path: Path):
-    def refused(of: Path, *more: str) -> str:
-        with pytest.raises(AtmeError) as error:
-            app(["spot-benchmark", *arguments(tmp_path / "out", of), *more], standalone_mode=False)
-        return str(error.value)
+    def benchmark(of: Path, *more: str) -> None:
+        app(["spot-benchmark", *arguments(tmp_path / "out", of), *more], standalone_mode=False)
 
-    assert "not a folder" in refused(tmp_path / "none")
-    (tmp_path / "few").mkdir()
-    assert "holds no recordings" in refused(tmp_path / "few")
-    (tmp_path / "few" / "a.mp4").write_bytes(b"no video")
-    assert "not a video" in refused(tmp_path / "few")
-    assert "leave --face" in refused(folder, "--face", "built-in")
-    shutil.copy(folder / "brows.mp4", tmp_path / "few" / "a.mp4")
-    assert "no motion can be inserted" in refused(tmp_path / "few")
+    few = tmp_path / "few"
+    with raises("not-found", tmp_path / "none"):
+        benchmark(tmp_path / "none")
+    few.mkdir()
+    with raises("not-found", few):
+        benchmark(few)
+    (few / "a.mp4").write_bytes(b"no video")
+    with raises("unreadable", few / "a.mp4"):
+        benchmark(few)
+    with raises("invalid", "--face"):
+        benchmark(folder, "--face", "built-in")
+    shutil.copy(folder / "brows.mp4", few / "a.mp4")
+    with raises("too-little"):
+        benchmark(few)

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from conftest import SHORT_ACTION
 from test_sources import free_port, needs_ffmpeg, open_when_up, sending, write_clip
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from stream.frame import Frame, Image
 from stream.observer import Observer
 from stream.pipeline.gap import Gap, GapFinder
@@ -163,8 +163,9 @@ def test_closing_ends_the_waiting(broadcast):
 
 
 def test_a_source_that_is_not_there_at_the_start_is_an_error():
-    with pytest.raises(AtmeError, match="cannot be opened"):
-        Returning(lambda: open_url(f"tcp://127.0.0.1:{free_port()}"))
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with raises("not-found", address):
+        Returning(lambda: open_url(address))
 
 
 def face_clip(clip: Path, folder: Path) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.landmarks import Landmarker
 from training.rendering.clip import STEEPEST, steepness, truth
 from training.rendering.head_depth import relief
@@ -118,7 +118,7 @@ def test_frames_are_compressed_as_webcams_and_recorders_do():
 
 
 def test_an_unknown_story_is_one_line(tmp_path: Path):
-    with pytest.raises(AtmeError, match=", ".join(STORIES)):
+    with raises("invalid", "'third'", ", ".join(STORIES)):
         list(write_benchmark(tmp_path / "b", 0.5, 1, [None], 1, story="third"))
 
 

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 from overlay_session import make_event, make_macro
 from test_cli import atme
+from user_errors import complaint, raises
 
-from recognizer.errors import AtmeError
 from stream.pipeline.gap import Gap
 from stream.records.records import RecordOptions, Records
 
@@ -97,19 +97,18 @@ def test_markers_carry_the_times_of_what_they_name(pylsl, receiver):
 
 def test_a_recording_has_no_clock_to_share(pylsl):
     session = SimpleNamespace(source=SimpleNamespace(live=False, name="clip.mp4", origin=None))
-    with Records(RecordOptions(lsl=True)) as records, pytest.raises(AtmeError, match="needs a live source"):
+    with Records(RecordOptions(lsl=True)) as records, raises("invalid", "--lsl"):
         records.begin(session)
 
 
 @pytest.mark.parametrize(
-    ("module", "words"),
+    ("module", "named"),
     [
-        ("raise ImportError('no module')", "the pylsl package is missing; pip install 'atme-live[lsl]'"),
-        ("raise RuntimeError('LSL binary library file was not found')", "finds no liblsl"),
+        ("raise ImportError('no module')", "pip install 'atme-live[lsl]'"),
+        ("raise RuntimeError('LSL binary library file was not found')", "liblsl"),
     ],
 )
-def test_what_is_missing_is_one_line(tmp_path, module, words):
+def test_what_is_missing_is_one_line(tmp_path, module, named):
     (tmp_path / "pylsl.py").write_text(module)
     done = atme("live", "--lsl", "--source", "tcp://127.0.0.1:9", cwd=tmp_path, expected=2)
-    assert done.stderr.splitlines()[-1].startswith("atme: --lsl: ")
-    assert words in done.stderr
+    assert complaint(done, named).startswith("atme: --lsl: ")

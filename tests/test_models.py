@@ -12,8 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from skimage.feature import local_binary_pattern
 from tiny_archive import tiny_archive, with_faces
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.network.model import DualAtme
 from training.learning.engine import Recipe, TrainingSet
 from training.models.dual_inception import DualInception
@@ -262,10 +262,10 @@ def test_watching_changes_nothing():
 
 
 def test_an_unknown_method_is_told_with_the_nearest():
-    with pytest.raises(AtmeError, match="'stst-net' is no method; did you mean ststnet"):
+    with raises("invalid", "'stst-net'", " ststnet"):
         find("stst-net")
-    with pytest.raises(AtmeError, match="'RCN_a' is no method; did you mean rcn-a"):
+    with raises("invalid", "'RCN_a'", " rcn-a"):
         find("RCN_a")
-    with pytest.raises(AtmeError, match="known are dual-atme, "):
+    with raises("invalid", "'qqqq'", *METHODS):
         find("qqqq")
     assert isinstance(find("bi-woof"), HandCrafted)

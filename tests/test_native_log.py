@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from user_errors import raises
 
 from recognizer.console.native_log import native_log
-from recognizer.errors import AtmeError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,5 +90,5 @@ def test_the_temporary_log_is_shown_after_a_bug_and_deleted(error, replayed):
 
 
 def test_an_unwritable_log_is_one_clear_line(tmp_path):
-    with pytest.raises(AtmeError, match="cannot write the log to"), native_log(tmp_path / "no" / "log"):
+    with raises("unwritable", tmp_path / "no" / "log"), native_log(tmp_path / "no" / "log"):
         pass

@@ -19,8 +19,8 @@ import pytest
 import typer
 from rich.console import Console
 from typer.testing import CliRunner
+from user_errors import check, raises
 
-from recognizer.errors import AtmeError
 from recognizer.face import NoFaceError
 from recognizer.feature import FeatureExtractor
 from recognizer.landmarks import Landmarker
@@ -244,7 +244,7 @@ def test_no_sample_at_all_is_an_error_with_a_report(loaded: Loaded, tmp_path: Pa
     parts = tmp_path / "x.npz.partial"
     parts.mkdir()
     write_part(Failure("too dark"), parts / part_name(sample))
-    with pytest.raises(AtmeError, match=r"no sample could be prepared; for instance .*: too dark"):
+    with raises("too-little", f"{sample.id}: too dark"):
         prepare(Loaded((sample,), ()), tmp_path / "x.npz", "dark")
     assert json.loads((tmp_path / "x.report.json").read_text())["problems"][0]["what"] == "too dark"
     assert not (tmp_path / "x.npz").exists()
@@ -253,13 +253,13 @@ def test_no_sample_at_all_is_an_error_with_a_report(loaded: Loaded, tmp_path: Pa
 def test_refusals_come_before_the_work(loaded: Loaded, tmp_path: Path) -> None:
     out = tmp_path / "there.npz"
     out.write_bytes(b"mine")
-    with pytest.raises(AtmeError, match="exists already"):
+    with raises("exists", out):
         prepare(loaded, out, "x")
-    with pytest.raises(AtmeError, match=r"ends in \.npz"):
+    with raises("invalid", tmp_path / "f.npy"):
         prepare(loaded, tmp_path / "f.npy", "x")
-    with pytest.raises(AtmeError, match="cannot be written"):
+    with raises("unwritable", tmp_path / "nowhere" / "f.npz"):
         prepare(loaded, tmp_path / "nowhere" / "f.npz", "x")
-    with pytest.raises(AtmeError, match="no sample can be used; for instance a/b/c: lost"):
+    with raises("too-little", "a/b/c: lost"):
         prepare(Loaded((), (Problem("a/b/c", "lost", False),)), tmp_path / "f.npz", "x")
     assert out.read_bytes() == b"mine"
     assert [path.name for path in tmp_path.iterdir()] == ["there.npz"]
@@ -275,7 +275,7 @@ def test_command_line(root: Path, tmp_path: Path) -> None:
         write_part(Pair(some, some, 51, "annotated", sample.id), parts / part_name(sample))
     arguments = ["prepare", "casme2", "--root", str(root / "CASME2"), "--out", str(out), "--jobs", "1"]
     result = CliRunner().invoke(app, arguments)
-    assert isinstance(result.exception, AtmeError)
+    check(result.exception, "exists", out)
     result = CliRunner().invoke(app, [*arguments, "--force"])
     assert result.exit_code == 0, result.output
     assert "casme2: 2 samples prepared" in result.output

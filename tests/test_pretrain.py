@@ -10,8 +10,8 @@ import onnx
 import pytest
 import torch
 from torch import nn
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from recognizer.feature import normalise as normalise_bytes
 from recognizer.network.backend import DEFAULT_WEIGHTS, Backend
 from recognizer.network.model import DualAtme, ModelConfig
@@ -108,13 +108,13 @@ def test_exported_file_says_what_torch_says(tmp_path: Path) -> None:
 
 def test_export_refuses_a_file_that_disagrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_module, "TOLERANCE", -1.0)
-    with pytest.raises(AtmeError, match=r"small\.onnx: not written.*differ"):
+    with raises("internal", "small.onnx"):
         export(DualAtme(ModelConfig(hidden=8)).eval(), info(), tmp_path / "small.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_export_into_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(AtmeError, match="folder does not exist"):
+    with raises("unwritable", tmp_path / "no" / "x.onnx"):
         export(DualAtme(ModelConfig(hidden=8)).eval(), info(), tmp_path / "no" / "x.onnx")
 
 

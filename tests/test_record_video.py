@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from overlay_session import make_event
 from sample_session import open_sample, run_sample
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from spotting.motion import NO_FACE, STILL, MotionSample
 from stream.frame import Frame
 from stream.records.motion_file import Motion
@@ -127,16 +127,16 @@ def test_a_full_disk_ends_the_video_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "code", "named"),
     [
-        ("film.avi", "not a video's name"),
-        ("there.mp4", "never overwritten"),
-        ("no/film.mp4", "no such folder"),
+        ("film.avi", "invalid", "film.avi"),
+        ("there.mp4", "exists", "there.mp4"),
+        ("no/film.mp4", "unwritable", "no"),
     ],
 )
-def test_names_that_cannot_be_written_are_refused_at_once(tmp_path, name, words):
+def test_names_that_cannot_be_written_are_refused_at_once(tmp_path, name, code, named):
     (tmp_path / "there.mp4").write_bytes(b"precious")
-    with pytest.raises(AtmeError, match=words):
+    with raises(code, tmp_path / named):
         VideoRecorder(tmp_path / name)
     assert (tmp_path / "there.mp4").read_bytes() == b"precious"
 
@@ -171,11 +171,11 @@ def test_records_keeps_all_three_at_once(tmp_path, short_clip, weights):
 
 
 def test_render_needs_a_curve_and_a_recording(tmp_path, short_clip, weights):
-    with pytest.raises(AtmeError, match="no motion curve"):
+    with raises("not-found", tmp_path):
         render_video(short_clip, RecordedSession(tmp_path, ()), tmp_path / "out.mp4")
     options = RecordOptions(render=tmp_path / "out.mp4")
     with Records(options) as records, open_sample(short_clip, weights) as session:
-        with pytest.raises(AtmeError, match="--record"):
+        with raises("invalid", "--render", "--record"):
             records.begin(session, None)
         session.stop()
 

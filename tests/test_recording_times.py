@@ -14,8 +14,8 @@ import av
 import numpy as np
 import pytest
 from overlay_session import make_event
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from stream.records.export.formats import export
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import RecordedSession
@@ -223,7 +223,7 @@ def test_a_wrong_clock_and_slow_motion_are_put_right(tmp_path: Path) -> None:
     with open_recording(clip) as source:
         assert (source.clock, source.clock_assumed) == ("the video's own timestamps", False)
     for bad in ({"fps": 0.0}, {"slow_motion": -1.0}, {"fps": float("nan")}):
-        with pytest.raises(AtmeError, match="is impossible; give a number above 0"):
+        with raises("invalid", clip, *(f"{value:g}" for value in bad.values())):
             open_recording(clip, **bad)
 
 

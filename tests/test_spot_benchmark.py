@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 from motion_curves import Agreeing
+from user_errors import raises
 
-from recognizer.errors import AtmeError
 from spotting.apexes.detector import ApexDetector
 from spotting.candidate import Candidate
 from spotting.classifier import KINDS
@@ -57,7 +57,7 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory):
         ]
         # What is there is not rendered again.
         assert list(write_benchmark(out, 0.15, seed=2, faces=[None], workers=1, story="first")) == [(1, 1)]
-        with pytest.raises(AtmeError, match="another benchmark"):
+        with raises("mismatch", out):
             list(write_benchmark(out, 0.15, seed=9, faces=[None], workers=1, story="first"))
     return out
 
@@ -191,7 +191,7 @@ def test_a_benchmark_says_what_it_shows(benchmark: Path):
 def test_the_first_picture_of_a_video_is_a_face_too(short_clip: Path, benchmark: Path):
     assert face_of(short_clip).image.shape == (SIZE[1], SIZE[0], 3)
     truth = benchmark / "030fps-000.truth.mp4"
-    with pytest.raises(AtmeError, match="not a video that can be read"):
+    with raises("not-found", truth):
         face_of(truth)
 
 
@@ -260,12 +260,10 @@ def test_evaluate_as_json_with_labels(benchmark: Path, capsys):
 
 
 def test_what_cannot_be_evaluated_is_one_line(tmp_path: Path):
-    for arguments, expected in (
-        ([str(tmp_path)], "spot-benchmark --out"),
-        ([str(tmp_path), "--dataset", "casme9"], "casme-sq, samm-lv"),
-    ):
-        with pytest.raises(AtmeError, match=expected):
-            app(["spot-evaluate", *arguments], standalone_mode=False)
+    with raises("not-found", tmp_path, "spot-benchmark --out"):
+        app(["spot-evaluate", str(tmp_path)], standalone_mode=False)
+    with raises("invalid", "'casme9'", "casme-sq, samm-lv"):
+        app(["spot-evaluate", str(tmp_path), "--dataset", "casme9"], standalone_mode=False)
 
 
 def test_what_the_recognizer_declines_counts_neither_for_nor_against():
@@ -299,10 +297,10 @@ def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark:
 
 
 def test_fit_says_when_there_is_too_little_to_learn_from(benchmark: Path, capsys, tmp_path: Path):
-    with pytest.raises(AtmeError, match="too few to learn"):
+    with raises("too-little", str(len(KINDS))):
         run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "new"))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["apexes.onnx"]
     ApexDetector(tmp_path / "new" / "apexes.onnx")
     (tmp_path / "file").touch()
-    with pytest.raises(AtmeError, match="not a folder"):
+    with raises("exists", tmp_path / "file"):
         run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "file"))
