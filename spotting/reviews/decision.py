@@ -178,7 +178,8 @@ def _time(found: dict[str, Any], name: str) -> float:
 def _whole(value: Any, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise BadLine("no whole number where one belongs")
-    return value
+    whole: int = value
+    return whole
 
 
 def _text(value: Any, most: int) -> str:

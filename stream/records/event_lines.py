@@ -166,7 +166,8 @@ def _number(line: Line, name: str, least: float = -FARTHEST, most: float = FARTH
     value = line[name]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise Wrong(f"{name}: no number that can be")
-    return value
+    number: float = value
+    return number
 
 
 def _number_or_nan(line: Line, name: str) -> float:
