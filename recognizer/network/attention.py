@@ -47,8 +47,8 @@ class Attention:
 def _spatial_map(graph: Any) -> str | None:
     """Name of the map: the sigmoid of a convolution of (maximum, mean) over channels derived from ``entire``.
 
-    Weights that average over the mirrored pair contain the network twice; the one that takes ``entire``
-    unmirrored is used.
+    Weights that average over the mirrored pair run the network on both as one batch, the pair as it is first;
+    earlier ones contain it twice, and the one that takes ``entire`` unmirrored is used.
     """
     maker = {output: node for node in graph.node for output in node.output}
 
@@ -76,4 +76,5 @@ def _spatial_map(graph: Any) -> str | None:
             waiting += maker[name].input
         return False
 
-    return next((str(node.output[0]) for node in graph.node if is_map(node) and sees_entire(node)), None)
+    maps = sorted((node for node in graph.node if is_map(node)), key=sees_entire)
+    return str(maps[-1].output[0]) if maps else None

@@ -31,8 +31,8 @@ _LENGTH = len(_BEGINS) + 64
 
 _OF_A_RECOGNIZER = """
     Add AveragePool BatchNormalization Cast Clip Concat Constant Conv Div Exp Flatten Gemm
-    GlobalAveragePool Identity MatMul MaxPool Mul Neg ReduceLogSumExp ReduceMax ReduceMean ReduceSum
-    Relu Reshape Shape Sigmoid Slice Sqrt Sub TopK
+    GlobalAveragePool GlobalMaxPool Identity MatMul MatMulInteger MaxPool Mul Neg QuantizeLinear
+    ReduceLogSumExp ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Slice Sqrt Sub TopK Transpose
 """
 OPERATORS = frozenset(_OF_A_RECOGNIZER.split())
 """Operators of a recognizer's network. None of them can blow up a small input, or loop."""

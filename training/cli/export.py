@@ -30,7 +30,7 @@ def export(
     from recognizer.network.model_info import ModelInfo
     from training.learning.correction import CorrectedAtme, network_of
     from training.learning.evidence import Refusing
-    from training.learning.export import TOLERANCE
+    from training.learning.export import COARSE
     from training.learning.export import export as write
     from training.learning.pretrain import FlipAveraged
     from training.learning.weights import load_state
@@ -58,7 +58,7 @@ def export(
     write(Refusing(network, evidence, temperature), info, out)
     print(
         printable(
-            f"{out}: ONNX Runtime's logits match torch's to within {TOLERANCE:.0e}; "
+            f"{out}: ONNX Runtime's logits match torch's to within {COARSE:.0e}; "
             f"try atme live --weights {out}"
         )
     )

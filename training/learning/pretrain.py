@@ -23,9 +23,9 @@ from training.learning.unit_head import (
     UnitCalibration,
     UnitReader,
     calibrate_units,
-    mirror,
     split,
     unit_loss,
+    with_mirrored,
 )
 from training.synthesis.flow import synthesize
 from training.synthesis.random_motion import NON_EVENT, SynthesisConfig
@@ -83,8 +83,7 @@ class FlipAveraged(nn.Module):
 
     def forward(self, entire: Tensor, puzzled: Tensor) -> Tensor:
         """(N, 3, 28, 28) float32 in [−1, 1] twice → (N, classes) logits."""
-        mirrored: Tensor = self.model(mirror(entire), mirror(puzzled))
-        logits: Tensor = self.model(entire, puzzled)
+        logits, mirrored = with_mirrored(self.model, entire, puzzled)
         return (logits + mirrored) / 2
 
 

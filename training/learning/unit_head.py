@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recognizer.network.backend import FEATURE_SHAPE
 from recognizer.recognition import CLASSES
 from recognizer.units import UNITS
 
@@ -24,7 +25,20 @@ def split(outputs: Tensor) -> tuple[Tensor, Tensor]:
 
 def mirror(x: Tensor) -> Tensor:
     """The feature of the mirrored face, on the scale [−1, 1]: columns swapped, u negated (method §6)."""
-    return torch.cat([-x[:, :1], x[:, 1:]], dim=1).flip(3)
+    return (x * x.new_tensor((-1.0, 1.0, 1.0))[:, None, None]).flip(3)
+
+
+def with_mirrored(network: nn.Module, entire: Tensor, puzzled: Tensor) -> tuple[Tensor, Tensor]:
+    """The outputs of a network for samples, and for their mirror images: (N, outputs) each.
+
+    An exported network takes each sample and its mirror image as two rows of one batch, because that reads
+    its large matrix once.
+    """
+    if not torch.onnx.is_in_onnx_export():
+        return network(entire, puzzled), network(mirror(entire), mirror(puzzled))
+    both = (torch.cat([x, mirror(x)], dim=1).reshape(-1, *FEATURE_SHAPE) for x in (entire, puzzled))
+    said: Tensor = network(*both)
+    return said[::2], said[1::2]
 
 
 THRESHOLD = 0.15
@@ -47,8 +61,9 @@ class UnitReader(nn.Module):
 
     def raw(self, entire: Tensor, puzzled: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, 28, 28) float32 in [−1, 1] twice → logits (N, classes + 1), units' logits (N, units, 2)."""
-        logits, units = split(self.model(entire, puzzled))
-        other_logits, other_units = split(self.model(mirror(entire), mirror(puzzled)))
+        own, other = with_mirrored(self.model, entire, puzzled)
+        logits, units = split(own)
+        other_logits, other_units = split(other)
         # The mirrored face's left is this one's right.
         return (logits + other_logits) / 2, (units + other_units.flip(2)) / 2
 
