@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from stream.frame import Image
+from stream.frame import Deferred, Image
 from stream.sources.base import FrameSource
+from stream.sources.jpeg import deferred
 
 FPS = 200
 """Rendered frames a second; a slower source skips some."""
@@ -62,8 +63,8 @@ def _render() -> list[Jpeg]:
 
 
 class Looped(FrameSource):
-    """The frames, decoded one by one. ``live``: at ``fps`` in real time; otherwise as fast as they are
-    read."""
+    """The frames, decoded one by one. ``live``: at ``fps`` in real time, and as a camera hands them over;
+    otherwise as fast as they are read."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class Looped(FrameSource):
         self._rate = fps
         self._began = 0.0
 
-    def read_next(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image | Deferred] | None:
         if self._number == self._total:
             return None
         due = self._number / self._rate
@@ -100,12 +101,15 @@ class Looped(FrameSource):
             due += self._began  # what a camera would stamp, however late this thread wakes
         return due, self._picture(self._number)
 
-    def _picture(self, number: int) -> Image:
+    def _picture(self, number: int) -> Image | Deferred:
         frames = self._ready or self._jpegs
         step = number if self._ready else round(number * FPS / self._rate)
         place = step % (2 * len(frames) - 2)
         place = min(place, 2 * len(frames) - 2 - place)
-        return self._ready[place] if self._ready else decode(self._jpegs[place])
+        if self._ready:
+            return self._ready[place]
+        jpeg = self._jpegs[place]
+        return (self.live and deferred(np.frombuffer(jpeg, np.uint8), self.name)) or decode(jpeg)
 
     def release(self) -> None:
         self._number = self._total

@@ -20,7 +20,7 @@ Places = Mapping[str, Sequence[str]]
 
 STAGES: Places = {
     "capture": ("stream.pipeline.capture:Capture._run", "stream.pipeline.ring:RingBuffer.push"),
-    "decode": ("benchmarks.looped:decode",),
+    "decode": ("benchmarks.looped:decode", "stream.sources.jpeg:decoded"),
     "landmarks": ("recognizer.landmarks:Landmarker.detect", "recognizer.landmarks:Landmarker.look_around"),
     "motion": ("spotting.motion:MotionMeter.measure",),
     "spotter": ("spotting.spotter:Spotter.push",),

@@ -48,11 +48,19 @@ class FaceTracker:
         self._searched = -np.inf
         self._due = -np.inf
 
+    def passes_over(self, time: float) -> Sighting | None:
+        """The answer of ``detect`` for a frame that is not sampled: its image is not needed. None for one
+        that is."""
+        if self._last is not None and -2 * _SAMPLE_S < time - self._due < -_EARLY_S:
+            return Sighting(self._last[1], False, self._landmarker.faces, sampled=False)
+        return None
+
     def detect(self, time: float, image: npt.NDArray[np.uint8]) -> Sighting:
         """The face in a BGR uint8 image; ``time`` in seconds, increasing."""
+        passed_over = self.passes_over(time)
+        if passed_over is not None:
+            return passed_over
         late = time - self._due
-        if self._last is not None and -2 * _SAMPLE_S < late < -_EARLY_S:
-            return Sighting(self._last[1], False, self._landmarker.faces, sampled=False)
         # Counted from when it was due, so that 120 frames a second give 100 samples and not 60.
         self._due = (self._due if abs(late) < _SAMPLE_S else time) + _SAMPLE_S
         if self._last is not None and 0 <= time - self._last[0] < self._interval:

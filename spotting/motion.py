@@ -125,6 +125,14 @@ class MotionMeter:
         """Where the face is in a BGR uint8 image; timestamps in seconds must increase."""
         return self._tracker.detect(time, image)
 
+    def passes_over(self, time: float) -> Sighting | None:
+        """What ``detect`` says where it needs no image, because the frame is not sampled; else None."""
+        return self._tracker.passes_over(time)
+
+    def last_for(self, seen: Sighting | None) -> MotionSample | None:
+        """What ``measure`` gives where it needs no image, because the frame is not sampled; else None."""
+        return None if seen is None or seen.sampled else self._newest
+
     def measure(
         self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting | None = None
     ) -> MotionSample:
@@ -133,9 +141,10 @@ class MotionMeter:
         ``seen``: the result of ``detect``; None: it is called here.
         """
         seen = seen or self.detect(time, image)
-        if self._newest is None or seen.sampled:
-            self._newest = self._sample(frame, time, image, seen)
-        return self._newest
+        known = self.last_for(seen)
+        if known is None:
+            known = self._newest = self._sample(frame, time, image, seen)
+        return known
 
     def _sample(self, frame: int, time: float, image: npt.NDArray[np.uint8], seen: Sighting) -> MotionSample:
         if seen.landmarks is None:

@@ -241,7 +241,7 @@ def test_without_a_face_it_says_so(finder):
 def test_only_the_part_around_the_face_is_held(portrait, finder, size):
     """A large image becomes as small as the loop shows it, and the loop shows the same."""
     frames = [
-        replace(frame, image=cv2.resize(frame.image, size, interpolation=cv2.INTER_CUBIC))
+        replace(frame, picture=cv2.resize(frame.image, size, interpolation=cv2.INTER_CUBIC))
         for frame in clip(portrait, noise=0.0)[:6]
     ]
     loop = make_loop(frames, 0.1, finder)

@@ -80,7 +80,7 @@ class Onlooker(Observer):
         if now - self._looked >= LOOK_S:
             self._looked = now
             self._face = align_face(frame.image, sample) if sample.face else None
-            self._picture = replace(frame, image=frame.image.copy())
+            self._picture = replace(frame, picture=frame.image.copy())
 
     def event(
         self, event: Expression, onset: Frame | None, apex: Frame | None, features: PairFeatures | None

@@ -30,13 +30,13 @@ class GapFinder:
 
     def before(self, frame: Frame, paused: bool = False) -> Gap | None:
         """The gap that ends at this frame, if one does. ``paused``: the user paused since the last frame."""
-        last, self._last = self._last, (frame.index, frame.timestamp, frame.image.shape)
+        last, self._last = self._last, (frame.index, frame.timestamp, frame.picture.shape)
         if last is None:
             return None
         index, time, shape = last
         if paused:
             return Gap(time, frame.timestamp, "paused")
-        if shape != frame.image.shape:
+        if shape != frame.picture.shape:
             return Gap(time, frame.timestamp, "frame size changed")
         if frame.timestamp - time > LEAST_S:
             return Gap(time, frame.timestamp, "no frames" if frame.index == index + 1 else "frames dropped")

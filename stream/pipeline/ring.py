@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
-from stream.frame import Frame
+from stream.frame import Deferred, Frame
 
 LOSSLESS_BACKLOG = 8
 """Frames of a recording to read ahead."""
@@ -53,7 +53,7 @@ class RingBuffer:
             raise ValueError("a ring needs history_s >= 0 and backlog_s >= 0")
         self._max_bytes = max_bytes
         self._hold((size[1], size[0], 3))
-        self._images: list[npt.NDArray[np.uint8]] = []  # grows while it must
+        self._images: list[npt.NDArray[np.uint8] | None] = []  # grows while it must; None where not needed
         self._frames: list[Frame | None] = []
         self._captured: list[float] = []
         self._slots: dict[int, int] = {}  # frame index → slot, for every frame that is still whole
@@ -85,18 +85,18 @@ class RingBuffer:
             return self._closed and self._error is None and not self._unread
 
     def push(self, frame: Frame) -> bool:
-        """Copies a frame in; its capture time is now. Returns False, without copying, once the ring is
-        closed.
+        """Copies a frame in, one whose image is deferred as it is; its capture time is now. Returns False,
+        without copying, once the ring is closed.
 
         Frame indices must grow, gaps are fine. A new image size is accepted where frames may be
         dropped (live), else an AtmeError; so is a history that outgrows the memory where none may be lost.
         """
         captured = time.monotonic()
-        if frame.image.shape != self._shape and self._lossless:
+        if frame.picture.shape != self._shape and self._lossless:
             raise AtmeError(
                 "unsupported",
                 f"frame {frame.index}: the image changed from {_size(self._shape)} to "
-                f"{_size(frame.image.shape)} while running; start again with one size",
+                f"{_size(frame.picture.shape)} while running; start again with one size",
             )
         with self._changed:
             if self._lossless:
@@ -110,18 +110,16 @@ class RingBuffer:
                     f"not fit into {self._max_bytes >> 20} MB, for frames come faster than was stated; "
                     "scale them first: ffmpeg -i RECORDING -vf scale=1280:-2 -crf 16 smaller.mp4",
                 )
-            if frame.image.shape != self._shape:
-                self._hold(frame.image.shape)
+            if frame.picture.shape != self._shape:
+                self._hold(frame.picture.shape)
             slot = self._take_slot(frame.timestamp)
         # The slot now belongs to nobody else, so the copy needs no lock and holds up no reader.
-        np.copyto(self._images[slot], frame.image)
-        image = self._images[slot].view()
-        image.flags.writeable = False  # of this view only
+        kept = frame if isinstance(frame.picture, Deferred) else self._copied(frame, slot)
         with self._changed:
             if self._closed:  # closed meanwhile; the reader may have reached the end already
                 self._free.append(slot)
                 return False
-            self._frames[slot] = Frame(frame.index, frame.timestamp, image)
+            self._frames[slot] = kept
             self._captured[slot] = captured
             self._slots[frame.index] = slot
             self._unread.append(slot)
@@ -157,11 +155,14 @@ class RingBuffer:
             yield frame
 
     def get(self, index: int) -> Frame:
-        """A copy of the frame with this index, from any thread. Raises KeyError when it is gone."""
+        """A copy of the frame with this index, from any thread, or the frame where its image is deferred.
+        Raises KeyError when it is gone."""
         with self._changed:  # held while copying, or the writer could come in between
             frame = self._frames[self._slots[index]]
             assert frame is not None
-            return Frame(frame.index, frame.timestamp, frame.image.copy())
+            if isinstance(frame.picture, Deferred):
+                return frame
+            return Frame(frame.index, frame.timestamp, frame.picture.copy())
 
     def captured_at(self, index: int) -> float | None:
         """``time.monotonic()`` when the frame was pushed; None when it is gone."""
@@ -203,14 +204,21 @@ class RingBuffer:
             else:
                 break
         if not self._free:
-            self._images.append(np.empty(self._shape, np.uint8))
+            self._images.append(None)
             self._frames.append(None)
             self._captured.append(0.0)
             return len(self._images) - 1
-        slot = self._free.popleft()
-        if self._images[slot].shape != self._shape:
-            self._images[slot] = np.empty(self._shape, np.uint8)
-        return slot
+        return self._free.popleft()
+
+    def _copied(self, frame: Frame, slot: int) -> Frame:
+        """The frame with its image copied into the slot, which nobody else uses."""
+        image = self._images[slot]
+        if image is None or image.shape != self._shape:
+            image = self._images[slot] = np.empty(self._shape, np.uint8)
+        np.copyto(image, frame.image)
+        view = image.view()
+        view.flags.writeable = False  # of this view only
+        return Frame(frame.index, frame.timestamp, view)
 
     def _hold(self, shape: tuple[int, ...]) -> None:
         """From now on, images have this (height, width, 3)."""
@@ -230,6 +238,7 @@ class RingBuffer:
         frame = self._frames[slot]
         assert frame is not None
         del self._slots[frame.index]
+        self._frames[slot] = None
         self._free.append(slot)
 
 

@@ -56,7 +56,8 @@ class SpottingStage:
 
     def find_face(self, frame: Frame) -> Sighting:
         """Where the face is."""
-        return self._meter.detect(frame.timestamp, frame.image)
+        passed_over = self._meter.passes_over(frame.timestamp)
+        return passed_over or self._meter.detect(frame.timestamp, frame.image)
 
     def gap_before(self, frame: Frame, paused: bool = False) -> Gap | None:
         """The stretch without frames that ends here, if any; ``start_over`` must then precede ``update``.
@@ -67,7 +68,9 @@ class SpottingStage:
 
     def update(self, frame: Frame, sighting: Sighting | None = None) -> Spotted:
         """The motion in a frame, and what it decides. ``sighting``: None searches for the face."""
-        sample = self._meter.measure(frame.index, frame.timestamp, frame.image, sighting)
+        sample = self._meter.last_for(sighting)
+        if sample is None:
+            sample = self._meter.measure(frame.index, frame.timestamp, frame.image, sighting)
         sampled = sample.frame == frame.index
         self._times.add(frame.timestamp, frame.index, sampled)
         if not sampled:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from recognizer.console.plain_text import printable
-from stream.frame import Frame, Image
+from stream.frame import Deferred, Frame, Image
 
 STALL_TIMEOUT = 5.0
 """Seconds without a frame after which a live source counts as stalled."""
@@ -99,7 +99,7 @@ class FrameSource(ABC):
         self._last_timestamp = timestamp
         return Frame(index, timestamp, taken[1])
 
-    def _read_unless_closed(self) -> tuple[float | None, Image] | None:
+    def _read_unless_closed(self) -> tuple[float | None, Image | Deferred] | None:
         try:
             with self._in_use:
                 taken = None if self._closed.is_set() else self.read_next()
@@ -111,7 +111,7 @@ class FrameSource(ABC):
             return None
         return taken
 
-    def _fits(self, timestamp: float | None, image: Image) -> bool:
+    def _fits(self, timestamp: float | None, image: Image | Deferred) -> bool:
         """Whether the image has the size of the earlier ones, or a new size that has persisted."""
         height, width = image.shape[:2]
         if (width, height) == self.size:
@@ -153,11 +153,11 @@ class FrameSource(ABC):
         self.close()
 
     @abstractmethod
-    def read_next(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image | Deferred] | None:
         """Time in seconds (live: ``time.monotonic()``; None where the medium gives none) and the image.
 
-        The image is BGR uint8, height × width × 3, C-contiguous. None at the end. Called by ``read`` alone,
-        on one thread; raises AtmeError where the source breaks off.
+        The image is BGR uint8, height × width × 3, C-contiguous, or ``Deferred``. None at the end. Called by
+        ``read`` alone, on one thread; raises AtmeError where the source breaks off.
         """
 
     @abstractmethod

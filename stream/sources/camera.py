@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +17,9 @@ from pydantic import Field
 
 from recognizer.errors import AtmeError
 from recognizer.files.setting_types import NO_OTHERS, Number, Text, Whole, setting_dataclass
-from stream.frame import Image
+from stream.frame import Deferred, Image
 from stream.sources.base import STALL_TIMEOUT, FrameSource
+from stream.sources.jpeg import decoded, deferred, undecodable
 
 DEVICES = Path("/sys/class/video4linux")  # Linux: one folder a device, with its name in a file
 
@@ -36,6 +37,7 @@ class CameraConfig:
     """Pixel format: four letters, or empty for the camera's own choice. Raw formats are slow over USB."""
 
 
+_MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 LATEST_S = 1.0
 """Seconds that an image may wait in the driver before its time is no longer trusted."""
 _DISTRUST = 3
@@ -87,6 +89,7 @@ class Camera(FrameSource):
                 )
             self._request(config)
             delivers, picture = self._capture.read()
+            self._sends_jpeg = delivers and _hands_over_jpeg(self._capture, picture.shape)
         if not delivers:
             self._capture.release()
             raise AtmeError("unreadable", f"camera {number}: delivers no image; is another program using it?")
@@ -103,7 +106,7 @@ class Camera(FrameSource):
         self._buffer_clock = BufferClock()
         self._compare(config, fps)
 
-    def read_next(self) -> tuple[float, Image] | None:
+    def read_next(self) -> tuple[float, Image | Deferred] | None:
         if not self._capture.grab():
             raise AtmeError(
                 "source-lost",
@@ -114,11 +117,13 @@ class Camera(FrameSource):
         by = "the camera's driver" if self._buffer_clock.trusted else "when the camera handed frames over"
         self.clock = by
         delivers, image = self._capture.retrieve()
-        if not delivers:
-            raise AtmeError(
-                "unreadable", f"{self.name}: sent an image that cannot be decoded; try another fourcc"
-            )
-        return timestamp, np.ascontiguousarray(image, np.uint8)
+        picture: Image | Deferred | None = None
+        if delivers:
+            picture = np.ascontiguousarray(image, np.uint8)
+            picture = deferred(picture.ravel(), self.name) if self._sends_jpeg else picture
+        if picture is None:
+            raise undecodable(self.name)
+        return timestamp, picture
 
     def release(self) -> None:
         self._capture.release()
@@ -140,6 +145,26 @@ class Camera(FrameSource):
         got = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)) if code > 0 else ""
         if config.fourcc and got.isprintable() and got.strip() and got != config.fourcc:
             self._warn(f"asked for {config.fourcc}, got {got}")
+
+
+def _hands_over_jpeg(capture: cv2.VideoCapture, shape: tuple[int, ...]) -> bool:
+    """Whether the driver hands over the JPEG images that the camera sends; if so, it is told to.
+
+    ``shape``: that of a decoded image. It is tried out with one image: nothing else shows it.
+    """
+    if sys.platform != "linux" or int(capture.get(cv2.CAP_PROP_FOURCC)) != _MJPG:
+        return False
+    if not capture.set(cv2.CAP_PROP_CONVERT_RGB, 0):
+        return False
+    delivers, data = capture.read()
+    if delivers:
+        file = np.ascontiguousarray(data, np.uint8).ravel()
+        found = deferred(file, "the camera")
+        with suppress(AtmeError):
+            if found is not None and found.shape == shape == decoded(file, "the camera").shape:
+                return True
+    capture.set(cv2.CAP_PROP_CONVERT_RGB, 1)
+    return False
 
 
 def find_camera(device: str, devices: Path = DEVICES) -> int:

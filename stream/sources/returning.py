@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from recognizer.errors import AtmeError
-from stream.frame import Frame, Image
+from stream.frame import Deferred, Frame, Image
 from stream.sources.base import FrameSource
 
 RETRY_S = 0.5
@@ -50,16 +50,16 @@ class Returning(FrameSource):
         """Frames left out by all sources that were opened."""
         return self._left_out + self._inner.left_out
 
-    def read_next(self) -> tuple[float | None, Image] | None:
+    def read_next(self) -> tuple[float | None, Image | Deferred] | None:
         if not self.live:
             frame = self._inner.read()
-            return None if frame is None else (frame.timestamp, frame.image)
+            return None if frame is None else (frame.timestamp, frame.picture)
         frame = self._read() or self._wait_for_return()
         if frame is None:
             return None
         assert self._inner.origin is not None
         self.size = self._inner.size
-        return self._inner.origin + frame.timestamp, frame.image
+        return self._inner.origin + frame.timestamp, frame.picture
 
     def _read(self) -> Frame | None:
         """The next frame; None, with the reason noted, if the source is gone."""

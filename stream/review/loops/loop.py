@@ -118,7 +118,7 @@ class _Part:
         if self.scale != 1:
             made = cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA)
             image = np.asarray(made, np.uint8)
-        return replace(frame, image=image)
+        return replace(frame, picture=image)
 
     def places(self, landmarks: Landmarks) -> Landmarks:
         shifted = landmarks - np.array((self.left, self.top), np.float32)
