@@ -5,25 +5,23 @@ the stopping rule described by Sánchez, Meinhardt-Llopis and Facciolo (2013, DO
 details follow ``cv2.optflow.DualTVL1OpticalFlow`` of OpenCV 4.11, so that both flows are
 interchangeable. The sum of λ·|I₁(x + u) − I₀(x)| + |∇u| over all pixels is minimised, coarse to fine.
 
-Why it is fast: an iteration is one pass down the image, in which the dual variables follow the flow by one
-row while both are in the nearest cache; every loop along a row becomes vector instructions (which is why all
-of them are in one function: a call with arrays costs more than a row); the median of 25 is found by sorting
-rows, columns and three diagonals; and nothing waits for a second thread. The interpreter's lock is released,
-so pairs can run in parallel threads.
+One scale is refined by machine code (``tvl1_kernel.py``), which numba makes once a machine. The interpreter's
+lock is released meanwhile, so pairs can run in parallel threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from recognizer.flow.parameters import DEFAULTS, Parameters
-from recognizer.machine.compiling import kept_on_disk
+from recognizer.machine.machine_code import machine_code
 
 Plane = npt.NDArray[np.float32]
 """(H, W) float32; several: (N, H, W)."""
@@ -36,6 +34,10 @@ MEDIAN = 5
 """Side of the only median filter available here, pixels."""
 EDGE = 4
 """Zeros around the second image, which a warp from outside reads."""
+PLANES = 7
+"""Planes that are worked in: the flow, room for one of its parts, the linearised difference of the images."""
+
+_KERNEL = Path(__file__).with_name("tvl1_kernel.py")
 
 
 def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Parameters = DEFAULTS) -> Plane:
@@ -75,250 +77,36 @@ def _grown(part: Plane, shape: tuple[int, ...], step: float) -> Plane:
     )
 
 
-# --- Compiled from here on ---------------------------------------------------------------------------------
-
-Function = TypeVar("Function", bound=Callable[..., object])
-Value = np.float32
-f32 = np.float32
-
-
-def compiled(function: Function) -> Function:
-    """For functions called by compiled ones."""
-    return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
-
-
-def compiled_once(function: Function) -> Function:
-    """For the function called from Python: compiled at its first call with everything it calls, and
-    cached."""
-    return kept_on_disk(compiled(function))
-
-
-def _cubic_weights() -> Plane:
-    """(32, 4): weights (a = −0.75) of four pixels, for a place k/32 of the way from the second to the
-    third."""
-    a, t = -0.75, np.arange(32) / 32
-    outer = [((a * d - 5 * a) * d + 8 * a) * d - 4 * a for d in (t + 1, 2 - t)]
-    inner = [((a + 2) * d - (a + 3)) * d * d + 1 for d in (t, 1 - t)]
-    return np.asarray(np.stack([outer[0], inner[0], inner[1], outer[1]], axis=1), np.float32)
-
-
-CUBIC = _cubic_weights()
-FLT_EPSILON = np.float32(np.finfo(np.float32).eps)
-
-
-@compiled_once
-def _refine(first: Plane, second: Plane, u_out: Plane, v_out: Plane, p: Parameters) -> None:
-    """One scale: improves the flow (u_out, v_out), (H, W) each, in place."""
+def _refine(first: Plane, second: Plane, u: Plane, v: Plane, p: Parameters) -> None:
+    """One scale: improves the flow (u, v), (H, W) each like the images, in place."""
     height, width = first.shape
-    planes = _planes(7, height, width)
-    u, v, spare = planes[0], planes[1], planes[2]
-    constant, gx, gy, inverse = planes[3], planes[4], planes[5], planes[6]
-    dual = _planes(4, height + 1, width)
-    source = _with_derivatives(second)
-    u[:, LINE : LINE + width] = u_out
-    v[:, LINE : LINE + width] = v_out
-    tolerance = p.epsilon * p.epsilon * height * width
-    for _ in range(p.warps):
-        _linearise(first, source, u, v, constant, gx, gy, inverse)
-        for iteration in range(p.outer_iterations * p.inner_iterations):
-            if iteration % p.inner_iterations == 0:
-                _median(u, spare, width)
-                u, spare = spare, u
-                _median(v, spare, width)
-                v, spare = spare, v
-            if _iterate(u, v, dual, constant, gx, gy, inverse, width, p) <= tolerance:
-                break
-    u_out[:] = u[:, LINE : LINE + width]
-    v_out[:] = v[:, LINE : LINE + width]
+    planes, dual = room(PLANES, height, width), room(4, height + 1, width)
+    source = np.zeros((3, height + 2 * EDGE, width + 2 * EDGE), np.float32)
+    places, residual = np.empty((2, width), np.int32), np.empty(width, np.float32)
+    arrays = (first, second, u, v, planes, dual, source, places, residual)
+    kernel()(
+        *(array.ctypes.data for array in arrays),
+        *(height, width, planes.shape[2], p.tau, p.lambda_, p.theta, p.epsilon),
+        *(p.warps, p.outer_iterations, p.inner_iterations),
+    )
 
 
-@compiled
-def _planes(count: int, height: int, width: int) -> Plane:
+def room(count: int, height: int, width: int) -> Plane:
     """``count`` planes of zeros whose rows begin on a cache line: (count, height, pitch)."""
     pitch = LINE + (width // LINE + 2) * LINE
-    flat = np.zeros(count * height * pitch + LINE, f32)
+    flat = np.zeros(count * height * pitch + LINE, np.float32)
     start = (-flat.ctypes.data // 4) % LINE
     return flat[start : start + count * height * pitch].reshape(count, height, pitch)
 
 
-@compiled
-def _with_derivatives(picture: Plane) -> Plane:
-    """(3, H + 2 EDGE, W + 2 EDGE): the image, its central differences d/dx and d/dy; zeros around them."""
-    height, width = picture.shape
-    result = np.zeros((3, height + 2 * EDGE, width + 2 * EDGE), f32)
-    for y in range(height):
-        up, down = max(y - 1, 0), min(y + 1, height - 1)
-        for x in range(width):
-            left, right = max(x - 1, 0), min(x + 1, width - 1)
-            result[0, y + EDGE, x + EDGE] = picture[y, x]
-            result[1, y + EDGE, x + EDGE] = f32(0.5) * (picture[y, right] - picture[y, left])
-            result[2, y + EDGE, x + EDGE] = f32(0.5) * (picture[down, x] - picture[up, x])
-    return result
+@cache
+def kernel() -> Any:
+    """The machine code that refines a scale, as a function; made now where it was not kept."""
+    types = (*9 * (ctypes.c_void_p,), *3 * (ctypes.c_int64,), *4 * (ctypes.c_double,), *3 * (ctypes.c_int64,))
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled))
 
 
-@compiled
-def _linearise(
-    first: Plane, source: Plane, u: Plane, v: Plane, constant: Plane, gx: Plane, gy: Plane, inverse: Plane
-) -> None:
-    """Warps by the flow: near it the images differ by constant + gx·u + gy·v; inverse is 1 / |g|²."""
-    height, width = first.shape
-    for y in range(height):
-        _warp_row(y, source[0], source[1], source[2], u, v, CUBIC, constant, gx, gy, width)
-        for k in range(width):
-            x = k + LINE
-            constant[y, x] += -first[y, k] - gx[y, x] * u[y, x] - gy[y, x] * v[y, x]
-            inverse[y, x] = f32(1) / max(gx[y, x] * gx[y, x] + gy[y, x] * gy[y, x], FLT_EPSILON)
+def _compiled() -> Any:
+    from recognizer.flow.tvl1_kernel import refine_function
 
-
-@compiled
-def _warp_row(
-    y: int,
-    a: Plane,
-    b: Plane,
-    c: Plane,
-    u: Plane,
-    v: Plane,
-    weights: Plane,
-    warped_a: Plane,
-    warped_b: Plane,
-    warped_c: Plane,
-    width: int,
-) -> None:
-    """Row y of three images, sampled cubically at its moved places to 1/32 pixel, as OpenCV 4 does."""
-    height = u.shape[0]
-    across = np.empty(width, np.int32)
-    along = np.empty(width, np.int32)
-    for k in range(width):
-        across[k] = np.int32(np.rint(f32(32) * (f32(k) + u[y, k + LINE])))
-        along[k] = np.int32(np.rint(f32(32) * (f32(y) + v[y, k + LINE])))
-    for k in range(width):
-        # The mask changes nothing: it tells the compiler that no index is negative.
-        left = (min(max(across[k] >> 5, -3), width + 1) + EDGE - 1) & 0xFFFFFF
-        top = (min(max(along[k] >> 5, -3), height + 1) + EDGE - 1) & 0xFFFFFF
-        m, n = across[k] & 31, along[k] & 31
-        w0, w1, w2, w3 = weights[m, 0], weights[m, 1], weights[m, 2], weights[m, 3]
-        of_a = of_b = of_c = f32(0)
-        for j in range(4):
-            w, t = weights[n, j], top + j
-            of_a += w * (w0 * a[t, left] + w1 * a[t, left + 1] + w2 * a[t, left + 2] + w3 * a[t, left + 3])
-            of_b += w * (w0 * b[t, left] + w1 * b[t, left + 1] + w2 * b[t, left + 2] + w3 * b[t, left + 3])
-            of_c += w * (w0 * c[t, left] + w1 * c[t, left + 1] + w2 * c[t, left + 2] + w3 * c[t, left + 3])
-        warped_a[y, k + LINE] = of_a
-        warped_b[y, k + LINE] = of_b
-        warped_c[y, k + LINE] = of_c
-
-
-@compiled
-def _iterate(
-    u: Plane,
-    v: Plane,
-    dual: Plane,
-    constant: Plane,
-    gx: Plane,
-    gy: Plane,
-    inverse: Plane,
-    width: int,
-    p: Parameters,
-) -> float:
-    """One iteration in place; returns the sum over the pixels of the squared change of the flow.
-
-    Row y is updated before the dual variables of row y − 1: those need its result, and it needs their old
-    values. ``dual``: for u d/dx, d/dy, then for v. Row y of the flow is row y of d/dx and, under a row of
-    zeros, row y + 1 of d/dy.
-    """
-    height = u.shape[0]
-    ux, uy, vx, vy = dual[0], dual[1], dual[2], dual[3]
-    residual = np.empty(width, f32)
-    theta, step, limit = f32(p.theta), f32(p.tau / p.theta), f32(p.lambda_ * p.theta)
-    change = 0.0
-    for y in range(height + 1):
-        if y < height:
-            of_row = f32(0)
-            for k in range(width):
-                x = k + LINE
-                slack = (constant[y, x] + gx[y, x] * u[y, x] + gy[y, x] * v[y, x]) * inverse[y, x]
-                residual[k] = min(max(-slack, -limit), limit)
-            for k in range(width):
-                x = k + LINE
-                move = gx[y, x] * residual[k] + theta * (ux[y, x] - ux[y, x - 1] + uy[y + 1, x] - uy[y, x])
-                u[y, x] += move
-                of_row += move * move
-            for k in range(width):
-                x = k + LINE
-                move = gy[y, x] * residual[k] + theta * (vx[y, x] - vx[y, x - 1] + vy[y + 1, x] - vy[y, x])
-                v[y, x] += move
-                of_row += move * move
-            change += float(of_row)
-            u[y, LINE + width] = u[y, LINE + width - 1]
-            v[y, LINE + width] = v[y, LINE + width - 1]
-        if y > 0:
-            down = min(y, height - 1)
-            for k in range(width):
-                x = k + LINE
-                along, across = u[y - 1, x + 1] - u[y - 1, x], u[down, x] - u[y - 1, x]
-                shrink = f32(1) / (f32(1) + step * np.sqrt(along * along + across * across))
-                ux[y - 1, x] = (ux[y - 1, x] + step * along) * shrink
-                uy[y, x] = (uy[y, x] + step * across) * shrink
-            for k in range(width):
-                x = k + LINE
-                along, across = v[y - 1, x + 1] - v[y - 1, x], v[down, x] - v[y - 1, x]
-                shrink = f32(1) / (f32(1) + step * np.sqrt(along * along + across * across))
-                vx[y - 1, x] = (vx[y - 1, x] + step * along) * shrink
-                vy[y, x] = (vy[y, x] + step * across) * shrink
-    return change
-
-
-@compiled
-def _median(source: Plane, result: Plane, width: int) -> None:
-    """Median of the 5×5 pixels around each one, edges repeated.
-
-    Columns and then rows of the square are sorted, then the diagonal from corner to corner and the two beside
-    it. That leaves three candidates for the median: the greatest value above the diagonal, the middle one on
-    it and the least below it. All others have 13 values that are not smaller, or not greater.
-    """
-    height = source.shape[0]
-    for y in range(height):
-        for k in range(2):
-            source[y, LINE - 1 - k] = source[y, LINE]
-            source[y, LINE + width + k] = source[y, LINE + width - 1]
-    for y in range(height):
-        a, b, d, e = max(y - 2, 0), max(y - 1, 0), min(y + 1, height - 1), min(y + 2, height - 1)
-        for k in range(width):
-            x = k + LINE
-            a0, b0, c0, d0, e0 = _sort(
-                source[a, x - 2], source[b, x - 2], source[y, x - 2], source[d, x - 2], source[e, x - 2]
-            )
-            a1, b1, c1, d1, e1 = _sort(
-                source[a, x - 1], source[b, x - 1], source[y, x - 1], source[d, x - 1], source[e, x - 1]
-            )
-            a2, b2, c2, d2, e2 = _sort(source[a, x], source[b, x], source[y, x], source[d, x], source[e, x])
-            a3, b3, c3, d3, e3 = _sort(
-                source[a, x + 1], source[b, x + 1], source[y, x + 1], source[d, x + 1], source[e, x + 1]
-            )
-            a4, b4, c4, d4, e4 = _sort(
-                source[a, x + 2], source[b, x + 2], source[y, x + 2], source[d, x + 2], source[e, x + 2]
-            )
-            _, _, _, a3, a4 = _sort(a0, a1, a2, a3, a4)
-            _, _, b2, b3, b4 = _sort(b0, b1, b2, b3, b4)
-            _, c1, c2, c3, _ = _sort(c0, c1, c2, c3, c4)
-            d0, d1, d2, _, _ = _sort(d0, d1, d2, d3, d4)
-            e0, e1, _, _, _ = _sort(e0, e1, e2, e3, e4)
-            low = max(a3, b2, c1, d0)
-            high = min(b4, c3, d2, e1)
-            _, _, middle, _, _ = _sort(a4, b3, c2, d1, e0)
-            result[y, x] = max(min(low, middle), min(max(low, middle), high))
-
-
-@compiled
-def _sort(a: Value, b: Value, c: Value, d: Value, e: Value) -> tuple[Value, Value, Value, Value, Value]:
-    """Five values in ascending order, without a branch."""
-    a, b = min(a, b), max(a, b)
-    d, e = min(d, e), max(d, e)
-    c, e = min(c, e), max(c, e)
-    c, d = min(c, d), max(c, d)
-    a, d = min(a, d), max(a, d)
-    a, c = min(a, c), max(a, c)
-    b, e = min(b, e), max(b, e)
-    b, d = min(b, d), max(b, d)
-    b, c = min(b, c), max(b, c)
-    return a, b, c, d, e
+    return refine_function()
