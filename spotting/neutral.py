@@ -126,16 +126,21 @@ class NeutralFace:
                 self._take([p for p, _ in young[: len(young) // 2 + 1]], now)
             self._last_quiet = now
             return False
-        still = now - recent[0][0].time > 0.8 * config.hold_ms / 1000 and _still(
-            [p for p, _ in recent], 2 * floor
-        )
-        restless = now - self._last_quiet > config.restless_ms / 1000
-        if now - self._last_quiet > config.hold_ms / 1000 and (still or restless):
-            self._take([look], now)
-            self._last_quiet = now
-            recent.clear()
-            return True
-        return False
+        unrest = now - self._last_quiet
+        if unrest <= config.hold_ms / 1000:
+            return False
+        if unrest <= config.restless_ms / 1000 and not self._rests_elsewhere(now, floor):
+            return False
+        self._take([look], now)
+        self._last_quiet = now
+        recent.clear()
+        return True
+
+    def _rests_elsewhere(self, now: float, floor: float) -> bool:
+        """The face has hardly moved for as long as it is looked back at."""
+        recent = self._recent
+        long_enough = now - recent[0][0].time > 0.8 * self._config.hold_ms / 1000
+        return long_enough and _still([p for p, _ in recent], 2 * floor)
 
     def _take(self, looks: Sequence[Look], now: float) -> None:
         """Their mean image: the noise of a single frame would stay in the signal until the next update."""
