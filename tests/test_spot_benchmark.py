@@ -298,7 +298,7 @@ def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark:
 
 def test_fit_says_when_there_is_too_little_to_learn_from(benchmark: Path, capsys, tmp_path: Path):
     with raises("too-little", str(len(KINDS))):
-        run(capsys, "spot-fit", str(benchmark), "--out", str(tmp_path / "new"))
+        run(capsys, "spot-fit", str(benchmark), "--simulated", "0", "--out", str(tmp_path / "new"))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["apexes.onnx"]
     ApexDetector(tmp_path / "new" / "apexes.onnx")
     (tmp_path / "file").touch()

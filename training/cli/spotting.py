@@ -96,34 +96,42 @@ def _from_recordings(out: Path, folder: Path, minutes: float, seed: int, workers
 
 
 def spot_fit(
-    roots: Annotated[list[Path], typer.Argument(help="Folders of benchmarks; never one to measure on.")],
     out: Annotated[Path, typer.Option(help="The folder for the two networks' weights.")],
+    roots: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of benchmarks to learn from, too; never one to measure on."),
+    ] = None,
+    simulated: Annotated[
+        int, typer.Option(min=0, help="How many half minutes of motion to simulate, without an image.")
+    ] = 500,
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
     workers: WorkersOption = 1,
 ) -> None:
-    """Train the spotter on clips: the apex detector, which proposes movements, then the classifier, which
-    tells micro-expressions from other movements."""
+    """Train the spotter on simulated motion and, if given, rendered clips: the apex detector, which proposes
+    movements, then the classifier, which tells micro-expressions from other movements."""
     from recognizer.console.native_log import native_log
     from training.spotting.evaluate import read_benchmark
-    from training.spotting.fit import fit_classifier, fit_detector
+    from training.spotting.fit import Material, fit_classifier, fit_detector
     from training.spotting.rendered.benchmark import digest, is_filmed, read_index
     from training.spotting.signal import measured
 
     if out.exists() and not out.is_dir():
         raise AtmeError("exists", f"{out}: not a folder; name one for the two networks")
-    for root in roots:
+    for root in roots or ():
         if any(is_filmed(row) for row in read_index(root)):
             raise AtmeError(
                 "mismatch",
                 f"{root} holds recordings of people, which serve for measuring only; train on rendered clips",
             )
-    benchmarks = {root: read_benchmark(root) for root in roots}
+    benchmarks = {root: read_benchmark(root) for root in roots or ()}
     clips = [video for videos in benchmarks.values() for video in videos]
     faces = ", ".join(sorted({str(video.conditions["face"]) for video in clips}))
+    rendered = f" and {len(clips)} rendered clips of {faces}" if clips else ""
+    names = "".join(f" {root.name}" for root in benchmarks)
     about = {
-        "trained_on": f"{len(clips)} rendered clips of {faces}",
-        "benchmarks": " ".join(digest(root) for root in roots),
-        "command": f"atme-train spot-fit {' '.join(root.name for root in roots)} --seed {seed}",
+        "trained_on": f"{simulated} simulated clips{rendered}",
+        "benchmarks": " ".join(digest(root) for root in benchmarks),
+        "command": f"atme-train spot-fit{names} --simulated {simulated} --seed {seed}",
     }
     with native_log():
         for root, videos in benchmarks.items():
@@ -131,8 +139,9 @@ def spot_fit(
             steps = measured(videos, root / ".signals", workers)
             _advance(f"{root}: motion", ((done, count) for done in steps))
     out.mkdir(parents=True, exist_ok=True)
-    fit_detector(benchmarks, seed, about, out, _advance)
-    fit_classifier(benchmarks, seed, workers, about, out, _advance)
+    material = Material(benchmarks, simulated, seed)
+    fit_detector(material, workers, about, out, _advance)
+    fit_classifier(material, workers, about, out, _advance)
     print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --weights {out}"))
 
 

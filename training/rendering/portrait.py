@@ -30,6 +30,11 @@ class Portrait:
     image: Image
     landmarks: Landmarks
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return self.image.shape[0], self.image.shape[1]
+
 
 def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) -> Portrait:
     """An image of ``size`` (width, height) with the face in its middle, at least half as wide as it is high.

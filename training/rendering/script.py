@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -146,7 +147,7 @@ class ClipScript:
         """Frames in the clip."""
         return round(self.duration * self.fps)
 
-    @property
+    @cached_property
     def blink_actions(self) -> tuple[Action, ...]:
         """The blinks as unlabelled actions; strength 1 is as far as the lids come down."""
         return tuple(_blink(blink) for blink in self.blinks)
@@ -215,11 +216,18 @@ class ClipScript:
 
     def _drift(self, channel: int, time: float) -> float:
         """Smooth and slow (below 0.3 Hz), within −1 … 1, different in each channel and for each seed."""
-        rng = np.random.default_rng((self.seed, channel))
-        slow, fast = rng.uniform(0.06, 0.15), rng.uniform(0.18, 0.3)
-        first, second = rng.uniform(0, 2 * math.pi, 2)
+        slow, fast, first, second = _waves(self.seed, channel)
         wave = 0.65 * math.sin(2 * math.pi * slow * time + first)
         return wave + 0.35 * math.sin(2 * math.pi * fast * time + second)
+
+
+@cache
+def _waves(seed: int, channel: int) -> tuple[float, float, float, float]:
+    """Two frequencies in Hz, then their phases."""
+    rng = np.random.default_rng((seed, channel))
+    slow, fast = rng.uniform(0.06, 0.15), rng.uniform(0.18, 0.3)
+    first, second = rng.uniform(0, 2 * math.pi, 2)
+    return float(slow), float(fast), float(first), float(second)
 
 
 def _blink(blink: Blink) -> Action:

@@ -47,6 +47,17 @@ def displacement(
     return bump_field(landmarks, _bumps(activations), shape)
 
 
+def displacement_at(
+    landmarks: npt.NDArray[np.float32], activations: Iterable[Activation], points: npt.NDArray[np.float32]
+) -> Field:
+    """The same at (…, 2) ``points`` of the image."""
+    field = np.zeros(points.shape, np.float32)
+    for bump, side, size in _bumps(activations):
+        if size:
+            _add_bump(field, points[..., 0], points[..., 1], landmarks, bump, side, size)
+    return field
+
+
 def _bumps(activations: Iterable[Activation]) -> Iterator[SizedBump]:
     for activation in activations:
         for bump in ACTION_UNITS[activation.unit].bumps:

@@ -19,7 +19,7 @@ from training.datasets.long_video import Movement
 Rng = np.random.Generator
 Floats = npt.NDArray[np.float64]
 
-_DRAG = {
+DRAG = {
     "inner brows": -0.75,
     "outer brows": -0.75,
     "nose": -0.5,
@@ -34,7 +34,7 @@ _DRAG = {
 (``python -m benchmarks.blinks``): lids drag the root of the nose, where the head's motion is read."""
 _FULL = 0.4
 """By how much of the opening a full blink lowers what is measured."""
-_DOWN = np.array([_DRAG[side[0]] for side in SIDES])
+_DOWN = np.array([DRAG[side[0]] for side in SIDES])
 _TALKS = {
     "lower lip": 1.0,
     "chin": 1.0,

@@ -1,4 +1,4 @@
-"""Trains the apex detector on views of rendered clips: ``atme-train spot-fit``."""
+"""Trains the apex detector on views of simulated and rendered clips: ``atme-train spot-fit``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains the spotter's classifier on a rendered benchmark: ``atme-train spot-fit``.
+"""Trains the spotter's classifier on the movements of simulated and rendered clips: ``atme-train spot-fit``.
 
 A few small convolutional networks over the course of a movement, averaged; each sees the movement and its
 mirror image. They are trained only on clips with scripted ground truth, never on recordings of people.

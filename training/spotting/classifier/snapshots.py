@@ -127,15 +127,23 @@ def snapshots(view: View, cache_folder: Path, detector: Proposer) -> Iterator[Sn
     if view.over is not None:
         video, samples = mixed(video, samples, view.over, lifelike(view.over, cache_folder))
         video, samples = enriched(video, samples, crc32(video.name.encode()))
-    for factor, least in view.thresholds:
-        witness = Witness()
-        spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness, detector)
-        for sample in samples:
-            spotter.push(sample)
-        for movement, shown in witness.seen:
-            if not _between_two(video, movement):
-                kind, true = named(video, movement)
-                yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
+    for thresholds in view.thresholds:
+        yield from met(video, samples, thresholds, detector)
+
+
+def met(
+    video: LongVideo, samples: Sequence[MotionSample], thresholds: tuple[float, float], detector: Proposer
+) -> Iterator[Snapshot]:
+    """Every movement that the spotter meets in the samples, with these of ``THRESHOLDS``."""
+    factor, least = thresholds
+    witness = Witness()
+    spotter = Spotter(SpotterConfig(threshold_factor=factor, min_motion=least), witness, detector)
+    for sample in samples:
+        spotter.push(sample)
+    for movement, shown in witness.seen:
+        if not _between_two(video, movement):
+            kind, true = named(video, movement)
+            yield Snapshot(movement, shown, KINDS.index(kind), _apart(movement, true))
 
 
 def lifelike(video: LongVideo, cache_folder: Path) -> Sequence[MotionSample]:

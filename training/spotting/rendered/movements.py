@@ -16,7 +16,7 @@ from training.rendering.clip import STEEPEST, steepness
 from training.rendering.head_motion import HeadGesture, HeadPose
 from training.rendering.portrait import Portrait
 from training.rendering.script import NARROW, Action, Blink
-from training.spotting.rendered.timeline import SIZE, scaled
+from training.spotting.rendered.timeline import scaled
 from training.synthesis.coded_units import CODED, ONE_SIDED
 from training.synthesis.emotions import SPEECH, Recipe
 from training.synthesis.motion_model import Activation, displacement
@@ -222,5 +222,5 @@ def drawn(recipes: tuple[Recipe, ...], peak: float, portrait: Portrait, rng: Rng
         peak,
         portrait,
     )
-    less = min(1.0, 0.95 * STEEPEST / steepness(displacement(portrait.landmarks, wanted, SIZE[::-1])))
+    less = min(1.0, 0.95 * STEEPEST / steepness(displacement(portrait.landmarks, wanted, portrait.shape)))
     return tuple(Activation(one.unit, less * one.left, less * one.right) for one in wanted)

@@ -230,5 +230,5 @@ def drawn(
 def scaled(activations: tuple[Activation, ...], peak: float, portrait: Portrait) -> tuple[Activation, ...]:
     """The same movement with its greatest displacement at ``peak`` pixels of a 256-px face."""
     small = tuple(Activation(a.unit, a.left / 256, a.right / 256) for a in activations)
-    share = peak / peak_of(portrait.landmarks, small, (SIZE[1], SIZE[0]))
+    share = peak / peak_of(portrait.landmarks, small, portrait.shape)
     return tuple(Activation(a.unit, a.left * share, a.right * share) for a in small)

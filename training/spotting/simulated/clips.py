@@ -1,0 +1,97 @@
+"""Simulated clips: a made-up person follows a lifelike script, and what only looks like a micro-expression is
+added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from spotting.motion import MotionSample
+from training.datasets.long_video import LongVideo, Movement
+from training.rendering.portrait import Portrait
+from training.rendering.script import NARROW, Action, ClipScript
+from training.spotting.classifier.mixing import enriched, mixed
+from training.spotting.rendered import lifelike, movements
+from training.spotting.rendered.timeline import SECONDS, Plan
+from training.spotting.simulated.person import Rng, person
+from training.spotting.simulated.signal import simulated
+from training.synthesis.coded_units import CODED
+from training.synthesis.emotions import Recipe
+
+RATES, _RATES = (25.0, 30.0, 60.0, 100.0), (0.2, 0.5, 0.2, 0.1)
+"""Frames a second, and the share of the clips."""
+_MIXED, _ENRICHED = 0.4, 0.6
+"""Shares of the views with another clip's movements laid over them, and with ``apexes.added_motion``."""
+_OTHERS = 1_000_000
+"""Clips from this number on are laid over others."""
+_SHIFTS, _WORDS = 0.8, 1.5
+"""Of each, so many a clip on average."""
+_PART: tuple[Recipe, ...] = ((4, (25,)), (2, (25, 26)), (1, (26,)), (1, (17, 25)))
+"""Lips that part before a word."""
+
+
+def view(seed: int, number: int) -> tuple[LongVideo, Sequence[MotionSample]]:
+    """The clip of that number as training looks at it: often with more in it than one script has."""
+    rng = np.random.default_rng((seed, number, 12))
+    video, samples = clip(seed, number)
+    if rng.random() < _MIXED:
+        video, samples = mixed(video, samples, *clip(seed, number + _OTHERS))
+    if rng.random() < _ENRICHED:
+        video, samples = enriched(video, samples, number)
+    return video, samples
+
+
+def clip(seed: int, number: int) -> tuple[LongVideo, Sequence[MotionSample]]:
+    """The clip of that number: its ground truth and its signal. Same arguments, same clip."""
+    rng = np.random.default_rng((seed, number, 11))
+    fps = float(rng.choice(RATES, p=_RATES))
+    drift = float(rng.choice(lifelike.DRIFTS))
+    plan = Plan(f"{seed}-{number:05d}", None, number, fps, 0.0, drift, seed, "lifelike")
+    who = person(rng)
+    script = lifelike.script(plan, who.sketch)
+    if script.sway is not None:
+        further = float(np.exp(rng.uniform(0, 0.8)))
+        script = replace(script, sway=replace(script.sway, way=further * script.sway.way))
+    script = replace(script, actions=(*script.actions, *_shifts(who.sketch, rng), *_words(who.sketch, rng)))
+    video = LongVideo(plan.name, tuple(_movements(script)), fps)
+    return video, simulated(who, script, rng)
+
+
+def _shifts(portrait: Portrait, rng: Rng) -> Iterator[Action]:
+    """Expressions that come as quickly as a micro-expression, and stay."""
+    for onset in rng.uniform(1, SECONDS - 4, rng.poisson(_SHIFTS)):
+        recipes = CODED[str(rng.choice(tuple(CODED)))]
+        peak = float(np.clip(2.2 * np.exp(rng.normal(0, 0.7)), 0.5, 10))
+        rise, hold, fall = rng.uniform((0.15, 0.9, 0.4), (0.35, 3.0, 1.5))
+        apex = float(onset + rise)
+        activations = movements.drawn(recipes, peak, portrait, rng)
+        yield Action(
+            None, activations, float(onset), apex, apex + float(hold + fall), float(hold), "macro", fades=2.0
+        )
+
+
+def _words(portrait: Portrait, rng: Rng) -> Iterator[Action]:
+    """One word or less, now and then: lips part, then a syllable or none."""
+    for onset in rng.uniform(1, SECONDS - 4, rng.poisson(_WORDS)):
+        peak = float(np.clip(2.0 * np.exp(rng.normal(0, 0.7)), 0.4, 10))
+        rise, hold, fall = rng.uniform((0.08, 0.0, 0.08), (0.35, 0.6, 0.4))
+        apex = float(onset + rise)
+        end = apex + float(hold + fall)
+        activations = movements.drawn(_PART, peak, portrait, rng)
+        yield Action(None, activations, float(onset), apex, end, float(hold), "speech")
+        if rng.random() < 0.7:
+            begin = float(rng.uniform(apex, end))
+            yield from movements.syllables(begin, begin + float(rng.uniform(0.05, 0.6)), portrait, rng)
+
+
+def _movements(script: ClipScript) -> Iterator[Movement]:
+    """In no order; narrowed eyes are no blink."""
+    blinks = (
+        action
+        for blink, action in zip(script.blinks, script.blink_actions, strict=True)
+        if blink.depth > NARROW
+    )
+    for action in (*script.actions, *blinks, *script.gesture_actions, *script.glance_actions):
+        yield Movement(action.kind, action.onset, action.apex, action.offset, action.label)
