@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,12 @@ cv2.setNumThreads(1)
 # And they may be busy: no example is wrong for being slow.
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
+
+# Under nohup or in the background of a script these signals are ignored, also by the commands that tests start.
+for _name in ("SIGINT", "SIGHUP"):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 Picture = npt.NDArray[np.uint8]
 Move = Callable[..., Picture]
