@@ -31,7 +31,7 @@ cv2.setNumThreads(1)
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
 
-# Under nohup or in the background of a script these signals are ignored, also by the commands that tests start.
+# In the background of a script these signals are ignored, also by the commands that tests start.
 for _name in ("SIGINT", "SIGHUP"):
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
