@@ -34,7 +34,7 @@ CODES: dict[ErrorCode, str] = {
     "mismatch": "Two things do not belong together: a session and a recording, a run and its settings.",
     "unsupported": "The images of a source change their size, or do not fit into the memory.",
     "source-lost": "A source stalled, broke off, or ended before its first frame.",
-    "no-face": "No face in the images, or none that can be used: too small, turned away, covered.",
+    "no-face": "No face in the images, or none that can be used: too small, turned too far, covered.",
     "too-little": "Too little data to learn from, or to score.",
     "not-installed": "A package, or the face networks, must be installed first.",
     "internal": "Part of the program failed: a process was killed, a thread hangs, a library is wrong.",

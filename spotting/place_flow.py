@@ -20,9 +20,9 @@ Picture = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 
 _BLUR = 1.2
 """Pixels; smooths the images over the step to be measured, and reduces noise."""
-_SIGMA = 6.0
+SIGMA = 6.0
 """Pixels; the windows' Gaussian weight, about as wide as the skin that moves together: noise averages out."""
-_REACH = 11
+REACH = 11
 """Pixels from a window's middle to its edge."""
 _STEPS = 2
 """Iterations; starting from a tracked pose, the first one is nearly exact."""
@@ -31,8 +31,8 @@ _STIFFNESS = 0.1
 _FURTHEST = 8.0
 """Pixels; a head that seems to have moved further in one step is lost."""
 
-_LINE = np.arange(-_REACH, _REACH + 1, dtype=np.float32)
-_BELL = np.exp(-(_LINE**2) / (2 * _SIGMA**2))
+_LINE = np.arange(-REACH, REACH + 1, dtype=np.float32)
+_BELL = np.exp(-(_LINE**2) / (2 * SIGMA**2))
 _WEIGHT = (np.outer(_BELL, _BELL) / _BELL.sum() ** 2).astype(np.float32).ravel()
 _ACROSS, _DOWN = np.meshgrid(_LINE, _LINE)
 
@@ -50,7 +50,7 @@ class PlaceFlow:
         slope_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
         self._rigid = len(skull)
         self._start = np.concatenate([skull, places]).astype(np.float64)
-        self._carry = _similarity(self._start, np.array(picture.shape[::-1]) / 2, unit)
+        self._carry = similarity(self._start, np.array(picture.shape[::-1]) / 2, unit)
         windows = _windows(np.dstack([smooth, slope_x, slope_y]), self._start)
         self._grey, slopes = windows[..., 0], windows[..., 1:]
         slopes = slopes - (_WEIGHT @ slopes)[:, None]
@@ -116,7 +116,7 @@ def _windows(picture: Floats, places: Floats) -> Floats:
     return np.asarray(cut.reshape(len(places), side * side, *picture.shape[2:]), np.float32)
 
 
-def _similarity(places: Floats, middle: Floats, unit: float) -> Floats:
+def similarity(places: Floats, middle: Floats, unit: float) -> Floats:
     """(n, 2, 4): motion of each place by shift right, shift down, growth and turn."""
     x, y = (places - middle).T / unit
     one, zero = np.ones_like(x), np.zeros_like(x)

@@ -117,13 +117,14 @@ def spot_fit(
 
     if out.exists() and not out.is_dir():
         raise AtmeError("exists", f"{out}: not a folder; name one for the two networks")
-    for root in roots or ():
+    roots = roots or []
+    for root in roots:
         if any(is_filmed(row) for row in read_index(root)):
             raise AtmeError(
                 "mismatch",
                 f"{root} holds recordings of people, which serve for measuring only; train on rendered clips",
             )
-    benchmarks = {root: read_benchmark(root) for root in roots or ()}
+    benchmarks = {root: read_benchmark(root) for root in roots}
     clips = [video for videos in benchmarks.values() for video in videos]
     faces = ", ".join(sorted({str(video.conditions["face"]) for video in clips}))
     rendered = f" and {len(clips)} rendered clips of {faces}" if clips else ""

@@ -20,7 +20,7 @@ from training.rendering.clip_file import write_clip
 from training.rendering.eyelids import close_eyes, find_eyelids, lid_drag
 from training.rendering.head_depth import depth_of
 from training.rendering.portrait import Image, Portrait, load_portrait
-from training.rendering.script import NARROW, Action, ClipScript, demo_script
+from training.rendering.script import Action, ClipScript, demo_script
 from training.synthesis.motion_model import Field, displacement, face_width
 
 STEEPEST = 0.9
@@ -47,7 +47,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
     eyes = find_eyelids(portrait.landmarks, (height, width))
     drag = script.lid_drag * lid_drag(portrait.landmarks, (height, width)) if script.lid_drag else None
     centre = portrait.landmarks.mean(axis=0)
-    depth, irises = depth_of(portrait.landmarks, grid, script), _irises(portrait.landmarks, grid)
+    depth, moved_irises = depth_of(portrait.landmarks, grid, script), irises(portrait.landmarks, grid)
     grain = _grain(script, (height, width)) if script.noise else None
     last, back = None, None
     for index in range(script.frame_count):
@@ -63,7 +63,7 @@ def _frames(portrait: Portrait, script: ClipScript, fields: list[Field]) -> Iter
             if pose.yaw or pose.pitch:
                 moving.append(depth * np.array((pose.yaw, pose.pitch), np.float32))
             if script.glances:
-                moving.append(irises * np.array(gaze, np.float32))
+                moving.append(moved_irises * np.array(gaze, np.float32))
             if drag is not None and closure:
                 moving.append(closure * drag)
             back = inverse(sum(moving[1:], moving[0]), grid) if moving else None
@@ -92,8 +92,9 @@ _EYE = (0.04, 0.018)
 """How far from an iris the eye moves with it, in face widths across and along: the lids stay."""
 
 
-def _irises(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
-    """(H, W, 1) how far each pixel moves, in pixels, when the irises move by one pixel of a 256-px face."""
+def irises(landmarks: Landmarks, grid: npt.NDArray[np.float32]) -> Field:
+    """(H, W, 1) how far each of the (H, W, 2) points moves, in pixels, when the irises move by one pixel of a
+    256-px face."""
     unit = face_width(landmarks)
     field = np.zeros(grid.shape[:2], np.float32)
     for eye in (slice(36, 42), slice(42, 48)):
@@ -165,11 +166,7 @@ def truth(portrait: Portrait, script: ClipScript) -> list[dict[str, Any]]:
     ]
     eyes = find_eyelids(portrait.landmarks, (portrait.image.shape[0], portrait.image.shape[1]))
     opening = max((float((eye.lower - eye.upper).max()) for eye in eyes), default=0.0) * per_pixel
-    records += [
-        (action, opening)
-        for blink, action in zip(script.blinks, script.blink_actions, strict=True)
-        if blink.depth > NARROW
-    ]
+    records += [(action, opening) for action in script.whole_blinks]
     records += [(action, 0.0) for action in (*script.gesture_actions, *script.glance_actions)]
     return [
         {

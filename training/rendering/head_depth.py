@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +44,7 @@ _UNEVEN = 0.1
 def relief(landmarks: Landmarks, grid: npt.NDArray[np.float32], shape: HeadShape, seed: int) -> Field:
     """``depth_of`` for a face with a nose, on a head whose sides recede."""
     unit = face_width(landmarks)
-    axis = (landmarks[15] - landmarks[1]) / unit
-    apart = (grid - landmarks[30]) / unit
-    across = apart @ axis
-    down = apart @ np.array((-axis[1], axis[0]), np.float32)
-    nose = shape.nose * np.exp(-((across / _NOSE[0]) ** 2 + (down / _NOSE[1]) ** 2) / 2)
-    field = unit * (nose - shape.curve * np.minimum(across**2, _RIM**2))
+    field = unit * profile(landmarks, grid, shape)
     noise = np.random.default_rng((seed, 98)).standard_normal(field.shape)
     uneven = cv2.GaussianBlur(noise, None, _UNEVEN * unit)
     field += unit * shape.uneven / uneven.std() * uneven
@@ -55,3 +52,16 @@ def relief(landmarks: Landmarks, grid: npt.NDArray[np.float32], shape: HeadShape
     field -= field[face[1] : face[1] + face[3], face[0] : face[0] + face[2]].mean()
     smooth: Field = cv2.GaussianBlur(field.astype(np.float32), None, 0.03 * unit)[..., None]
     return smooth
+
+
+def profile(
+    landmarks: Landmarks, points: npt.NDArray[np.float32], shape: HeadShape
+) -> npt.NDArray[np.floating[Any]]:
+    """(…,) depth of the image's (…, 2) ``points`` towards the camera, in face widths, without unevenness."""
+    unit = face_width(landmarks)
+    axis = (landmarks[15] - landmarks[1]) / unit
+    apart = (points - landmarks[30]) / unit
+    across = apart @ axis
+    down = apart @ np.array((-axis[1], axis[0]), np.float32)
+    nose = shape.nose * np.exp(-((across / _NOSE[0]) ** 2 + (down / _NOSE[1]) ** 2) / 2)
+    return np.asarray(nose - shape.curve * np.minimum(across**2, _RIM**2))

@@ -153,6 +153,12 @@ class ClipScript:
         return tuple(_blink(blink) for blink in self.blinks)
 
     @property
+    def whole_blinks(self) -> tuple[Action, ...]:
+        """Those of ``blink_actions`` that are more than narrowed eyes."""
+        pairs = zip(self.blinks, self.blink_actions, strict=True)
+        return tuple(action for blink, action in pairs if blink.depth > NARROW)
+
+    @property
     def gesture_actions(self) -> tuple[Action, ...]:
         """The head's gestures as actions that move no skin."""
         return tuple(

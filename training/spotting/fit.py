@@ -23,13 +23,14 @@ from training.spotting.apexes.steps import steps
 from training.spotting.apexes.views import Clip, View, in_steps, view
 from training.spotting.classifier import fit as classifier
 from training.spotting.classifier.lids import lifelike_lids
-from training.spotting.classifier.snapshots import THRESHOLDS, Snapshot, looked_at, met, stack, views
+from training.spotting.classifier.snapshots import THRESHOLDS, Snapshot, in_view, met, stack, views
 from training.spotting.evaluate import CLASSIFIER, DETECTOR
 from training.spotting.signal import signal_of
 from training.spotting.simulated import clips as simulated
 
 Advance = Callable[[str, Iterable[tuple[int, int]]], None]
 """Runs through (done, of how many), and shows it."""
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 VIEWS = 12
@@ -56,7 +57,7 @@ def fit_detector(of: Material, workers: int, about: Mapping[str, str], out: Path
             clips += _in_steps(video, lifelike_lids(video, samples, crc32(video.name.encode())))
     count = VIEWS * len(clips) + VIEWS // 3 * of.simulated
     work = partial(_simulated_steps, of.seed)
-    for found in _each(work, of.simulated, workers, "simulated clips", advance):
+    for found in _each(work, range(of.simulated), workers, "simulated clips", advance):
         clips += found
     if not any(movement.kind == "micro" for clip in clips for movement in clip.movements):
         raise AtmeError(
@@ -83,14 +84,13 @@ def fit_classifier(of: Material, workers: int, about: Mapping[str, str], out: Pa
     learn from."""
     seen: list[Snapshot] = []
     work = partial(_simulated_snapshots, of.seed, out / DETECTOR)
-    for found in _each(work, of.simulated, workers, "movements in simulated clips", advance):
+    for found in _each(work, range(of.simulated), workers, "movements in simulated clips", advance):
         seen += found
     for root, videos in of.benchmarks.items():
-        parts: dict[int, list[Snapshot]] = {}
+        look = partial(in_view, root / ".signals", out / DETECTOR)
         wanted = views(videos, classifier.MIXTURES, of.seed)
-        looked = looked_at(wanted, root / ".signals", out / DETECTOR, workers, parts)
-        advance(f"{root}: movements", ((done, len(wanted)) for done in looked))
-        seen += [snapshot for index in range(len(wanted)) for snapshot in parts[index]]
+        for found in _each(look, wanted, workers, f"{root}: movements", advance):
+            seen += found
     if not seen:
         raise AtmeError(
             "too-little",
@@ -103,20 +103,19 @@ def fit_classifier(of: Material, workers: int, about: Mapping[str, str], out: Pa
 
 
 def _each(
-    work: Callable[[int], list[Result]], count: int, workers: int, what: str, advance: Advance
-) -> list[list[Result]]:
-    """What ``work`` makes of each of the simulated clips, in their order."""
-    parts: dict[int, list[Result]] = {}
-    numbers = range(count)
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str, advance: Advance
+) -> list[Result]:
+    """What ``work`` makes of each of the items, in their order."""
+    parts: dict[int, Result] = {}
 
     def done() -> Iterable[tuple[int, int]]:
-        for number, found in in_process(work, numbers) if workers < 2 else local(work, numbers, workers):
-            parts[number] = found
-            yield len(parts), count
+        for index, found in in_process(work, items) if workers < 2 else local(work, items, workers):
+            parts[index] = found
+            yield len(parts), len(items)
 
-    if count:
+    if items:
         advance(what, done())
-    return [parts[number] for number in numbers]
+    return [parts[index] for index in range(len(items))]
 
 
 def _simulated_steps(seed: int, number: int) -> list[Clip]:

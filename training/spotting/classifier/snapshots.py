@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from zlib import crc32
@@ -162,22 +161,8 @@ def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, fl
     return true.onset - movement.apex, true.apex - movement.apex, true.offset - movement.apex
 
 
-def looked_at(
-    wanted: Sequence[View], cache_folder: Path, detector: Path, workers: int, parts: dict[int, list[Snapshot]]
-) -> Iterator[int]:
-    """Puts the snapshots of every view into ``parts`` by its index; yields the number of those done.
-
-    ``detector``: weights of the apex detector.
-    """
-    from training.executors import in_process, local
-
-    work = partial(_all_of, cache_folder, detector)
-    for index, found in in_process(work, wanted) if workers < 2 else local(work, wanted, workers):
-        parts[index] = found
-        yield len(parts)
-
-
-def _all_of(cache_folder: Path, detector: Path, view: View) -> list[Snapshot]:
+def in_view(cache_folder: Path, detector: Path, view: View) -> list[Snapshot]:
+    """All ``snapshots`` of a view. ``detector``: weights of the apex detector."""
     return list(snapshots(view, cache_folder, ApexDetector(detector)))
 
 

@@ -90,7 +90,7 @@ def script(clip: Plan, portrait: Portrait) -> ClipScript:
         head_motion=clip.drift,
         gestures=tuple(story.gestures),
         sway=_sway(mood, rng),
-        shape=_shape(rng),
+        shape=head_shape(rng),
         noise=float(rng.uniform(0.6, 3.0)),
         light=float(rng.choice((0.0, 0.01, 0.05))),
         seed=int(rng.integers(2**31)),
@@ -104,7 +104,8 @@ def _sway(mood: str, rng: np.random.Generator) -> HeadSway | None:
     return HeadSway(way, float(rng.uniform(0.2, 0.9)), int(rng.integers(2**31)))
 
 
-def _shape(rng: np.random.Generator) -> HeadShape:
+def head_shape(rng: np.random.Generator) -> HeadShape:
+    """Another one with every call."""
     nose, curve, uneven = rng.uniform((0.08, 1.05, 0.02), (0.18, 1.95, 0.07))
     return HeadShape(float(nose), float(curve), float(uneven))
 

@@ -11,7 +11,7 @@ import numpy as np
 from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo, Movement
 from training.rendering.portrait import Portrait
-from training.rendering.script import NARROW, Action, ClipScript
+from training.rendering.script import Action, ClipScript
 from training.spotting.classifier.mixing import enriched, mixed
 from training.spotting.rendered import lifelike, movements
 from training.spotting.rendered.timeline import SECONDS, Plan
@@ -88,10 +88,5 @@ def _words(portrait: Portrait, rng: Rng) -> Iterator[Action]:
 
 def _movements(script: ClipScript) -> Iterator[Movement]:
     """In no order; narrowed eyes are no blink."""
-    blinks = (
-        action
-        for blink, action in zip(script.blinks, script.blink_actions, strict=True)
-        if blink.depth > NARROW
-    )
-    for action in (*script.actions, *blinks, *script.gesture_actions, *script.glance_actions):
+    for action in (*script.actions, *script.whole_blinks, *script.gesture_actions, *script.glance_actions):
         yield Movement(action.kind, action.onset, action.apex, action.offset, action.label)

@@ -17,17 +17,19 @@ from recognizer.action_units import MIRROR
 from recognizer.landmarks import Landmarks
 from spotting.face_places import FACE, SIDES, SKULL, anchors
 from spotting.motion import alignment
-from training.rendering.head_motion import HeadShape
+from spotting.place_flow import REACH, SIGMA, similarity
+from training.rendering.head_depth import profile
 from training.rendering.portrait import Portrait, load_portrait
 from training.spotting.apexes.added_motion import DRAG
+from training.spotting.rendered.lifelike import head_shape
 from training.spotting.rendered.timeline import SIZE
 from training.synthesis.motion_model import face_width
 
 Rng = np.random.Generator
 Floats = npt.NDArray[np.float64]
 
-_REACH, _SIGMA, _GRID = 11.0, 6.0, 5
-"""Canonical pixels: how far a window reads, its Gaussian weight; points across it that are looked at."""
+_GRID = 5
+"""Points across a window that are looked at."""
 _SKETCHED = 5
 """How many times smaller a sketch is."""
 _EMPTY = np.zeros((SIZE[1] // _SKETCHED, SIZE[0] // _SKETCHED, 3), np.uint8)
@@ -88,11 +90,11 @@ def person(rng: Rng) -> Person:
     turn = np.asarray(pose[:, :2])
     canonical = landmarks @ pose[:, :2].T + pose[:, 2]
     middles = np.concatenate([SKULL, anchors(canonical.astype(np.float64))])
-    line = np.linspace(-_REACH, _REACH, _GRID)
+    line = np.linspace(-REACH, REACH, _GRID)
     offsets = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
-    bell = np.exp(-(offsets**2).sum(axis=1) / (2 * _SIGMA**2))
+    bell = np.exp(-(offsets**2).sum(axis=1) / (2 * SIGMA**2))
     points = (middles[:, None] + offsets - pose[:, 2]) @ np.linalg.inv(turn).T
-    carry = _carry(middles)
+    carry = np.asarray(similarity(middles, middles[0], FACE), np.float64).reshape(-1, 4)
     skull = len(SKULL)
     width = face_width(landmarks)
     return Person(
@@ -104,7 +106,9 @@ def person(rng: Rng) -> Person:
         head=_solved(carry[: 2 * skull], np.exp(rng.normal(0, 0.7, skull))),
         carry=carry,
         gains=_gains(len(middles), rng),
-        depth=width * float(np.exp(rng.normal(0.2, 0.4))) * _depth(points.mean(axis=1), landmarks, rng),
+        depth=width
+        * float(np.exp(rng.normal(0.2, 0.4)))
+        * _depth(points.mean(axis=1, dtype=np.float32), landmarks, rng),
         leak=rng.normal(0, 0.03 * float(np.exp(rng.normal(0, 0.6))), (len(SIDES), 2, 4)),
         drag=_drag(rng),
         opening=float(rng.uniform(0.22, 0.42)),
@@ -139,14 +143,6 @@ def _face(rng: Rng) -> Landmarks:
     return np.asarray(flat @ roll + middle, np.float32)
 
 
-def _carry(middles: Floats) -> Floats:
-    """(2 · windows, 4): shift right, shift down, growth and turn, at half a face from the middle."""
-    x, y = ((middles - middles[0]) / FACE).T
-    one, zero = np.ones_like(x), np.zeros_like(x)
-    rows = np.stack([np.stack([one, zero, x, -y], axis=1), np.stack([zero, one, y, x], axis=1)], axis=1)
-    return np.asarray(rows.reshape(-1, 4))
-
-
 def _solved(carry: Floats, weights: Floats) -> Floats:
     """(4, 2 · skull) the weighted least squares."""
     each = np.repeat(weights, 2)[:, None]
@@ -163,13 +159,10 @@ def _gains(count: int, rng: Rng) -> Floats:
     return np.asarray(outer + weak[:, None, None] * across[:, :, None] * across[:, None, :])
 
 
-def _depth(where: Floats, landmarks: Landmarks, rng: Rng) -> Floats:
+def _depth(where: npt.NDArray[np.float32], landmarks: Landmarks, rng: Rng) -> Floats:
     """(windows,) face widths towards the camera."""
-    nose, curve, uneven = rng.uniform((0.08, 1.05, 0.02), (0.18, 1.95, 0.07))
-    shape = HeadShape(nose, curve, uneven)
-    x, y = ((where - landmarks[30]) / face_width(landmarks)).T
-    tip = shape.nose * np.exp(-((x / 0.07) ** 2 + (y / 0.12) ** 2) / 2)
-    return np.asarray(tip - shape.curve * np.minimum(x**2, 0.25) + rng.normal(0, shape.uneven, len(where)))
+    shape = head_shape(rng)
+    return np.asarray(profile(landmarks, where, shape) + rng.normal(0, shape.uneven, len(where)))
 
 
 def _drag(rng: Rng) -> Floats:

@@ -14,15 +14,14 @@ import numpy as np
 
 from recognizer.action_units import ACTION_UNITS
 from spotting.face_places import PX_256, SIDES, SKULL
-from spotting.motion import NO_FACE, MotionSample
+from spotting.motion import NO_FACE, MotionConfig, MotionSample
+from training.rendering.clip import irises
 from training.rendering.script import ClipScript
 from training.spotting.simulated.person import Floats, Person, Rng
 from training.synthesis.motion_model import Activation, displacement_at
 
-_LANDMARKS_S = 0.05
+_LANDMARKS_S = MotionConfig().landmarks_ms / 1000
 """Seconds between two looks at the lids."""
-_IRIS = (0.04, 0.018)
-"""Face widths around an iris that move with it."""
 
 
 def simulated(of: Person, script: ClipScript, rng: Rng) -> list[MotionSample]:
@@ -66,11 +65,7 @@ def _moved(of: Person, windows: Floats) -> Floats:
 
 def _irises(of: Person) -> Floats:
     """(2, sides, 2) by an iris that goes right or down by a pixel of a 256-px face."""
-    near = np.zeros(of.points.shape[:2])
-    for eye in (slice(36, 42), slice(42, 48)):
-        apart = (of.points - of.landmarks[eye].mean(axis=0)) / (of.width * np.array(_IRIS))
-        near = np.maximum(near, np.exp(-(apart**2).sum(axis=2) / 2))
-    share = of.width / 256 * near @ of.weights
+    share = irises(of.landmarks, of.points)[..., 0].astype(np.float64) @ of.weights
     return np.stack([_moved(of, share[:, None] * np.array(way)) for way in ((1.0, 0.0), (0.0, 1.0))])
 
 
