@@ -124,7 +124,7 @@ def test_people_differ(still: Person):
 
 def test_the_spotter_learns_from_them_alone(tmp_path: Path):
     out = tmp_path / "networks"
-    done = CliRunner().invoke(app, ["spot-fit", "--simulated", "3", "--out", str(out)])
+    done = CliRunner().invoke(app, ["spot-fit", "--simulated", "8", "--out", str(out)])
     assert done.exit_code == 0, done.output
     ApexDetector(out / "apexes.onnx")
     assert CandidateClassifier(out / "classifier.onnx").trained_on == []

@@ -284,7 +284,7 @@ def test_what_the_recognizer_declines_counts_neither_for_nor_against():
 
 def test_movements_are_seen_at_several_moments_and_named_by_the_truth(benchmark: Path):
     (video,) = read_benchmark(benchmark)
-    seen = list(snapshots(View(video), benchmark / ".signals", Agreeing()))
+    seen = list(snapshots(View(video), benchmark / ".signals", lambda samples: Agreeing()))
     micros = [snapshot for snapshot in seen if snapshot.kind == 0]
     assert micros
     for snapshot in micros:

@@ -21,6 +21,8 @@ from recognizer.errors import AtmeError
 from spotting.apexes.signal_grid import CHANNELS, STEP_S, SignalGrid
 from spotting.memory import Memory
 
+Floats = npt.NDArray[np.float32]
+
 DEFAULT_DETECTOR = Path(__file__).parents[1] / "weights" / "apexes.onnx"
 
 AHEAD = 4
@@ -71,6 +73,41 @@ class Proposer(Protocol):
         """How likely an apex is within 60 ms of this time, in seconds; what it has not seen yet is 0."""
 
 
+class Peaks:
+    """Proposals out of what a network says, step by step."""
+
+    def __init__(self) -> None:
+        self.said: deque[tuple[float, Floats]] = deque(maxlen=_KEPT)
+        """The latest steps: seconds, and (4,) of what was there: likelihood, then onset, apex and offset from
+        there in units of ``TIME_UNIT``."""
+
+    def add(self, time: float, said: Floats) -> list[Proposal]:
+        """What is said of ``time``; returns the peak before it, if there was one."""
+        self.said.append((time, said))
+        return self._peak()
+
+    def probability(self, apex: float) -> float:
+        """See ``Proposer``."""
+        near = (float(said[0]) for time, said in self.said if abs(time - apex) <= _NEAR_S)
+        return max(near, default=0.0)
+
+    def _peak(self) -> list[Proposal]:
+        """The step before the newest, where it is a peak."""
+        newest = list(islice(reversed(self.said), _ALONE + 2))
+        if len(newest) < 3:
+            return []
+        (after, peak), before = newest[:2], newest[2:]
+        height = peak[1][0]
+        if height < _LEAST or height < after[1][0] or height <= max(said[0] for _, said in before):
+            return []
+        three = np.array([said for _, said in (before[0], peak, after)])
+        weights = three[:, 0] / three[:, 0].sum()
+        onset, apex, offset = peak[0] + TIME_UNIT * (weights @ three[:, 1:])
+        if not onset < apex < offset:
+            return []
+        return [Proposal(float(onset), float(apex), float(offset), float(height))]
+
+
 class ApexDetector:
     """A ``Proposer`` that runs a network; it keeps state, so every stream needs its own."""
 
@@ -101,7 +138,7 @@ class ApexDetector:
         """See ``Proposer``."""
         self._grid = SignalGrid()
         self._state = self._empty
-        self._said: deque[tuple[float, npt.NDArray[np.float32]]] = deque(maxlen=_KEPT)
+        self._peaks = Peaks()
 
     def update(self, memory: Memory) -> list[Proposal]:
         """See ``Proposer``."""
@@ -109,30 +146,12 @@ class ApexDetector:
         for time, row in self._grid.update(memory):
             feeds = {"row": row[None], "state": self._state}
             said, self._state = self._session.run(["said", "after"], feeds)
-            self._said.append((time - AHEAD * STEP_S, said))
-            found += self._peak()
+            found += self._peaks.add(time - AHEAD * STEP_S, said)
         return found
 
     def probability(self, apex: float) -> float:
         """See ``Proposer``."""
-        near = (float(said[0]) for time, said in self._said if abs(time - apex) <= _NEAR_S)
-        return max(near, default=0.0)
-
-    def _peak(self) -> list[Proposal]:
-        """The step before the newest, where it is a peak."""
-        newest = list(islice(reversed(self._said), _ALONE + 2))
-        if len(newest) < 3:
-            return []
-        (after, peak), before = newest[:2], newest[2:]
-        height = peak[1][0]
-        if height < _LEAST or height < after[1][0] or height <= max(said[0] for _, said in before):
-            return []
-        three = np.array([said for _, said in (before[0], peak, after)])
-        weights = three[:, 0] / three[:, 0].sum()
-        onset, apex, offset = peak[0] + TIME_UNIT * (weights @ three[:, 1:])
-        if not onset < apex < offset:
-            return []
-        return [Proposal(float(onset), float(apex), float(offset), float(height))]
+        return self._peaks.probability(apex)
 
 
 def _shape(text: str, where: Path) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ def spot_fit(
     ] = None,
     simulated: Annotated[
         int, typer.Option(min=0, help="How many half minutes of motion to simulate, without an image.")
-    ] = 500,
+    ] = 1600,
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
     workers: WorkersOption = 1,
 ) -> None:
@@ -141,8 +141,8 @@ def spot_fit(
             _advance(f"{root}: motion", ((done, count) for done in steps))
     out.mkdir(parents=True, exist_ok=True)
     material = Material(benchmarks, simulated, seed)
-    fit_detector(material, workers, about, out, _advance)
-    fit_classifier(material, workers, about, out, _advance)
+    detector = fit_detector(material, workers, about, out, _advance)
+    fit_classifier(material, detector, workers, about, out, _advance)
     print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --weights {out}"))
 
 

@@ -14,11 +14,12 @@ import numpy as np
 
 from recognizer.console.progress import progress_bar
 from recognizer.errors import AtmeError
-from spotting.apexes.detector import ApexDetector
 from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo
 from training.executors import in_process, local
 from training.spotting.apexes import fit as apexes
+from training.spotting.apexes.foreseen import Foreseen
+from training.spotting.apexes.network import Panel
 from training.spotting.apexes.steps import steps
 from training.spotting.apexes.views import Clip, View, in_steps, view
 from training.spotting.classifier import fit as classifier
@@ -33,8 +34,12 @@ Advance = Callable[[str, Iterable[tuple[int, int]]], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-VIEWS = 12
-"""Views of each rendered clip, on average, that the apex detector learns from; of simulated ones a third."""
+MEMBERS = 2
+"""Networks whose mean the apex detector is; each learns from views of its own."""
+VIEWS, SIMULATED_VIEWS = 12.0, 2.5
+"""Views of each rendered and of each simulated clip, on average, that one of them learns from."""
+SEED = 3
+"""The first seed of simulated clips to learn from: those below are free to measure on."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,19 @@ class Material:
     benchmarks: Mapping[Path, Sequence[LongVideo]]
     """Folder → its clips, whose signals are in ``.signals`` there."""
     simulated: int
-    """How many clips are simulated."""
+    """How many clips are simulated; the classifier learns from every other one."""
     seed: int
 
 
-def fit_detector(of: Material, workers: int, about: Mapping[str, str], out: Path, advance: Advance) -> None:
-    """Writes the apex detector into ``out``; AtmeError where there is too little to learn from."""
+def fit_detector(of: Material, workers: int, about: Mapping[str, str], out: Path, advance: Advance) -> Panel:
+    """The apex detector, also written into ``out``; AtmeError where there is too little to learn from."""
     clips: list[Clip] = []
     for root, videos in of.benchmarks.items():
         for video in videos:
             samples = signal_of(video, root / ".signals").samples
             clips += _in_steps(video, lifelike_lids(video, samples, crc32(video.name.encode())))
-    count = VIEWS * len(clips) + VIEWS // 3 * of.simulated
-    work = partial(_simulated_steps, of.seed)
+    count = round(VIEWS * len(clips) + SIMULATED_VIEWS * of.simulated)
+    work = partial(_simulated_steps, SEED + of.seed)
     for found in _each(work, range(of.simulated), workers, "simulated clips", advance):
         clips += found
     if not any(movement.kind == "micro" for clip in clips for movement in clip.movements):
@@ -65,29 +70,37 @@ def fit_detector(of: Material, workers: int, about: Mapping[str, str], out: Path
             "no micro-expression in these clips; simulate more, or render more minutes with "
             "atme-train spot-benchmark",
         )
-    drawn: list[View] = []
-    rng = np.random.default_rng((of.seed, 9))
-
-    def draw() -> Iterable[tuple[int, int]]:
-        for number in range(count):
-            drawn.append(view(clips, rng))
-            yield number + 1, count
-
-    advance("views", draw())
-    with progress_bar("training the apex detector") as progress:
-        panel = apexes.fit(apexes.stack(drawn), apexes.FitConfig(seed=of.seed), progress)
-    apexes.export(panel, {**about, "views": str(count)}, out / DETECTOR)
+    members = []
+    for number in range(MEMBERS):
+        which, drawn = f"member {number + 1} of {MEMBERS}", list[View]()
+        advance(f"views for {which}", _draw(clips, count, of.seed + number, drawn))
+        with progress_bar(f"training the apex detector, {which}") as progress:
+            shown = apexes.stack(drawn)
+            members.append(apexes.fit(shown, apexes.FitConfig(), of.seed + number, progress))
+    panel = Panel(members).eval()
+    apexes.export(panel, {**about, "views": str(MEMBERS * count)}, out / DETECTOR)
+    return panel
 
 
-def fit_classifier(of: Material, workers: int, about: Mapping[str, str], out: Path, advance: Advance) -> None:
-    """Writes the classifier into ``out``, where the apex detector is; AtmeError where there is too little to
-    learn from."""
+def _draw(clips: Sequence[Clip], count: int, seed: int, drawn: list[View]) -> Iterable[tuple[int, int]]:
+    """Adds ``count`` views to ``drawn``."""
+    rng = np.random.default_rng((seed, 9))
+    for number in range(count):
+        drawn.append(view(clips, rng))
+        yield number + 1, count
+
+
+def fit_classifier(
+    of: Material, detector: Panel, workers: int, about: Mapping[str, str], out: Path, advance: Advance
+) -> None:
+    """Writes the classifier of what is noticed beside that detector into ``out``; AtmeError where there is
+    too little to learn from."""
     seen: list[Snapshot] = []
-    work = partial(_simulated_snapshots, of.seed, out / DETECTOR)
-    for found in _each(work, range(of.simulated), workers, "movements in simulated clips", advance):
+    work = partial(_simulated_snapshots, SEED + of.seed, detector)
+    for found in _each(work, range(0, of.simulated, 2), workers, "movements in simulated clips", advance):
         seen += found
     for root, videos in of.benchmarks.items():
-        look = partial(in_view, root / ".signals", out / DETECTOR)
+        look = partial(in_view, root / ".signals", detector)
         wanted = views(videos, classifier.MIXTURES, of.seed)
         for found in _each(look, wanted, workers, f"{root}: movements", advance):
             seen += found
@@ -128,6 +141,7 @@ def _in_steps(video: LongVideo, samples: Sequence[MotionSample]) -> list[Clip]:
     return [] if found is None else [in_steps(found, video.movements)]
 
 
-def _simulated_snapshots(seed: int, detector: Path, number: int) -> list[Snapshot]:
+def _simulated_snapshots(seed: int, detector: Panel, number: int) -> list[Snapshot]:
     thresholds = THRESHOLDS[number % len(THRESHOLDS)]
-    return list(met(*simulated.view(seed, number), thresholds, ApexDetector(detector)))
+    video, samples = simulated.view(seed, number)
+    return list(met(video, samples, thresholds, Foreseen(detector, samples)))

@@ -16,17 +16,16 @@ from recognizer.errors import AtmeError
 from spotting.apexes.detector import STATE_KEY, VERSION, VERSION_KEY
 from spotting.apexes.signal_grid import CHANNELS
 from training.learning.export import completed, save, traced
-from training.spotting.apexes.network import Member, Panel, standardised
+from training.spotting.apexes.network import Member, Panel
 from training.spotting.apexes.views import View
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """One training run. The same configuration and views give the same weights on one machine type."""
+    """How a member is trained. The same configuration, views and seed give the same weights on one machine
+    type."""
 
-    seed: int = 0
-    members: int = 2
-    epochs: int = 6
+    epochs: int = 5
     batch: int = 6
     width: int = 64
     dropout: float = 0.2
@@ -59,28 +58,21 @@ def stack(views: list[View]) -> Views:
     return Views(*(np.stack([getattr(one, name) for one in views]) for name in Views.__dataclass_fields__))
 
 
-def fit(views: Views, config: FitConfig, progress: Callable[[int, int], None]) -> Panel:
-    """The panel trained on ``views``; ``progress``: called with (steps done, of how many)."""
+def fit(views: Views, config: FitConfig, seed: int, progress: Callable[[int, int], None]) -> Member:
+    """A member trained on ``views``; ``progress``: called with (steps done, of how many)."""
     torch.set_num_threads(1)  # sums in another order are other weights
     rows = torch.from_numpy(views.rows[:, ::10].astype(np.float32)).reshape(-1, CHANNELS)
-    mean, scale = rows.mean(dim=0), rows.std(dim=0) + 1e-3
-    rounds = max(len(views.rows) // config.batch, 1)
-    members, done = list[Member](), 0
-    for number in range(config.members):
-        torch.manual_seed(1000 * config.seed + number)
-        member = Member(config.width, config.dropout)
-        for _ in _train(member, views, (mean, scale), config, number):
-            done += 1
-            progress(done, config.members * config.epochs * rounds)
-        members.append(member.eval())
-    return Panel(mean, scale, members).eval()
+    torch.manual_seed(1000 * seed)
+    member = Member(rows.mean(dim=0), rows.std(dim=0) + 1e-3, config.width, config.dropout)
+    steps = config.epochs * max(len(views.rows) // config.batch, 1)
+    for done, _ in enumerate(_train(member, views, config, seed), start=1):
+        progress(done, steps)
+    return member.eval()
 
 
-def _train(
-    member: Member, views: Views, scaling: tuple[Tensor, Tensor], config: FitConfig, number: int
-) -> Iterator[None]:
-    """Trains one member, a step at a time."""
-    draw = np.random.default_rng((config.seed, number))
+def _train(member: Member, views: Views, config: FitConfig, seed: int) -> Iterator[None]:
+    """Trains the member, a step at a time."""
+    draw = np.random.default_rng((seed, 0))
     optimizer = torch.optim.AdamW(
         member.parameters(), config.learning_rate, weight_decay=config.decay, foreach=True
     )
@@ -92,7 +84,7 @@ def _train(
     for _ in range(config.epochs):
         order = draw.permutation(len(views.rows))
         for chosen in np.array_split(order, rounds):
-            rows = standardised(torch.from_numpy(views.rows[chosen].astype(np.float32)), *scaling)
+            rows = member.shown(torch.from_numpy(views.rows[chosen].astype(np.float32)))
             loss = _loss(member(rows + config.noise * torch.randn_like(rows)), views, chosen, config)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

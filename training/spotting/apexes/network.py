@@ -58,12 +58,18 @@ class Block(nn.Module):
 
 
 class Member(nn.Module):
-    """(N, T, CHANNELS) standardised rows → (N, T, 4 + others): a logit of an apex, the times of onset, apex
+    """(N, T, CHANNELS) rows as ``shown`` → (N, T, 4 + others): a logit of an apex, the times of onset, apex
     and offset in tenths of a second, the logits of what else goes on; all ``AHEAD`` steps before."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Tensor, scale: Tensor, width: int, dropout: float) -> None:
+        """``mean``, ``scale``: (CHANNELS,) of the rows that it learns from."""
         super().__init__()
         self.width = width
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
         self.first = nn.Linear(CHANNELS, width)
         self.blocks = nn.ModuleList(Block(width, dilation, dropout) for dilation in DILATIONS)
         self.last = nn.Sequential(
@@ -73,6 +79,10 @@ class Member(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(width, 4 + len(OTHERS)),
         )
+
+    def shown(self, rows: Tensor) -> Tensor:
+        """(…, CHANNELS) rows → the same, standardised."""
+        return ((rows - self.mean) / self.scale).clamp(-_CLAMP, _CLAMP)
 
     def forward(self, rows: Tensor) -> Tensor:
         held = self.first(rows)
@@ -100,16 +110,12 @@ STATE = (TAPS - 1) * sum(DILATIONS)
 class Panel(nn.Module):
     """The members' mean over the signal and its mirror image: row (1, CHANNELS), state → (4,), next state."""
 
-    mean: Tensor
-    scale: Tensor
     order: Tensor
     signs: Tensor
 
-    def __init__(self, mean: Tensor, scale: Tensor, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", scale)
         order, signs = _mirror()
         self.register_buffer("order", order)
         self.register_buffer("signs", signs)
@@ -123,19 +129,23 @@ class Panel(nn.Module):
 
     def forward(self, row: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         both = torch.cat([row, row[:, self.order] * self.signs], dim=0)
-        shown = standardised(both, self.mean, self.scale)
         said, after = [], []
         for k, member in enumerate(self.members):
             assert isinstance(member, Member)
-            out, kept = member.step(shown, state[k])
+            out, kept = member.step(member.shown(both), state[k])
             said.append(torch.cat([out[:, :1].sigmoid(), out[:, 1:4]], dim=1))
             after.append(kept)
         return torch.cat(said).mean(dim=0), torch.stack(after)
 
-
-def standardised(rows: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-    """(…, CHANNELS) rows as the members are shown them."""
-    return ((rows - mean) / scale).clamp(-_CLAMP, _CLAMP)
+    def whole(self, rows: Tensor) -> Tensor:
+        """(T, CHANNELS) rows of a recording → (T, 4), what ``forward`` says of one after the other."""
+        both = torch.stack([rows, rows[:, self.order] * self.signs])
+        said = []
+        for member in self.members:
+            assert isinstance(member, Member)
+            out = member(member.shown(both))
+            said.append(torch.cat([out[..., :1].sigmoid(), out[..., 1:4]], dim=-1))
+        return torch.cat(said).mean(dim=0)
 
 
 def _mirror() -> tuple[Tensor, Tensor]:

@@ -7,8 +7,9 @@ What the apex detector proposes is recorded, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from zlib import crc32
@@ -16,7 +17,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from spotting.apexes.detector import ApexDetector, Proposer
+from spotting.apexes.detector import Proposer
 from spotting.candidate import Candidate
 from spotting.classifier import KINDS, Evidence, Prediction, evidence
 from spotting.memory import Array, Memory
@@ -24,6 +25,8 @@ from spotting.motion import MotionSample
 from spotting.spotter import Spotter
 from spotting.spotter_config import SpotterConfig
 from training.datasets.long_video import LongVideo, Movement
+from training.spotting.apexes.foreseen import Foreseen
+from training.spotting.apexes.network import Panel
 from training.spotting.classifier.lids import lifelike_lids
 from training.spotting.classifier.mixing import enriched, mixed
 from training.spotting.score import iou, touches
@@ -116,8 +119,11 @@ def views(videos: Sequence[LongVideo], mixtures: int, seed: int) -> list[View]:
     return [View(video) for video in videos] + mixed_views
 
 
-def snapshots(view: View, cache_folder: Path, detector: Proposer) -> Iterator[Snapshot]:
-    """Every movement of clips that are measured, as the classifier meets it.
+def snapshots(
+    view: View, cache_folder: Path, reader: Callable[[Sequence[MotionSample]], Proposer]
+) -> Iterator[Snapshot]:
+    """Every movement of clips that are measured, as the classifier meets it. ``reader`` of the samples: the
+    apex detector.
 
     One in which two micro-expressions meet is left out: nobody could say which of them it is.
     """
@@ -127,7 +133,7 @@ def snapshots(view: View, cache_folder: Path, detector: Proposer) -> Iterator[Sn
         video, samples = mixed(video, samples, view.over, lifelike(view.over, cache_folder))
         video, samples = enriched(video, samples, crc32(video.name.encode()))
     for thresholds in view.thresholds:
-        yield from met(video, samples, thresholds, detector)
+        yield from met(video, samples, thresholds, reader(samples))
 
 
 def met(
@@ -161,9 +167,9 @@ def _apart(movement: Candidate, true: Movement | None) -> tuple[float, float, fl
     return true.onset - movement.apex, true.apex - movement.apex, true.offset - movement.apex
 
 
-def in_view(cache_folder: Path, detector: Path, view: View) -> list[Snapshot]:
-    """All ``snapshots`` of a view. ``detector``: weights of the apex detector."""
-    return list(snapshots(view, cache_folder, ApexDetector(detector)))
+def in_view(cache_folder: Path, panel: Panel, view: View) -> list[Snapshot]:
+    """All ``snapshots`` of a view."""
+    return list(snapshots(view, cache_folder, partial(Foreseen, panel)))
 
 
 def named(video: LongVideo, movement: Candidate) -> tuple[str, Movement | None]:

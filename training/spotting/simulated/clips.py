@@ -26,10 +26,14 @@ _MIXED, _ENRICHED = 0.4, 0.6
 """Shares of the views with another clip's movements laid over them, and with ``apexes.added_motion``."""
 _OTHERS = 1_000_000
 """Clips from this number on are laid over others."""
-_SHIFTS, _WORDS = 0.8, 1.5
+_SHIFTS, _WORDS, _FLASHES = 0.8, 1.5, 1.2
 """Of each, so many a clip on average."""
+_STAYS = 0.45
+"""Share of the micro-expressions after which much of the movement stays, and for longer."""
 _PART: tuple[Recipe, ...] = ((4, (25,)), (2, (25, 26)), (1, (26,)), (1, (17, 25)))
 """Lips that part before a word."""
+_BROWS: tuple[Recipe, ...] = ((5, (1, 2)), (2, (2,)), (2, (4,)), (1, (1, 4)), (1, (1, 2, 5)))
+"""Brows that go along with talk."""
 
 
 def view(seed: int, number: int) -> tuple[LongVideo, Sequence[MotionSample]]:
@@ -54,7 +58,8 @@ def clip(seed: int, number: int) -> tuple[LongVideo, Sequence[MotionSample]]:
     if script.sway is not None:
         further = float(np.exp(rng.uniform(0, 0.8)))
         script = replace(script, sway=replace(script.sway, way=further * script.sway.way))
-    script = replace(script, actions=(*script.actions, *_shifts(who.sketch, rng), *_words(who.sketch, rng)))
+    more = (*_shifts(who.sketch, rng), *_words(who.sketch, rng), *_flashes(who.sketch, rng))
+    script = replace(script, actions=(*(_settled(one, rng) for one in script.actions), *more))
     video = LongVideo(plan.name, tuple(_movements(script)), fps)
     return video, simulated(who, script, rng)
 
@@ -72,10 +77,31 @@ def _shifts(portrait: Portrait, rng: Rng) -> Iterator[Action]:
         )
 
 
+def _settled(action: Action, rng: Rng) -> Action:
+    """Half of it or more is often left of a coded micro-expression at its offset, and does not soon fade."""
+    if action.kind != "micro" or rng.random() > _STAYS:
+        return action
+    rest, stays, fades = rng.uniform((0.2, 0.0, 0.8), (0.8, 3.0, 5.0))
+    return replace(action, rest=float(rest), stays=float(stays), fades=float(fades))
+
+
+def _flashes(portrait: Portrait, rng: Rng) -> Iterator[Action]:
+    """Brows that go up or together for an instant, further than a micro-expression, and often with a word."""
+    for onset in rng.uniform(1, SECONDS - 4, rng.poisson(_FLASHES)):
+        peak = float(np.clip(11.0 * np.exp(rng.normal(0, 0.4)), 6, 25))
+        rise, hold, fall = rng.uniform((0.1, 0.0, 0.1), (0.3, 0.3, 0.45))
+        apex = float(onset + rise)
+        activations = movements.drawn(_BROWS, peak, portrait, rng)
+        yield Action(None, activations, float(onset), apex, apex + float(hold + fall), float(hold), "speech")
+        if rng.random() < 0.6:
+            begin = float(onset + rng.uniform(-0.4, 0.3))
+            yield from movements.syllables(begin, begin + float(rng.uniform(0.05, 1.5)), portrait, rng)
+
+
 def _words(portrait: Portrait, rng: Rng) -> Iterator[Action]:
     """One word or less, now and then: lips part, then a syllable or none."""
     for onset in rng.uniform(1, SECONDS - 4, rng.poisson(_WORDS)):
-        peak = float(np.clip(2.0 * np.exp(rng.normal(0, 0.7)), 0.4, 10))
+        peak = float(np.clip(3.0 * np.exp(rng.normal(0, 0.8)), 0.4, 20))
         rise, hold, fall = rng.uniform((0.08, 0.0, 0.08), (0.35, 0.6, 0.4))
         apex = float(onset + rise)
         end = apex + float(hold + fall)
