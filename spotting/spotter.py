@@ -127,18 +127,31 @@ class Spotter:
             found += self._consider(proposal)
         return found + self._follow_movement()
 
-    def expected(self) -> Candidate | None:
-        """The movement under way as it would be decided now; None without one, and while it still rises.
+    def expected(self) -> list[Candidate]:
+        """What may be decided next, each as it would be decided now: the movement under way, unless it still
+        rises, and what the detector is about to propose.
 
         Nothing follows from asking.
         """
+        return [*self._movement_expected(), *self._proposal_expected()]
+
+    def _movement_expected(self) -> list[Candidate]:
         movement = self._movement
         if movement is None or movement.rises:
-            return None
+            return []
         found = movement.candidate(self.threshold, self._memory)
         prediction = self._predicted(found, movement.rest)
         found = replace(found, probability=prediction.probability)
-        return self._delimited(found, prediction.onset, prediction.apex, prediction.offset)
+        return [self._delimited(found, prediction.onset, prediction.apex, prediction.offset)]
+
+    def _proposal_expected(self) -> list[Candidate]:
+        """The classifier is not asked: that costs more than being wrong now and then."""
+        proposal = self._detector.expected() if self._ready else None
+        if proposal is None or abs(proposal.apex - self._reported) < SAME_S:
+            return []
+        found, _ = proposed(proposal, self.threshold, self._memory)
+        found = replace(found, probability=proposal.probability)
+        return [self._delimited(found, proposal.onset, proposal.apex, proposal.offset)]
 
     def flush(self) -> list[Candidate]:
         """The stream ends: a movement whose fall was not seen is rejected rather than guessed."""

@@ -122,16 +122,22 @@ class Agreeing:
     def reset(self) -> None:
         """Proposes all of it again."""
         self._left = list(self._proposals)
+        self._now = 0.0
 
     def update(self, memory: Memory) -> list[Proposal]:
         """Those whose time has come."""
-        due = [one for one in self._left if one.apex + self._ahead <= memory.time[-1]]
+        self._now = float(memory.time[-1])
+        due = [one for one in self._left if one.apex + self._ahead <= self._now]
         self._left = [one for one in self._left if one not in due]
         return due
 
     def probability(self, apex: float) -> float:
         """Certain."""
         return 1.0
+
+    def expected(self) -> Proposal | None:
+        """One whose apex has passed."""
+        return next((one for one in self._left if one.apex <= self._now), None)
 
 
 def blind(sample: MotionSample) -> MotionSample:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
+from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
 
 from recognizer.feature import FeatureExtractor
@@ -12,8 +15,11 @@ from spotting.candidate import Candidate
 from spotting.spotter import Spotter
 from stream.detector import Detector
 from stream.event import MicroExpression
+from stream.frame import Frame
 from stream.observer import Observer
-from stream.pipeline.anticipation import NEAR_S, Anticipation
+from stream.pipeline.anticipation import NEAR_S, REMEMBERED, Anticipation
+from stream.pipeline.stages import Spotted
+from stream.pipeline.workers import Workers
 from stream.session import Session
 from stream.settings import SessionConfig, Settings
 from stream.sources.base import FrameSource
@@ -26,12 +32,12 @@ MOVEMENT = Candidate(0.1, 0.2, 0.3, 10, 20, 30, 3.0, 2.0, "chin", 0.25, probabil
 
 
 class Expecting:
-    """A spotter that expects what it is told."""
+    """A spotter that expects what it is told, each time something else."""
 
-    def __init__(self, *found: Candidate | None) -> None:
+    def __init__(self, *found: list[Candidate]) -> None:
         self.found = list(found)
 
-    def expected(self) -> Candidate | None:
+    def expected(self) -> list[Candidate]:
         return self.found.pop(0)
 
 
@@ -41,7 +47,7 @@ def later(seconds: float) -> Candidate:
 
 def test_what_was_expected_is_recognised_where_the_decision_is_near():
     anticipation = Anticipation()
-    assert anticipation.ask(Expecting(MOVEMENT), 0.22) is MOVEMENT
+    assert anticipation.ask(Expecting([MOVEMENT]), 0.22) == [MOVEMENT]
     assert anticipation.chosen(later(0.9 * NEAR_S)) is MOVEMENT
     far = later(1.1 * NEAR_S)
     assert anticipation.chosen(far) is far
@@ -49,21 +55,97 @@ def test_what_was_expected_is_recognised_where_the_decision_is_near():
     assert anticipation.chosen(macro) is macro
 
 
-def test_another_expectation_is_told_only_where_it_differs():
+def test_every_expectation_is_told_once_and_may_come_true():
     anticipation, far = Anticipation(), later(1.1 * NEAR_S)
-    spotter = Expecting(None, MOVEMENT, later(0.5 * NEAR_S), far)
+    spotter = Expecting([], [MOVEMENT, far], [later(0.5 * NEAR_S)], [far, later(3 * NEAR_S)])
     told = [anticipation.ask(spotter, 0.2 + 0.02 * k) for k in range(4)]
-    assert told == [None, MOVEMENT, None, far]
-    assert anticipation.chosen(MOVEMENT) is MOVEMENT
+    assert told == [[], [MOVEMENT, far], [], [later(3 * NEAR_S)]]
+    assert anticipation.chosen(later(0.5 * NEAR_S)) is MOVEMENT  # the first, whose label is ready soonest
+    assert anticipation.chosen(later(1.5 * NEAR_S)) is far
     anticipation.reset()
     assert anticipation.chosen(far) is far
 
 
+def test_expectations_are_forgotten_when_there_are_many():
+    anticipation = Anticipation()
+    spotter = Expecting(*([later(3 * k * NEAR_S)] for k in range(REMEMBERED + 1)))
+    for k in range(REMEMBERED + 1):
+        assert anticipation.ask(spotter, k)
+    again = later(0.0)
+    assert anticipation.chosen(again) is again
+    assert anticipation.chosen(later(3.1 * NEAR_S)) == later(3 * NEAR_S)
+
+
 def test_what_is_unlikely_is_not_worth_it_and_nobody_is_asked_twice_at_once():
     anticipation = Anticipation()
-    assert anticipation.ask(Expecting(replace(MOVEMENT, probability=0.1)), 0.2) is None
-    assert anticipation.ask(Expecting(), 0.21) is None
-    assert anticipation.ask(Expecting(MOVEMENT), 0.22) is MOVEMENT
+    assert anticipation.ask(Expecting([replace(MOVEMENT, probability=0.1)]), 0.2) == []
+    assert anticipation.ask(Expecting(), 0.21) == []
+    assert anticipation.ask(Expecting([MOVEMENT]), 0.22) == [MOVEMENT]
+
+
+class Slow:
+    """A recognition that waits until it is let go, and remembers what it did in which order."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def prepare(self, onset: Frame, apex: Frame) -> None:
+        self.begun.set()
+        assert self.go_on.wait(20)
+        self.done.append((onset.index, apex.index))
+
+    def features(self, onset: Frame, apex: Frame) -> None:
+        self.done.append("decided")
+
+    def event(self, *_: object) -> None:
+        return None
+
+
+class Script:
+    """Spotting that finds what it is told, a frame at a time."""
+
+    ready = True
+
+    def __init__(self, recognition: Slow, *spotted: tuple[list, tuple]) -> None:
+        self._recognition, self._spotted = recognition, list(spotted)
+
+    def find_face(self, frame: Frame) -> None:
+        return None
+
+    def gap_before(self, *_: object) -> None:
+        return None
+
+    def update(self, frame: Frame, _: object) -> Spotted:
+        if frame.index == 1:
+            assert self._recognition.begun.wait(20)
+        candidates, expected = self._spotted.pop(0)
+        return Spotted(None, 1.0, candidates, [], expected)
+
+    def flush(self) -> list:
+        self._recognition.go_on.set()
+        return []
+
+
+class Kept(list):
+    """Frames that are all kept."""
+
+    def get(self, number: int) -> Frame:
+        return self[number]
+
+    def captured_at(self, number: int) -> float:
+        return 0.0
+
+
+def test_what_is_decided_is_recognised_first_and_then_what_was_expected_last():
+    image = np.zeros((2, 2, 3), np.uint8)
+    recognition, decided = Slow(), ([(MOVEMENT, (0, 1))], ())
+    spotting = Script(recognition, ([], ((0, 1),)), ([], ((0, 2), (0, 3))), decided, decided)
+    ring, nobody = Kept(Frame(k, k / 10, image) for k in range(4)), MagicMock()
+    workers = Workers(ring, nobody, spotting, recognition, nobody, live=True)
+    workers.start()
+    assert workers.results.get(timeout=20) is None
+    assert recognition.done == [(0, 1), "decided", "decided", (0, 3), (0, 2)]
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +221,12 @@ def test_asking_what_is_expected_changes_nothing(pictures):
     for number, picture in enumerate(pictures):
         sample = meter.measure(number, number / FPS, picture)
         found += asked.push(sample)
-        expected.append(asked.expected())
+        expected += asked.expected()
         plain += left_alone.push(sample)
     meter.close()
     assert found == plain
     (event,) = found
-    known = [one for one in expected if one is not None and (one.probability or 0) > 0.5]
+    known = [one for one in expected if (one.probability or 0) > 0.5]
     assert known
     assert known[0].decided < event.decided - 0.02
     assert known[-1].apex == pytest.approx(event.apex, abs=NEAR_S)

@@ -179,16 +179,23 @@ def test_weights_say_what_they_were_trained_on_and_others_are_refused(weights, t
 
 
 def test_the_delivered_detector_sees_a_smile_and_where_it_is():
-    detector, memory, found = ApexDetector(), Memory(), []
+    detector, memory, found, expected, proposed = ApexDetector(), Memory(), [], [], 0.0
     for sample in samples(at_rate(60, 3.0), Bump(2.0, 2.2, 2.4, 2.5), noise=0.02):
         memory.add(sample)
         found += detector.update(memory)
+        proposed = proposed or (sample.time if found and found[-1].probability > 0.5 else 0.0)
+        expected.append((sample.time, detector.expected()))
     best = max(found, key=lambda one: one.probability)
     assert best.apex == pytest.approx(2.2, abs=0.06)
     assert best.onset == pytest.approx(2.0, abs=0.1)
     assert best.offset == pytest.approx(2.4, abs=0.1)
     assert detector.probability(2.2) >= best.probability
     assert detector.probability(1.0) < best.probability / 2
+    said = [(time, one) for time, one in expected if one is not None and one.probability > 0.5]
+    assert said[0][0] < proposed - STEP_S
+    assert said[-1][0] < proposed
+    assert said[-1][1].apex == pytest.approx(best.apex, abs=0.02)
+    assert said[-1][1].onset == pytest.approx(best.onset, abs=0.02)
 
 
 # --- how the spotter uses it
@@ -215,6 +222,18 @@ def test_what_it_proposes_is_an_event_where_the_classifier_agrees():
     assert found.decided == pytest.approx(BUMP.apex + 0.1, abs=0.02)
     assert spot(Spotter(classifier=Told(0.1), detector=Alone(near())), MOVED) == []
     assert spot(Spotter(classifier=Told(0.9), detector=Alone(near(probability=0.1))), MOVED) == []
+
+
+def test_what_it_is_about_to_propose_is_expected_until_it_is_reported():
+    spotter, expected, decided = Spotter(classifier=Told(0.9), detector=Alone(near())), [], None
+    for sample in MOVED:
+        decided = decided or next(iter(spotter.push(sample)), None)
+        known = [(one.onset, one.apex) for one in spotter.expected()]
+        if (BUMP.onset, BUMP.apex) in known:
+            expected.append(sample.time)
+    assert decided is not None
+    assert expected[0] < decided.decided - 0.06
+    assert expected[-1] < decided.decided
 
 
 def test_what_only_the_network_noticed_must_be_more_likely():

@@ -72,6 +72,9 @@ class Proposer(Protocol):
     def probability(self, apex: float) -> float:
         """How likely an apex is within 60 ms of this time, in seconds; what it has not seen yet is 0."""
 
+    def expected(self) -> Proposal | None:
+        """What it may propose next, as far as it is seen; None while nothing grows likelier."""
+
 
 class Peaks:
     """Proposals out of what a network says, step by step."""
@@ -91,6 +94,15 @@ class Peaks:
         near = (float(said[0]) for time, said in self.said if abs(time - apex) <= _NEAR_S)
         return max(near, default=0.0)
 
+    def expected(self) -> Proposal | None:
+        """See ``Proposer``."""
+        if len(self.said) < 2:
+            return None
+        (_, before), (time, said) = self.said[-2], self.said[-1]
+        if said[0] < max(before[0], _LEAST):
+            return None
+        return _proposal(time, said)
+
     def _peak(self) -> list[Proposal]:
         """The step before the newest, where it is a peak."""
         newest = list(islice(reversed(self.said), _ALONE + 2))
@@ -102,10 +114,8 @@ class Peaks:
             return []
         three = np.array([said for _, said in (before[0], peak, after)])
         weights = three[:, 0] / three[:, 0].sum()
-        onset, apex, offset = peak[0] + TIME_UNIT * (weights @ three[:, 1:])
-        if not onset < apex < offset:
-            return []
-        return [Proposal(float(onset), float(apex), float(offset), float(height))]
+        found = _proposal(peak[0], np.array((height, *(weights @ three[:, 1:])), np.float32))
+        return [] if found is None else [found]
 
 
 class ApexDetector:
@@ -152,6 +162,19 @@ class ApexDetector:
     def probability(self, apex: float) -> float:
         """See ``Proposer``."""
         return self._peaks.probability(apex)
+
+    def expected(self) -> Proposal | None:
+        """See ``Proposer``."""
+        return self._peaks.expected()
+
+
+def _proposal(time: float, said: Floats) -> Proposal | None:
+    """``said``: likelihood, onset, apex and offset as the network gives them for ``time``; None where these
+    are not in order."""
+    onset, apex, offset = time + TIME_UNIT * said[1:]
+    if not onset < apex < offset:
+        return None
+    return Proposal(float(onset), float(apex), float(offset), float(said[0]))
 
 
 def _shape(text: str, where: Path) -> tuple[int, ...]:

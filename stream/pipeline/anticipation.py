@@ -8,6 +8,7 @@ label as a live session.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 from spotting.candidate import Candidate
 from spotting.spotter import Spotter
@@ -15,10 +16,14 @@ from spotting.spotter import Spotter
 NEAR_S = 0.02
 """Seconds by which onset and apex may differ from the decided ones: this far from its apex a movement that
 rises in 130 ms is 6 % smaller, and features know where skin moves to, not how far."""
+REMEMBERED = 8
+"""Expectations that may still come true: the rule and the apex detector each expect something, and correct
+themselves as they see more."""
 _ASK_AGAIN_S = 0.015
 """Seconds between two questions: each costs as much as a frame."""
-_LIKELY = 0.3
-"""Least probability of a micro-expression for which it is worth the trouble."""
+_LIKELY = 0.45
+"""Least probability of a micro-expression for which it is worth the trouble: with less, more is done in
+vain and no label is ready sooner."""
 
 Frames = tuple[int, int]
 """Numbers of the onset frame and the apex frame."""
@@ -33,33 +38,34 @@ class Anticipation:
     def reset(self) -> None:
         """Forgets what was expected."""
         self._asked = -math.inf
-        self._expected: Candidate | None = None
+        self._expected: deque[Candidate] = deque(maxlen=REMEMBERED)
 
-    def ask(self, spotter: Spotter, now: float) -> Candidate | None:
-        """The movement that is now expected; None where none is, or still the same.
+    def ask(self, spotter: Spotter, now: float) -> list[Candidate]:
+        """The movements that are newly expected.
 
         ``now``: time of the newest sample.
         """
         if now - self._asked < _ASK_AGAIN_S:
-            return None
-        found = spotter.expected()
-        if found is None:
-            return None
-        self._asked = now
-        if (found.probability or 0.0) < _LIKELY or self._is_near(found):
-            return None
-        self._expected = found
-        return found
+            return []
+        expected = spotter.expected()
+        if expected:
+            self._asked = now
+        told = []
+        for found in expected:
+            if (found.probability or 0.0) >= _LIKELY and self._known(found) is None:
+                self._expected.append(found)
+                told.append(found)
+        return told
 
     def chosen(self, decided: Candidate) -> Candidate:
-        """The movement whose frames are to be recognised for ``decided``: the expected one where it is as
-        good."""
-        if decided.kind == "micro" and self._expected is not None and self._is_near(decided):
-            return self._expected
-        return decided
+        """The movement whose frames are to be recognised for ``decided``: an expected one that is as good."""
+        known = self._known(decided) if decided.kind == "micro" else None
+        return known or decided
 
-    def _is_near(self, found: Candidate) -> bool:
-        known = self._expected
-        return known is not None and (
-            abs(found.onset - known.onset) <= NEAR_S and abs(found.apex - known.apex) <= NEAR_S
-        )
+    def _known(self, found: Candidate) -> Candidate | None:
+        """The first that was expected near it: its label is ready soonest."""
+        return next((known for known in self._expected if _near(known, found)), None)
+
+
+def _near(one: Candidate, other: Candidate) -> bool:
+    return abs(one.onset - other.onset) <= NEAR_S and abs(one.apex - other.apex) <= NEAR_S

@@ -17,7 +17,7 @@ from spotting.spotter import LOOK_BEHIND_S, Spotter
 from spotting.spotter_config import SpotterConfig
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
-from stream.pipeline.anticipation import Anticipation, Frames
+from stream.pipeline.anticipation import REMEMBERED, Anticipation, Frames
 from stream.pipeline.frame_times import FrameTimes
 from stream.pipeline.gap import Gap, GapFinder
 from stream.pipeline.ring import RingBuffer
@@ -34,8 +34,8 @@ class Spotted:
     candidates: list[tuple[Candidate, Frames]]
     """Each with the frames to recognise it by."""
     rejections: list[Rejection]
-    expected: Frames | None = None
-    """Frames that will probably have to be recognised soon."""
+    expected: tuple[Frames, ...] = ()
+    """Frames that may have to be recognised soon."""
 
 
 class SpottingStage:
@@ -78,7 +78,7 @@ class SpottingStage:
             return Spotted(sample, self._spotter.threshold, [], [])
         candidates = [self._framed(found) for found in self._spotter.push(sample)]
         expected = self._anticipation.ask(self._spotter, frame.timestamp)
-        ahead = _frames(self._times.on_frames(expected)) if expected else None
+        ahead = tuple(_frames(self._times.on_frames(found)) for found in expected)
         return Spotted(sample, self._spotter.threshold, candidates, self._rejections(), ahead)
 
     def _framed(self, found: Candidate) -> tuple[Candidate, Frames]:
@@ -129,26 +129,29 @@ class RecognitionStage:
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
-        self._prepared: tuple[Frames, PairFeatures | None] | None = None
-        self._recognised: tuple[PairFeatures, Recognition] | None = None
+        self._prepared: dict[Frames, tuple[PairFeatures, Recognition] | None] = {}
+        """What was recognised ahead, the newest last; None where there was no face."""
 
     def prepare(self, onset: Frame, apex: Frame) -> None:
         """Recognises a pair that ``features`` and ``event`` will probably be asked for."""
         frames = onset.index, apex.index
-        if self._prepared is not None and self._prepared[0] == frames:
+        if frames in self._prepared:
             return
+        if len(self._prepared) == REMEMBERED:
+            del self._prepared[next(iter(self._prepared))]
         features = self._extracted(onset, apex)
-        self._prepared = frames, features
+        self._prepared[frames] = None
         if features is not None:
-            self._recognised = features, self._recognizer.recognize_features(features)
+            self._prepared[frames] = features, self._recognizer.recognize_features(features)
 
     def features(self, onset: Frame | None, apex: Frame | None) -> PairFeatures | None:
         """None where the frames are gone, or show no face."""
         if onset is None or apex is None:
             return None
-        prepared, self._prepared = self._prepared, None
-        if prepared is not None and prepared[0] == (onset.index, apex.index):
-            return prepared[1]
+        frames = onset.index, apex.index
+        if frames in self._prepared:
+            prepared = self._prepared[frames]
+            return None if prepared is None else prepared[0]
         return self._extracted(onset, apex)
 
     def _extracted(self, onset: Frame, apex: Frame) -> PairFeatures | None:
@@ -168,11 +171,8 @@ class RecognitionStage:
             return MacroExpression(candidate, _ms_since(captured))
         if features is None:
             return None
-        recognised, self._recognised = self._recognised, None
-        if recognised is not None and recognised[0] is features:
-            recognition = recognised[1]
-        else:
-            recognition = self._recognizer.recognize_features(features)
+        ahead = (known[1] for known in self._prepared.values() if known and known[0] is features)
+        recognition = next(ahead, None) or self._recognizer.recognize_features(features)
         return MicroExpression(candidate, _ms_since(captured), recognition)
 
 

@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 
 from spotting.candidate import Candidate, Rejection
 from spotting.face_tracker import Sighting
@@ -48,6 +49,16 @@ class _Ahead:
     apex: Frame
 
 
+@dataclass(frozen=True, order=True)
+class _Job:
+    """What the recognition thread does next is the least: pairs that are decided, the oldest first; then
+    those that are expected, the newest first; the end when nothing else is left."""
+
+    rank: int
+    place: int
+    work: _Pair | _Ahead | BaseException | None = field(compare=False)
+
+
 class Workers:
     """Frames come out of the ring, events go into ``results``; the last item there is an error or None.
 
@@ -81,7 +92,8 @@ class Workers:
         self._ring, self._capture, self._live = ring, capture, live
         self._spotting, self._recognition, self._watch = spotting, recognition, watch
         self._sightings: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
-        self._pairs: queue.Queue[_Pair | _Ahead | BaseException | None] = queue.Queue(_QUEUE)
+        self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue(_QUEUE)
+        self._places = count()
         self._threads = [
             threading.Thread(target=self._find_faces, name="landmarks", daemon=True),
             threading.Thread(target=self._spot, name="spotting", daemon=True),
@@ -141,7 +153,7 @@ class Workers:
             self.end_capture()
             while isinstance(sighting, tuple):  # let the landmarks thread end
                 sighting = self._sightings.get()
-        self._pairs.put(end)
+        self._jobs.put(_Job(2, 0, end))
 
     def _measure(self, frame: Frame, sighting: Sighting) -> None:
         paused = self.start_afresh.is_set()
@@ -154,8 +166,9 @@ class Workers:
             self.observer.frame(frame, spotted.sample, spotted.threshold)
         self._hand_over(spotted.candidates, frame)
         self._reject(*spotted.rejections)
-        if spotted.expected is not None and self._live:
-            self._look_ahead(spotted.expected)
+        if self._live:
+            for frames in spotted.expected:
+                self._look_ahead(frames)
         self.progress = time.monotonic()
 
     def _start_over(self, gap: Gap) -> None:
@@ -167,10 +180,11 @@ class Workers:
             self.observer.gap(gap)
 
     def _look_ahead(self, frames: Frames) -> None:
-        if self._pairs.qsize() > 1:
+        if self._jobs.qsize() > 1:
             return
         with suppress(KeyError, queue.Full):  # then it is done when it is decided
-            self._pairs.put_nowait(_Ahead(*map(self._ring.get, frames)))
+            ahead = _Ahead(*map(self._ring.get, frames))
+            self._jobs.put_nowait(_Job(1, -next(self._places), ahead))
 
     def _hand_over(self, candidates: list[tuple[Candidate, Frames]], frame: Frame) -> None:
         for candidate, frames in candidates:
@@ -179,12 +193,12 @@ class Workers:
                 self._reject(Rejection(candidate, "frames gone"))
                 continue
             captured = self._ring.captured_at(frame.index) or time.monotonic()
-            pair = _Pair(candidate, *kept, captured)
+            job = _Job(0, next(self._places), _Pair(candidate, *kept, captured))
             if not self._live:
-                self._pairs.put(pair)
+                self._jobs.put(job)
                 continue
             try:
-                self._pairs.put_nowait(pair)
+                self._jobs.put_nowait(job)
             except queue.Full:
                 self._reject(Rejection(candidate, "recognizer busy"))
 
@@ -198,17 +212,17 @@ class Workers:
 
     def _recognise(self) -> None:
         try:
-            while isinstance(pair := self._pairs.get(), (_Pair, _Ahead)):
-                if isinstance(pair, _Pair):
-                    self._finish(pair)
-                elif self._pairs.empty():  # else something better is waiting
-                    self._recognition.prepare(pair.onset, pair.apex)
+            while isinstance(work := self._jobs.get().work, (_Pair, _Ahead)):
+                if isinstance(work, _Pair):
+                    self._finish(work)
+                else:
+                    self._recognition.prepare(work.onset, work.apex)
                 self.progress = time.monotonic()
-            self.results.put(pair)
+            self.results.put(work)
         except BaseException as error:
             self.end_capture()
             self.results.put(error)
-            while isinstance(self._pairs.get(), (_Pair, _Ahead)):  # let the spotting thread end
+            while isinstance(self._jobs.get().work, (_Pair, _Ahead)):  # let the spotting thread end
                 pass
 
     def _finish(self, pair: _Pair) -> None:
