@@ -29,7 +29,7 @@ STAGES: Places = {
     "flow": ("recognizer.flow.tvl1_cpu:tvl1",),
     "network": ("recognizer.network.backend:Backend._run",),
     "records": ("stream.records.records:Records.frame", "stream.records.records:Records.event"),
-    "overlay": ("stream.overlay.loop:_picture", "rich.live:Live.update"),
+    "overlay": ("stream.overlay.loop:_picture", "stream.overlay.canvas:Canvas.draw"),
     "handing over": (
         "stream.pipeline.workers:Workers._find_faces",
         "stream.pipeline.workers:Workers._spot",

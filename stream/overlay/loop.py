@@ -1,22 +1,21 @@
-"""The overlay's main loop: events in, keys in, one image ten times a second."""
+"""The overlay's main loop: events in, keys in, an image whenever there is something to see."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from rich.console import Console, ConsoleDimensions, RenderableType
-from rich.live import Live
 
-from recognizer.console.command_line import let_go_of_stdout
 from recognizer.console.native_log import native_log
 from stream.event import Expression
 from stream.interrupts import STOPPED, TERMINAL_CLOSED, stop_requests
 from stream.live_session import LiveSession
+from stream.overlay.canvas import second_screen
 from stream.overlay.controls import Controls, Reach
 from stream.overlay.drawing.half_blocks import ink_of
 from stream.overlay.keys import single_keys
@@ -24,7 +23,11 @@ from stream.overlay.screen import screen
 from stream.overlay.snapshot import save_snapshot
 from stream.status import Status
 
-REFRESH_S = 0.1
+REFRESH_S = 0.2
+"""Seconds between two images while nothing happens; an event or a key is seen at once. Drawing takes as long
+as the landmarks of three frames."""
+_KEYS_S = 0.1
+"""Seconds within which a key is noticed."""
 REMEMBERED = 100
 """Recent events kept for the list and the curve's markers; ``on_event`` gets all of them."""
 
@@ -53,7 +56,7 @@ def run_overlay(
         native_log(),
         stop_requests() as stop_requested,
         single_keys() as pressed_keys,
-        _canvas(console) as draw,
+        second_screen(console) as canvas,
     ):
         stopping = False
         watched = True
@@ -68,43 +71,21 @@ def run_overlay(
                 session.stop(why or STOPPED)
             for key in keys:
                 controls.press(key)
+                next_refresh = time.monotonic()
             if time.monotonic() >= next_refresh:
                 status = session.status()
                 if stopping:
                     status = replace(status, state="stopping", paused=False)
                 drawn = _picture(console, status, events, controls)
-                watched = watched and draw(drawn)
+                watched = watched and canvas.draw(drawn)
                 if controls.snapshot_wanted:
                     _snapshot(controls, reach, status, drawn, console.size)
                 next_refresh = time.monotonic() + REFRESH_S
-            event = session.poll(max(next_refresh - time.monotonic(), 0.0))
+            event = session.poll(min(max(next_refresh - time.monotonic(), 0.0), _KEYS_S))
             if event is not None:
                 on_event(event)
                 events.append(event)
-
-
-@contextmanager
-def _canvas(console: Console) -> Iterator[Callable[[RenderableType], bool]]:
-    """The terminal's second screen; yields what draws on it and returns False once the terminal is gone."""
-    live = Live(
-        console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-    )
-
-    def draw(picture: RenderableType) -> bool:
-        try:
-            live.update(picture, refresh=True)
-        except OSError:
-            return False
-        return console.is_terminal  # without one, rich silently draws nothing
-
-    live.start()
-    try:
-        yield draw
-    finally:
-        with suppress(OSError):
-            live.stop()
-        if not console.is_terminal:
-            let_go_of_stdout()
+                next_refresh = time.monotonic()
 
 
 def _picture(

@@ -29,9 +29,9 @@ FACE_SHARE, EYES_DOWN = 0.8, 0.38
 REMEMBERED = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EventMotion:
-    """What moved in one event."""
+    """What moved in one event; equal to itself only."""
 
     event: MicroExpression
     face: Gray

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import zip_longest
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.segment import Segment
+from rich.segment import Segment, Segments
 from rich.text import Text
 
 from stream.event import MicroExpression
 from stream.labels import QUIET
-from stream.overlay.drawing.half_blocks import draw_flow, draw_picture
+from stream.overlay.drawing.half_blocks import Ink, draw_flow, draw_picture
 from stream.overlay.extras import Extras
+from stream.overlay.onlooker import EventMotion
 
 
 class Beside:
@@ -46,13 +48,19 @@ def picture_panes(last: MicroExpression | None, columns: int, extras: Extras) ->
     else:
         furthest = float(np.linalg.norm(motion.flow, axis=2).max()) * 256 / motion.face.shape[1]
         parts.append(_title("onset→apex", f"{furthest:.1f} px", columns))
-        parts.append(draw_flow(motion.face, motion.flow, columns, rows, extras.ink))
+        parts.append(_arrows(motion, columns, rows, extras.ink))
     parts.append(_title("face", "", columns))
     if extras.face is None:
         parts += _blank("no face", columns, rows)
     else:
         parts.append(draw_picture(extras.face, columns, rows, extras.ink))
     return parts
+
+
+@lru_cache(maxsize=1)
+def _arrows(motion: EventMotion, columns: int, rows: int, ink: Ink) -> Segments:
+    """Kept until the next event: this is a third of drawing a screen."""
+    return draw_flow(motion.face, motion.flow, columns, rows, ink)
 
 
 def _title(words: str, figure: str, columns: int) -> Text:

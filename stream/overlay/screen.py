@@ -18,6 +18,7 @@ from stream.labels import CALM, QUIET, REJECTED, WARNING, look_of
 from stream.overlay.drawing.ascii_only import AsciiOnly
 from stream.overlay.drawing.big_text import Letters
 from stream.overlay.drawing.curve import MARK, THRESHOLD, curve_top, draw_curve, draw_markers, draw_reasons
+from stream.overlay.drawing.lines import laid_out
 from stream.overlay.event_panel import event_panel, panel_height
 from stream.overlay.extras import Extras
 from stream.overlay.help_panel import footer, help_lines
@@ -78,12 +79,11 @@ def screen(
         body.extend(_curve(status, shown, left, room, extras))
         body.extend(_recent(shown, left, room.recent, extras))
         body.extend(_counters(status, left)[: room.counters])
-    middle: RenderableType = Group(*body)
+    middle: RenderableType = Group(*laid_out(body))
     if picture:
-        middle = Beside(middle, left, Group(*picture_panes(last, picture, extras)), picture)
-    whole = Group(
-        *_header(status, width), middle, _state(status, width, extras), footer(status.paused, extras, width)
-    )
+        middle = Beside(middle, left, Group(*laid_out(picture_panes(last, picture, extras))), picture)
+    below = _state(status, width, extras), footer(status.paused, extras, width)
+    whole = Group(*laid_out([*_header(status, width), middle, *below]))
     return AsciiOnly(whole) if extras.ink.ascii else whole
 
 
