@@ -111,7 +111,7 @@ def _swallow(drain: Any) -> None:
 def _first_frame() -> dict[str, float]:
     from stream.session import Session
 
-    frames = load_frames()[:2]
+    frames = load_frames(2)
     with Session(Looped(frames, 60, 60, live=True)) as session:
         while not session.status().frames:
             session.poll(0.002)

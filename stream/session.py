@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,15 @@ _CLOSE_S = 10.0
 """Seconds that ``close`` waits for the workers."""
 
 
+def _opened(settings: Settings) -> tuple[Recognizer, SpottingStage]:
+    """Both are mostly networks that are read and prepared, which two cores do at once."""
+    wanted = settings.recognizer
+    with ThreadPoolExecutor(1) as pool:
+        recognizer = pool.submit(Recognizer, wanted.weights or DEFAULT_WEIGHTS, units=wanted.units)
+        spotting = SpottingStage(settings.motion, settings.spotter)
+        return recognizer.result(), spotting
+
+
 class Session:
     """Recognises micro-expressions in a source while that runs. Iterate over it, or ``poll`` it.
 
@@ -67,11 +77,9 @@ class Session:
         self.settings = settings = settings or Settings()
         self._source = source
         try:
-            wanted = settings.recognizer
-            self._recognizer = Recognizer(wanted.weights or DEFAULT_WEIGHTS, units=wanted.units)
             backlog_s = settings.session.backlog_ms / 1000
             memory = frame_memory(source, LOOK_BEHIND_S, backlog_s)
-            self._spotting = SpottingStage(settings.motion, settings.spotter)
+            self._recognizer, self._spotting = _opened(settings)
         except BaseException:
             source.close()
             raise

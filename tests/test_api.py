@@ -68,8 +68,9 @@ def test_the_import_alone_loads_nothing_heavy():
     assert not HEAVY & set(done.stdout.split())
 
 
-def test_what_shows_no_video_loads_no_ffmpeg():
-    words = "import sys, stream.settings; stream.settings.Settings(); sys.exit('av' in sys.modules)"
+@pytest.mark.parametrize("live", ["stream.settings", "stream.sources.camera, stream.commands.watch_session"])
+def test_what_shows_no_video_loads_no_ffmpeg(live):
+    words = f"import sys, {live}; stream.settings.Settings(); sys.exit('av' in sys.modules)"
     subprocess.run([sys.executable, "-c", words], cwd=ROOT, check=True)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import logging
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +184,13 @@ def test_the_networks_of_one_user_serve_an_environment_of_another(newcomer, tmp_
     done = atme(newcomer, "doctor")
     (line,) = (line for line in done.stdout.splitlines() if "Face landmarks" in line)
     assert line.startswith("ok")
+
+
+def test_those_who_have_a_network_open_share_it():
+    first, second = open_face_network(MESH), open_face_network(MESH)
+    assert first is second
+    assert open_face_network(DETECTOR) is not first
+    gone = weakref.ref(first)
+    del first, second
+    gc.collect()
+    assert gone() is None  # and the last who lets go of it frees it

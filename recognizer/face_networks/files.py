@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
 from zipfile import BadZipFile, ZipFile
 
 from platformdirs import user_cache_dir
@@ -63,11 +65,22 @@ def networks_folder() -> Path:
     return Path(user_cache_dir("atme-live")) / "face-networks"
 
 
+_opened: WeakValueDictionary[Path, onnxruntime.InferenceSession] = WeakValueDictionary()
+"""Sessions that somebody still uses; several threads may run one."""
+_opening = Lock()
+
+
 def open_face_network(network: FaceNetwork) -> onnxruntime.InferenceSession:
-    """A session on the thread that calls it. AtmeError if the network is not on this machine."""
-    onnxruntime.set_default_logger_severity(4)
+    """A session that computes on the thread that calls it, the same one for all who have it open. AtmeError
+    if the network is not on this machine."""
     kept = networks_folder() / f"{network.name}-{_conversion(network)}.onnx"
-    return open_network(_kept(kept) or _converted(network, kept), kept, session_options())
+    with _opening:
+        session = _opened.get(kept)
+        if session is None:
+            onnxruntime.set_default_logger_severity(4)
+            session = open_network(_kept(kept) or _converted(network, kept), kept, session_options())
+            _opened[kept] = session
+    return session
 
 
 def keep_originals(wheel: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recognizer.errors import AtmeError
 from stream.pipeline.ring import LEAST_KEPT, LOSSLESS_BACKLOG
-from stream.sources import FrameSource, ImageFolder
+from stream.sources import FrameSource
 
 _SHARE = 0.5
 """Fraction of the available memory that frames may take."""
@@ -77,6 +77,8 @@ def _remedy(source: FrameSource, scale: float) -> str:
     width = max(int(0.9 * scale * source.size[0]) // 16 * 16, 16)
     if source.live:
         return f"set a smaller width and height in [camera], or have the stream sent at {width} px in width"
+    from stream.sources.images import ImageFolder  # loads FFmpeg, which a camera does without
+
     if isinstance(source, ImageFolder):
         return f"scale its images to a width of {width} px first"
     return f"scale it first: ffmpeg -i {source.name} -vf scale={width}:-2 -crf 16 smaller.mp4"

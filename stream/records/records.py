@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +24,10 @@ from stream.records.folder import SessionFolder
 from stream.records.motion_file import Motion
 from stream.records.recorded_session import RecordedSession
 from stream.records.session_files import CLIPS, same_name
-from stream.records.video.clip_keeper import ClipKeeper
-from stream.records.video.record import VideoRecorder
-from stream.records.video.writer import check_video_path
+
+if TYPE_CHECKING:
+    from stream.records.video.clip_keeper import ClipKeeper
+    from stream.records.video.record import VideoRecorder
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,9 @@ class Records(Observers):
             raise AtmeError("invalid", "--save-clips without --out; name a folder for the clips")
         if options.who != NOBODY:
             _check_who(options.who, options.out)
-        for video in (options.record, options.render):
-            if video is not None:
-                check_video_path(video, coming=options.out)
-        if options.record and options.render and same_name(options.record, options.render):
-            raise AtmeError(
-                "invalid", f"{options.render}: --record and --render name one file; give them two"
-            )
+        _check_paths(options)
         self.folder = SessionFolder(options.out, save_faces=options.save_faces) if options.out else None
-        self._recorder = VideoRecorder(options.record) if options.record else None
+        self._recorder = _recorder(options.record) if options.record else None
         self._render, self._show_macros = options.render, options.show_macros
         self._trace = Trace() if options.render else None
         self._markers = Markers() if options.lsl else None
@@ -135,6 +131,8 @@ class Records(Observers):
             self._draw(self._trace.session(self._recording))
 
     def _keep_clips(self, session: Observed, folder: Path) -> ClipKeeper:
+        from stream.records.video.clip_keeper import ClipKeeper
+
         try:
             source = session.source
             return ClipKeeper(folder, source.size, source.nominal_fps, live=source.live)
@@ -172,6 +170,26 @@ def _check_who(who: Who, out: Path | None) -> None:
     study = read_study(out.absolute().parent)
     if study is not None:
         study.check(who)
+
+
+# ---- videos: FFmpeg is loaded where one is written, and nowhere else
+
+
+def _check_paths(options: RecordOptions) -> None:
+    videos = [video for video in (options.record, options.render) if video is not None]
+    if videos:
+        from stream.records.video.writer import check_video_path
+
+        for video in videos:
+            check_video_path(video, coming=options.out)
+    if options.record and options.render and same_name(options.record, options.render):
+        raise AtmeError("invalid", f"{options.render}: --record and --render name one file; give them two")
+
+
+def _recorder(path: Path) -> VideoRecorder:
+    from stream.records.video.record import VideoRecorder
+
+    return VideoRecorder(path)
 
 
 class Trace(Observer):
