@@ -6,6 +6,7 @@ Live recognition and offline preparation both call ``FeatureExtractor``: there i
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -43,6 +44,10 @@ class PairFeatures:
     stage_ms: dict[str, float]
 
 
+class Unwanted(Exception):
+    """Nobody wants the features any more."""
+
+
 class FeatureExtractor:
     """Landmarks → levelled crop and puzzle → TV-L1 → 28×28. Not safe to share between threads."""
 
@@ -56,10 +61,16 @@ class FeatureExtractor:
         """What the user should know about this machine; may grow."""
         return (self._engine.problem,) if self._engine.problem else ()
 
-    def extract(self, onset: npt.NDArray[np.uint8], apex: npt.NDArray[np.uint8]) -> PairFeatures:
+    def extract(
+        self,
+        onset: npt.NDArray[np.uint8],
+        apex: npt.NDArray[np.uint8],
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> PairFeatures:
         """Features of two BGR uint8 images of one size.
 
-        NoFaceError without a usable face in the onset image; AtmeError for images of different sizes.
+        NoFaceError without a usable face in the onset image; AtmeError for images of different sizes;
+        Unwanted once ``wanted``, asked between the steps, says no.
         """
         if onset.shape != apex.shape:
             raise AtmeError(
@@ -73,6 +84,7 @@ class FeatureExtractor:
         landmarks = self._landmarker.detect(onset)
         if landmarks is None:
             raise NoFaceError("no face in the onset image; give a frontal, lit face")
+        _check(wanted)
         geometry = locate(landmarks)
         lids = _lids(landmarks, self._landmarker.detect(apex))
         found = time.perf_counter()
@@ -80,6 +92,7 @@ class FeatureExtractor:
         size = self.working_size
         faces = (crop_face(grays[0], geometry, size), crop_face(grays[1], geometry, size))
         puzzles = (puzzle(grays[0], geometry, size), puzzle(grays[1], geometry, size))
+        _check(wanted)
         cropped = time.perf_counter()
         entire_flow, puzzled_flow = self._engine.flows([faces, puzzles])
         entire = to_feature(entire_flow, strain(entire_flow))
@@ -101,6 +114,11 @@ class FeatureExtractor:
     def close(self) -> None:
         """Frees the landmark networks."""
         self._landmarker.close()
+
+
+def _check(wanted: Callable[[], bool]) -> None:
+    if not wanted():
+        raise Unwanted
 
 
 def _lids(onset: Landmarks, apex: Landmarks | None) -> float:

@@ -90,10 +90,10 @@ class Slow:
         self.done: list[object] = []
         self.begun, self.go_on = threading.Event(), threading.Event()
 
-    def prepare(self, onset: Frame, apex: Frame) -> None:
+    def prepare(self, onset: Frame, apex: Frame, wanted) -> None:
         self.begun.set()
         assert self.go_on.wait(20)
-        self.done.append((onset.index, apex.index))
+        self.done.append((onset.index, apex.index) if wanted() else "given up")
 
     def features(self, onset: Frame, apex: Frame) -> None:
         self.done.append("decided")
@@ -139,13 +139,17 @@ class Kept(list):
 
 def test_what_is_decided_is_recognised_first_and_then_what_was_expected_last():
     image = np.zeros((2, 2, 3), np.uint8)
-    recognition, decided = Slow(), ([(MOVEMENT, (0, 1))], ())
-    spotting = Script(recognition, ([], ((0, 1),)), ([], ((0, 2), (0, 3))), decided, decided)
-    ring, nobody = Kept(Frame(k, k / 10, image) for k in range(4)), MagicMock()
-    workers = Workers(ring, nobody, spotting, recognition, nobody, live=True)
-    workers.start()
-    assert workers.results.get(timeout=20) is None
-    assert recognition.done == [(0, 1), "decided", "decided", (0, 3), (0, 2)]
+    for frames, first in (
+        ((0, 1), (0, 1)),
+        ((1, 2), "given up"),
+    ):  # the pair under way is decided; another is
+        recognition, decided = Slow(), ([(MOVEMENT, frames)], ())
+        spotting = Script(recognition, ([], ((0, 1),)), ([], ((0, 2), (0, 3))), decided, decided)
+        ring, nobody = Kept(Frame(k, k / 10, image) for k in range(4)), MagicMock()
+        workers = Workers(ring, nobody, spotting, recognition, nobody, live=True)
+        workers.start()
+        assert workers.results.get(timeout=20) is None
+        assert recognition.done == [first, "decided", "decided", (0, 3), (0, 2)]
 
 
 @pytest.fixture(scope="module")

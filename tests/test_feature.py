@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from user_errors import raises
 
 from recognizer.face import NoFaceError
-from recognizer.feature import SEAM, FeatureExtractor, normalise, puzzle_strain, to_feature
+from recognizer.feature import SEAM, FeatureExtractor, Unwanted, normalise, puzzle_strain, to_feature
 from recognizer.flow.engine import FlowEngine, strain
 
 slopes = st.floats(-0.2, 0.2)
@@ -208,3 +208,16 @@ def test_closing_twice_does_no_harm():
     made = FeatureExtractor()
     made.close()
     made.close()
+
+
+def test_features_that_nobody_wants_any_more_are_given_up(extractor, portrait):
+    asked = []
+
+    def wanted():
+        asked.append(1)
+        return len(asked) < 2
+
+    with pytest.raises(Unwanted):
+        extractor.extract(portrait.image, portrait.image, wanted)
+    assert len(asked) == 2  # it stopped at once, before the flow
+    assert extractor.extract(portrait.image, portrait.image).entire.shape == (3, 28, 28)

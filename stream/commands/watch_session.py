@@ -25,6 +25,10 @@ from stream.records.records import RecordOptions, Records
 from stream.session import Session
 from stream.status import Status
 
+_TURN_S = 0.0005
+"""Seconds after which a thread lets others have the interpreter: drawing the overlay takes several
+milliseconds in one go, and each of the many small steps of a frame would wait for them."""
+
 
 def watch_session(
     open_session: Callable[[], Session],
@@ -115,9 +119,12 @@ def _settled() -> Iterator[None]:
         gc.freeze()  # the collector need not look through all the libraries again
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # each stage has its thread, and waking others for small images takes longer
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
     try:
         yield
     finally:
+        sys.setswitchinterval(interval)
         cv2.setNumThreads(before)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from recognizer.face import NoFaceError
-from recognizer.feature import PairFeatures
+from recognizer.feature import PairFeatures, Unwanted
 from recognizer.recognition import Recognition
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
@@ -132,17 +133,22 @@ class RecognitionStage:
         self._prepared: dict[Frames, tuple[PairFeatures, Recognition] | None] = {}
         """What was recognised ahead, the newest last; None where there was no face."""
 
-    def prepare(self, onset: Frame, apex: Frame) -> None:
-        """Recognises a pair that ``features`` and ``event`` will probably be asked for."""
+    def prepare(self, onset: Frame, apex: Frame, wanted: Callable[[], bool]) -> None:
+        """Recognises a pair that ``features`` and ``event`` may be asked for, unless ``wanted`` says no
+        before it is done."""
         frames = onset.index, apex.index
         if frames in self._prepared:
             return
+        try:
+            features = self._recognizer.extractor.extract(onset.image, apex.image, wanted)
+            found = features, self._recognizer.recognize_features(features)
+        except Unwanted:
+            return
+        except NoFaceError:
+            found = None
         if len(self._prepared) == REMEMBERED:
             del self._prepared[next(iter(self._prepared))]
-        features = self._extracted(onset, apex)
-        self._prepared[frames] = None
-        if features is not None:
-            self._prepared[frames] = features, self._recognizer.recognize_features(features)
+        self._prepared[frames] = found
 
     def features(self, onset: Frame | None, apex: Frame | None) -> PairFeatures | None:
         """None where the frames are gone, or show no face."""
@@ -152,9 +158,6 @@ class RecognitionStage:
         if frames in self._prepared:
             prepared = self._prepared[frames]
             return None if prepared is None else prepared[0]
-        return self._extracted(onset, apex)
-
-    def _extracted(self, onset: Frame, apex: Frame) -> PairFeatures | None:
         try:
             return self._recognizer.extractor.extract(onset.image, apex.image)
         except NoFaceError:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from spotting.candidate import Candidate, Rejection
@@ -94,6 +95,8 @@ class Workers:
         self._sightings: queue.Queue[tuple[Frame, Sighting] | BaseException | None] = queue.Queue(_AHEAD)
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue(_QUEUE)
         self._places = count()
+        self._decided: Frames | None = None
+        """The pair that was decided last, while it waits to be recognised."""
         self._threads = [
             threading.Thread(target=self._find_faces, name="landmarks", daemon=True),
             threading.Thread(target=self._spot, name="spotting", daemon=True),
@@ -197,9 +200,11 @@ class Workers:
             if not self._live:
                 self._jobs.put(job)
                 continue
+            self._decided = frames
             try:
                 self._jobs.put_nowait(job)
             except queue.Full:
+                self._decided = None
                 self._reject(Rejection(candidate, "recognizer busy"))
 
     def _reject(self, *rejections: Rejection) -> None:
@@ -216,7 +221,7 @@ class Workers:
                 if isinstance(work, _Pair):
                     self._finish(work)
                 else:
-                    self._recognition.prepare(work.onset, work.apex)
+                    self._recognition.prepare(work.onset, work.apex, partial(self._still_wanted, work))
                 self.progress = time.monotonic()
             self.results.put(work)
         except BaseException as error:
@@ -225,7 +230,12 @@ class Workers:
             while isinstance(self._jobs.get().work, (_Pair, _Ahead)):  # let the spotting thread end
                 pass
 
+    def _still_wanted(self, ahead: _Ahead) -> bool:
+        """No other pair has been decided meanwhile."""
+        return self._decided in (None, (ahead.onset.index, ahead.apex.index))
+
     def _finish(self, pair: _Pair) -> None:
+        self._decided = None
         features = None
         # A macro-expression's frames are for its images.
         if pair.candidate.kind == "micro" or self.observer is not None:
