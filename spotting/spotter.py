@@ -245,7 +245,7 @@ class Spotter:
         first, last = np.searchsorted(memory.time, (begin, now - _BACK_S[0] + 1e-9))
         if last <= first:
             return
-        rows = np.unique(np.linspace(first, last - 1, _COMPARED).astype(int))
+        rows = np.linspace(first, last - 1, _COMPARED).astype(int)
         apart = by_region(memory.places[rows] - memory.places[-1]).max(axis=1)
         if apart.max() >= self.threshold:
             start = rows[np.flatnonzero(apart >= 0.9 * apart.max())[-1]]

@@ -121,9 +121,9 @@ class SignalGrid:
 def rows(at: Moments) -> Floats:
     """(…, CHANNELS) float32, all numbers about 1 in size."""
     leading = at.place.shape[:-2]
-    now, before, usual = np.moveaxis(at.eyes, -1, 0)
-    usual = np.maximum(usual, 1e-6)
-    light, mean = np.moveaxis(at.light, -1, 0)
+    now, before = at.eyes[..., 0], at.eyes[..., 1]
+    usual = np.maximum(at.eyes[..., 2], 1e-6)
+    light, mean = at.light[..., 0], at.light[..., 1]
     parts = (
         np.arcsinh(at.speed / 0.15).reshape(*leading, PLACES),
         np.arcsinh(at.place / 0.3).reshape(*leading, PLACES),
