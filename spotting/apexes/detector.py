@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,11 @@ class Proposer(Protocol):
     def probability(self, apex: float) -> float:
         """How likely an apex is within 60 ms of this time, in seconds; what it has not seen yet is 0."""
 
+
+@runtime_checkable
+class Foretelling(Proposer, Protocol):
+    """A ``Proposer`` that also says what it is about to propose, so that this can be recognised ahead."""
+
     def expected(self) -> Proposal | None:
         """What it may propose next, as far as it is seen; None while nothing grows likelier."""
 
@@ -95,7 +100,7 @@ class Peaks:
         return max(near, default=0.0)
 
     def expected(self) -> Proposal | None:
-        """See ``Proposer``."""
+        """See ``Foretelling``."""
         if len(self.said) < 2:
             return None
         (_, before), (time, said) = self.said[-2], self.said[-1]
@@ -119,7 +124,7 @@ class Peaks:
 
 
 class ApexDetector:
-    """A ``Proposer`` that runs a network; it keeps state, so every stream needs its own."""
+    """A ``Foretelling`` that runs a network; it keeps state, so every stream needs its own."""
 
     def __init__(self, weights: Path = DEFAULT_DETECTOR) -> None:
         """AtmeError where ``weights`` is damaged, or made for rows of another version."""
@@ -164,7 +169,7 @@ class ApexDetector:
         return self._peaks.probability(apex)
 
     def expected(self) -> Proposal | None:
-        """See ``Proposer``."""
+        """See ``Foretelling``."""
         return self._peaks.expected()
 
 
