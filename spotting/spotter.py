@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spotting.apexes.detector import ApexDetector, Foretelling, Proposal, Proposer
+from spotting.apexes.detector import ApexDetector, Proposal, Proposer
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier, Prediction
 from spotting.face_places import by_region
@@ -146,8 +146,7 @@ class Spotter:
 
     def _proposal_expected(self) -> list[Candidate]:
         """The classifier is not asked: that costs more than being wrong now and then."""
-        detector = self._detector
-        proposal = detector.expected() if self._ready and isinstance(detector, Foretelling) else None
+        proposal = self._detector.expected() if self._ready else None
         if proposal is None or abs(proposal.apex - self._reported) < SAME_S:
             return []
         found, _ = proposed(proposal, self.threshold, self._memory)

@@ -13,7 +13,7 @@ from motion_curves import Agreeing, Bump, Told, at_rate, blind, irregular, sampl
 from user_errors import raises
 
 from spotting import Spotter, SpotterConfig
-from spotting.apexes.detector import AHEAD, TIME_UNIT, ApexDetector, Proposal
+from spotting.apexes.detector import AHEAD, TIME_UNIT, ApexDetector, Peaks, Proposal
 from spotting.apexes.signal_grid import CHANNELS, PLACE, STEP_S, SignalGrid
 from spotting.face_places import SIDES, mirrored_sides
 from spotting.memory import Memory
@@ -146,6 +146,18 @@ def test_in_training_it_proposes_what_it_would_have_proposed_and_when(weights):
     later = [[astuple(one) for one in proposals if one.apex > 1.0] for proposals in found]
     assert len(later[0]) > 5
     np.testing.assert_allclose(later[0], later[1], atol=0.021)  # a random network is flat: a step is allowed
+
+
+def test_times_are_exact_after_days_of_video():
+    for start in (0.0, 300_000.0):
+        peaks, found = Peaks(), []
+        for step, likely in enumerate((0.1, 0.3, 0.8, 0.3)):
+            said = np.array((likely, -1.5, 0.125, 2.0), np.float32)
+            found += peaks.add(start + step * STEP_S, said)
+        (one,) = found
+        at = start + 2 * STEP_S
+        expected = [at - 1.5 * TIME_UNIT, at + 0.125 * TIME_UNIT, at + 2 * TIME_UNIT]
+        assert [one.onset, one.apex, one.offset] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_detector_that_was_reset_is_a_new_one(weights):

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -72,13 +72,9 @@ class Proposer(Protocol):
     def probability(self, apex: float) -> float:
         """How likely an apex is within 60 ms of this time, in seconds; what it has not seen yet is 0."""
 
-
-@runtime_checkable
-class Foretelling(Proposer, Protocol):
-    """A ``Proposer`` that also says what it is about to propose, so that this can be recognised ahead."""
-
     def expected(self) -> Proposal | None:
-        """What it may propose next, as far as it is seen; None while nothing grows likelier."""
+        """What it may propose next, as far as it is seen, so that this can be recognised ahead; None while
+        nothing grows likelier."""
 
 
 class Peaks:
@@ -100,7 +96,7 @@ class Peaks:
         return max(near, default=0.0)
 
     def expected(self) -> Proposal | None:
-        """See ``Foretelling``."""
+        """See ``Proposer``."""
         if len(self.said) < 2:
             return None
         (_, before), (time, said) = self.said[-2], self.said[-1]
@@ -124,7 +120,7 @@ class Peaks:
 
 
 class ApexDetector:
-    """A ``Foretelling`` that runs a network; it keeps state, so every stream needs its own."""
+    """A ``Proposer`` that runs a network; it keeps state, so every stream needs its own."""
 
     def __init__(self, weights: Path = DEFAULT_DETECTOR) -> None:
         """AtmeError where ``weights`` is damaged, or made for rows of another version."""
@@ -169,14 +165,14 @@ class ApexDetector:
         return self._peaks.probability(apex)
 
     def expected(self) -> Proposal | None:
-        """See ``Foretelling``."""
+        """See ``Proposer``."""
         return self._peaks.expected()
 
 
 def _proposal(time: float, said: Floats) -> Proposal | None:
     """``said``: likelihood, onset, apex and offset as the network gives them for ``time``; None where these
     are not in order."""
-    onset, apex, offset = time + TIME_UNIT * said[1:]
+    onset, apex, offset = time + TIME_UNIT * said[1:].astype(np.float64)
     if not onset < apex < offset:
         return None
     return Proposal(float(onset), float(apex), float(offset), float(said[0]))

@@ -46,3 +46,7 @@ class Foreseen:
     def probability(self, apex: float) -> float:
         """See ``Proposer``."""
         return self._peaks.probability(apex)
+
+    def expected(self) -> Proposal | None:
+        """See ``Proposer``."""
+        return self._peaks.expected()
