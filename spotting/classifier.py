@@ -52,8 +52,8 @@ EVIDENCE_KEY, EVIDENCE = "evidence", "3"
 """Entry in the weights' metadata: the version of evidence and kinds that they were trained for; raise it with
 any change."""
 _OF_A_CLASSIFIER = """
-    Clip Concat Constant ConstantOfShape Conv Div Equal Expand Flatten Gather Gemm Mul ReduceMean Relu
-    Reshape ScatterND Shape Slice Softmax Sub Transpose Unsqueeze Where
+    Clip Concat Constant ConstantOfShape Conv Div Equal Expand Flatten Gather Gemm Identity Mul ReduceMean
+    Relu Reshape ScatterND Shape Slice Softmax Sub Transpose Unsqueeze Where
 """
 _OPERATORS = frozenset(_OF_A_CLASSIFIER.split())
 """The operators that a classifier's network may contain."""

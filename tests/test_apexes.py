@@ -118,6 +118,15 @@ def weights(tmp_path_factory):
     return path, panel
 
 
+def test_a_network_that_is_read_back_is_the_one_that_was_written(weights):
+    path, panel = weights
+    row = torch.randn(1, CHANNELS, generator=torch.Generator().manual_seed(1))
+    for found, expected in zip(
+        Panel.read(path)(row, panel.state + 0.1), panel(row, panel.state + 0.1), strict=True
+    ):
+        torch.testing.assert_close(found, expected)
+
+
 def test_a_step_at_a_time_says_what_the_whole_recording_says(weights):
     path, panel = weights
     rows = torch.from_numpy(all_rows(steps(stream())))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from recognizer.landmarks import Landmarks
@@ -19,6 +20,8 @@ from training.rendering.clip import render
 from training.rendering.head_motion import HeadGesture, HeadPose
 from training.rendering.portrait import load_portrait
 from training.rendering.script import Action, Blink, ClipScript
+from training.spotting.apexes.network import Panel
+from training.spotting.classifier import fit as classifier
 from training.spotting.rendered.timeline import SIZE
 from training.spotting.simulated import clips, person
 from training.spotting.simulated.person import Person
@@ -122,9 +125,16 @@ def test_people_differ(still: Person):
     assert not np.allclose(still.drag, other.drag)
 
 
-def test_the_spotter_learns_from_them_alone(tmp_path: Path):
-    out = tmp_path / "networks"
-    done = CliRunner().invoke(app, ["spot-fit", "--simulated", "8", "--out", str(out)])
-    assert done.exit_code == 0, done.output
-    ApexDetector(out / "apexes.onnx")
-    assert CandidateClassifier(out / "classifier.onnx").trained_on == []
+def test_the_spotter_learns_from_them_alone_and_beside_others(tmp_path: Path):
+    one, both = tmp_path / "one", tmp_path / "both"
+    for out, more in ((one, ()), (both, ("--seed", "1", "--beside", str(one)))):
+        done = CliRunner().invoke(app, ["spot-fit", "--simulated", "8", "--out", str(out), *more])
+        assert done.exit_code == 0, done.output
+        ApexDetector(out / "apexes.onnx")
+        assert CandidateClassifier(out / "classifier.onnx").trained_on == []
+    for read, name in ((Panel.read, "apexes.onnx"), (classifier.Panel.read, "classifier.onnx")):
+        alone, more = list(read(one / name).members), list(read(both / name).members)
+        assert len(more) == 2 * len(alone)
+        for member, kept in zip(alone, more[len(alone) :], strict=True):
+            for part, array in member.state_dict().items():
+                torch.testing.assert_close(array, kept.state_dict()[part])

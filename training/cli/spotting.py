@@ -105,12 +105,16 @@ def spot_fit(
         int, typer.Option(min=0, help="How many half minutes of motion to simulate, without an image.")
     ] = 1600,
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="A folder of networks that then judge along with the new ones, as equals."),
+    ] = None,
     workers: WorkersOption = 1,
 ) -> None:
     """Train the spotter on simulated motion and, if given, rendered clips: the apex detector, which proposes
     movements, then the classifier, which tells micro-expressions from other movements."""
     from recognizer.console.native_log import native_log
-    from training.spotting.evaluate import read_benchmark
+    from training.spotting.evaluate import read_benchmark, read_networks
     from training.spotting.fit import Material, fit_classifier, fit_detector
     from training.spotting.rendered.benchmark import digest, is_filmed, read_index
     from training.spotting.signal import measured
@@ -129,10 +133,12 @@ def spot_fit(
     faces = ", ".join(sorted({str(video.conditions["face"]) for video in clips}))
     rendered = f" and {len(clips)} rendered clips of {faces}" if clips else ""
     names = "".join(f" {root.name}" for root in benchmarks)
+    known = set[str]() if beside is None else read_networks(beside).trained_on
+    others = "" if beside is None else f" --beside {beside.name}"
     about = {
         "trained_on": f"{simulated} simulated clips{rendered}",
-        "benchmarks": " ".join(digest(root) for root in benchmarks),
-        "command": f"atme-train spot-fit{names} --simulated {simulated} --seed {seed}",
+        "benchmarks": " ".join(sorted({*known, *(digest(root) for root in benchmarks)})),
+        "command": f"atme-train spot-fit{names} --simulated {simulated} --seed {seed}{others}",
     }
     with native_log():
         for root, videos in benchmarks.items():
@@ -140,7 +146,7 @@ def spot_fit(
             steps = measured(videos, root / ".signals", workers)
             _advance(f"{root}: motion", ((done, count) for done in steps))
     out.mkdir(parents=True, exist_ok=True)
-    material = Material(benchmarks, simulated, seed)
+    material = Material(benchmarks, simulated, seed, beside)
     detector = fit_detector(material, workers, about, out, _advance)
     fit_classifier(material, detector, workers, about, out, _advance)
     print(printable(f"{out}: measure it with atme-train spot-evaluate OTHER --weights {out}"))

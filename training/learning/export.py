@@ -108,6 +108,18 @@ def save(graph: onnx.ModelProto, about: Mapping[str, str], draft: Path) -> None:
     draft.write_bytes(sealed(graph.SerializeToString()))
 
 
+def members(file: Path) -> list[dict[str, Tensor]]:
+    """The arrays of every member of a panel that ``traced`` wrote, by their names in it."""
+    known = {one.name: numpy_helper.to_array(one).copy() for one in onnx.load(str(file)).graph.initializer}
+    found: list[dict[str, Tensor]] = []
+    while True:
+        start = f"members.{len(found)}."
+        own = {name[len(start) :]: torch.from_numpy(known[name]) for name in known if name.startswith(start)}
+        if not own:
+            return found
+        found.append({**(found[-1] if found else {}), **own})  # equal arrays are written once, for the first
+
+
 def _halve(graph: onnx.GraphProto) -> None:
     """Stores the large weights as float16, each followed by a Cast that restores float32."""
     for tensor in graph.initializer:

@@ -51,6 +51,8 @@ class Material:
     simulated: int
     """How many clips are simulated; the classifier learns from every other one."""
     seed: int
+    beside: Path | None = None
+    """A folder of networks whose members judge along with the new ones."""
 
 
 def fit_detector(of: Material, workers: int, about: Mapping[str, str], out: Path, advance: Advance) -> Panel:
@@ -78,6 +80,8 @@ def fit_detector(of: Material, workers: int, about: Mapping[str, str], out: Path
             shown = apexes.stack(drawn)
             members.append(apexes.fit(shown, apexes.FitConfig(), of.seed + number, progress))
     panel = Panel(members).eval()
+    if of.beside is not None:
+        panel.members.extend(Panel.read(of.beside / DETECTOR).members)
     apexes.export(panel, {**about, "views": str(MEMBERS * count)}, out / DETECTOR)
     return panel
 
@@ -112,6 +116,8 @@ def fit_classifier(
         )
     with progress_bar("training the classifier") as progress:
         panel = classifier.fit(stack(seen), classifier.FitConfig(seed=of.seed), progress)
+    if of.beside is not None:
+        panel.members.extend(classifier.Panel.read(of.beside / CLASSIFIER).members)
     classifier.export(panel, {**about, "movements": str(len(seen))}, out / CLASSIFIER)
 
 

@@ -7,6 +7,7 @@ several members, for the live program. Both give the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from spotting.apexes.signal_grid import CHANNELS, HEAD, MEDIANS, PLACE, SPEED
 from spotting.face_places import mirrored_sides
+from training.learning.export import members
 
 DILATIONS = (1, 2, 4, 8, 12)
 """Steps between what a convolution sees; together they see 2.2 seconds."""
@@ -119,6 +121,16 @@ class Panel(nn.Module):
         order, signs = _mirror()
         self.register_buffer("order", order)
         self.register_buffer("signs", signs)
+
+    @classmethod
+    def read(cls, file: Path) -> Panel:
+        """What ``fit.export`` wrote."""
+        read = []
+        for state in members(file):
+            member = Member(state["mean"], state["scale"], len(state["first.weight"]), 0.0)
+            member.load_state_dict(state)
+            read.append(member)
+        return cls(read).eval()
 
     @property
     def state(self) -> Tensor:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from recognizer.errors import AtmeError
 from spotting.classifier import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
 from spotting.face_places import SIDES, mirrored_sides
-from training.learning.export import completed, save, traced
+from training.learning.export import completed, members, save, traced
 from training.spotting.classifier.snapshots import Snapshots
 
 MIXTURES = 3
@@ -54,9 +54,10 @@ class FitConfig:
 class Member(nn.Module):
     """course (N, T, CHANNELS) and facts (N, FACTS), standardised → (N, kinds + 3)."""
 
-    def __init__(self, config: FitConfig) -> None:
+    def __init__(self, config: FitConfig, scale: Scale) -> None:
         super().__init__()
         width = config.width
+        self.scale = scale
         self.course = nn.Sequential(
             nn.Conv1d(CHANNELS, width, 5, padding=2),
             nn.ReLU(),
@@ -85,18 +86,26 @@ class Member(nn.Module):
 class Panel(nn.Module):
     """The members' mean over a movement and its mirror image: course, facts → chances, times (seconds)."""
 
-    def __init__(self, scale: Scale, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.scale = scale
+
+    @classmethod
+    def read(cls, file: Path) -> Panel:
+        """What ``export`` wrote."""
+        read = []
+        for state in members(file):
+            member = Member(FitConfig(width=len(state["course.0.weight"])), Scale())
+            member.load_state_dict(state)
+            read.append(member)
+        return cls(read).eval()
 
     def forward(self, course: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
-        facts = self.scale.facts(facts)
         chances, times = [], []
         for view in (course, mirrored(course)):
-            shown = self.scale.course(view)
             for member in self.members:
-                out = member(shown, facts)
+                assert isinstance(member, Member)
+                out = member(member.scale.course(view), member.scale.facts(facts))
                 chances.append(out[:, : len(KINDS)].softmax(dim=1))
                 times.append(out[:, len(KINDS) :])
         return torch.stack(chances).mean(dim=0), torch.stack(times).mean(dim=0) / _TIME_UNIT
@@ -110,14 +119,21 @@ class Scale(nn.Module):
     facts_mean: Tensor
     facts_scale: Tensor
 
-    def __init__(self, data: Snapshots) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        for name, size in (("course", CHANNELS), ("facts", FACTS)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_scale", torch.ones(size))
+
+    @classmethod
+    def of(cls, data: Snapshots) -> Scale:
+        """With means and deviations of the data and its mirror image."""
+        scale = cls()
         both = torch.cat([torch.from_numpy(data.course), mirrored(torch.from_numpy(data.course))])
-        self.register_buffer("course_mean", both.mean(dim=(0, 1)))
-        self.register_buffer("course_scale", both.std(dim=(0, 1)) + 1e-3)
+        scale.course_mean, scale.course_scale = both.mean(dim=(0, 1)), both.std(dim=(0, 1)) + 1e-3
         facts = torch.from_numpy(data.facts)
-        self.register_buffer("facts_mean", facts.mean(dim=0))
-        self.register_buffer("facts_scale", facts.std(dim=0) + 1e-3)
+        scale.facts_mean, scale.facts_scale = facts.mean(dim=0), facts.std(dim=0) + 1e-3
+        return scale
 
     def course(self, course: Tensor) -> Tensor:
         """(…, CHANNELS)."""
@@ -155,16 +171,16 @@ def fit(data: Snapshots, config: FitConfig, progress: Callable[[int, int], None]
             f"{len(KINDS)} kinds from; render more minutes with atme-train spot-benchmark",
         )
     torch.set_num_threads(1)  # sums in another order would give other weights
-    scale, members, done = Scale(data), list[Member](), 0
+    scale, trained, done = Scale.of(data), list[Member](), 0
     shown = _shown(data, scale)
     for number in range(config.members):
         torch.manual_seed(1000 * config.seed + number)
-        member = Member(config)
+        member = Member(config, scale)
         for _ in _train(member, shown, config, number):
             done += 1
             progress(done, config.members * config.epochs * rounds)
-        members.append(member.eval())
-    return Panel(scale, members).eval()
+        trained.append(member.eval())
+    return Panel(trained).eval()
 
 
 @dataclass(frozen=True)
