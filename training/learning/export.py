@@ -80,9 +80,10 @@ def traced(
     outputs: Sequence[str],
     draft: Path,
     samples: bool = True,
+    folded: bool = True,
 ) -> onnx.ModelProto:
     """The graph of ``model``; ``examples``: input name → (2, …), for any number of samples; not ``samples``:
-    for shapes as they are."""
+    for shapes as they are; not ``folded``: with every array under its own name."""
     with warnings.catch_warnings():
         # The old TorchScript exporter is used: the new one prints messages about parts that are not needed.
         warnings.simplefilter("ignore")
@@ -94,6 +95,7 @@ def traced(
             output_names=list(outputs),
             dynamic_axes={name: {0: "N"} for name in (*examples, *outputs)} if samples else None,
             opset_version=OPSET,
+            do_constant_folding=folded,
             dynamo=False,
         )
     return onnx.load(str(draft))

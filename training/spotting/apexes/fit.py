@@ -117,6 +117,6 @@ def export(panel: Panel, about: dict[str, str], path: Path) -> None:
     state = panel.state
     with completed(path) as draft:
         examples = {"row": torch.zeros(1, CHANNELS), "state": state}
-        graph = traced(panel, examples, ["said", "after"], draft, samples=False)
+        graph = traced(panel, examples, ["said", "after"], draft, samples=False, folded=False)
         shape = " ".join(str(size) for size in state.shape)
         save(graph, {VERSION_KEY: VERSION, STATE_KEY: shape, **about}, draft)

@@ -48,12 +48,6 @@ class Block(nn.Module):
         seen = F.conv1d(past, weight, self.spread.bias, dilation=self.dilation).transpose(1, 2)
         return held + self._mixed(seen)
 
-    def step(self, held: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, width) and (N, state, width) → the same, a step later."""
-        past = torch.cat([state, F.relu(held)[:, None]], dim=1)
-        taps = torch.cat([past[:, k * self.dilation] for k in range(TAPS)], dim=1)
-        return held + self._mixed(self.spread(taps)), past[:, 1:]
-
     def _mixed(self, seen: Tensor) -> Tensor:
         mixed: Tensor = self.mix(self.dropout(F.relu(seen)))
         return mixed
@@ -93,17 +87,6 @@ class Member(nn.Module):
         result: Tensor = self.last(held)
         return result
 
-    def step(self, row: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, CHANNELS) and (N, STATE, width) → (N, 4 + others) and the next state."""
-        held, kept, begin = self.first(row), [], 0
-        for block in self.blocks:
-            assert isinstance(block, Block)
-            end = begin + block.state
-            held, after = block.step(held, state[:, begin:end])
-            kept.append(after)
-            begin = end
-        return self.last(held), torch.cat(kept, dim=1)
-
 
 STATE = (TAPS - 1) * sum(DILATIONS)
 """Rows that a member remembers."""
@@ -140,14 +123,24 @@ class Panel(nn.Module):
         return torch.zeros(len(self.members), 2, STATE, member.width)
 
     def forward(self, row: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        both = torch.cat([row, row[:, self.order] * self.signs], dim=0)
-        said, after = [], []
-        for k, member in enumerate(self.members):
-            assert isinstance(member, Member)
-            out, kept = member.step(member.shown(both), state[k])
-            said.append(torch.cat([out[:, :1].sigmoid(), out[:, 1:4]], dim=1))
-            after.append(kept)
-        return torch.cat(said).mean(dim=0), torch.stack(after)
+        """All members at once: one product of many small matrices costs less than many products."""
+        members = [member for member in self.members if isinstance(member, Member)]
+        both = torch.cat([row, row[:, self.order] * self.signs])
+        held = _linear(torch.stack([member.shown(both) for member in members]), [m.first for m in members])
+        kept, begin = [], 0
+        for blocks in zip(*(member.blocks for member in members), strict=True):
+            block = blocks[0]
+            end = begin + block.state
+            past = torch.cat([state[:, :, begin:end], F.relu(held)[:, :, None]], dim=2)
+            taps = torch.cat([past[:, :, k * block.dilation] for k in range(TAPS)], dim=2)
+            seen = F.relu(_linear(taps, [one.spread for one in blocks]))
+            held = held + _linear(seen, [one.mix for one in blocks])
+            kept.append(past[:, :, 1:])
+            begin = end
+        held = _linear(F.relu(held), [member.last[1] for member in members])
+        out = _linear(F.relu(held), [member.last[4] for member in members])
+        said = torch.cat([out[..., :1].sigmoid(), out[..., 1:4]], dim=-1)
+        return said.mean(dim=(0, 1)), torch.cat(kept, dim=2)
 
     def whole(self, rows: Tensor) -> Tensor:
         """(T, CHANNELS) rows of a recording → (T, 4), what ``forward`` says of one after the other."""
@@ -158,6 +151,13 @@ class Panel(nn.Module):
             out = member(member.shown(both))
             said.append(torch.cat([out[..., :1].sigmoid(), out[..., 1:4]], dim=-1))
         return torch.cat(said).mean(dim=0)
+
+
+def _linear(rows: Tensor, layers: Sequence[nn.Module]) -> Tensor:
+    """(members, N, in) → (members, N, out), each member's rows through its own layer."""
+    known = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    weight, bias = (torch.stack([getattr(layer, name) for layer in known]) for name in ("weight", "bias"))
+    return rows @ weight.transpose(1, 2) + bias[:, None]
 
 
 def _mirror() -> tuple[Tensor, Tensor]:
