@@ -35,8 +35,8 @@ STATE_KEY = "state"
 TIME_UNIT = 5 * STEP_S
 """The network gives times in tenths of a second: about 1 in size."""
 _OF_A_DETECTOR = """
-    Add Cast Clip Concat Constant Div Gather Gemm Identity MatMul Mul ReduceMean Relu Reshape Shape Sigmoid Slice
-    Split Squeeze Sub Transpose Unsqueeze
+    Add Cast Clip Concat Constant Div Gather Gemm Identity MatMul Mul ReduceMean Relu Reshape Shape Sigmoid
+    Slice Split Squeeze Sub Transpose Unsqueeze
 """
 _OPERATORS = frozenset(_OF_A_DETECTOR.split())
 """The operators that a detector's network may contain."""
