@@ -5,7 +5,7 @@ Its input is what a person would look at: how each place of the face moved aroun
 peak; what lids, head and light did meanwhile; how large the movement is relative to the noise floor; and how
 much the face moved in the seconds before. Its output is the kind of movement and, for a micro-expression, the
 times of onset, apex and offset. No single cue decides: lids, size and light are evidence like any other.
-Trained on rendered clips only (``atme-train spot-fit``).
+Trained on rendered and simulated motion only (``atme-train spot-fit``).
 """
 
 from __future__ import annotations

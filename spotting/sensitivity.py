@@ -21,9 +21,9 @@ class OperatingPoint:
 
 
 OPERATING_POINTS: dict[Sensitivity, OperatingPoint] = {
-    "quiet": OperatingPoint(0.2, 2.0, 0.6, 0.9, 0.75),
-    "normal": OperatingPoint(0.2, 2.0, 0.45, 0.85, 0.62),
-    "keen": OperatingPoint(0.2, 2.0, 0.35, 0.8, 0.47),
+    "quiet": OperatingPoint(0.2, 2.0, 0.6, 0.9, 0.65),
+    "normal": OperatingPoint(0.2, 2.0, 0.5, 0.85, 0.54),
+    "keen": OperatingPoint(0.2, 2.0, 0.35, 0.8, 0.45),
 }
 """Measured on twenty minutes of rendered faces that the networks were not trained on, most of whose heads
 sway, and on 7.8 minutes of real recordings in which no micro-expression is coded:

@@ -2,8 +2,8 @@
 
 Unlike the rule that notices when the face leaves its position, it is not blind to what begins during another
 movement. For every 20 ms it says how likely an apex was there 80 ms before, and where that movement's onset
-and offset are; a peak of that likelihood is a proposal. Trained on rendered clips only
-(``atme-train spot-fit``).
+and offset are; a peak of that likelihood is a proposal. Trained on rendered and simulated
+motion only (``atme-train spot-fit``).
 """
 
 from __future__ import annotations
