@@ -107,7 +107,7 @@ def spot_fit(
     seed: Annotated[int, typer.Option(help="Same seed and clips, same weights.")] = 0,
     beside: Annotated[
         Path | None,
-        typer.Option(help="A folder of networks that then judge along with the new ones, as equals."),
+        typer.Option(help="A folder of other networks, whose members are averaged with the new ones."),
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:

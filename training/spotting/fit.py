@@ -52,7 +52,7 @@ class Material:
     """How many clips are simulated; the classifier learns from every other one."""
     seed: int
     beside: Path | None = None
-    """A folder of networks whose members judge along with the new ones."""
+    """A folder of other networks, whose members are averaged with the new ones."""
 
 
 def fit_detector(of: Material, workers: int, about: Mapping[str, str], out: Path, advance: Advance) -> Panel:

@@ -139,8 +139,7 @@ class Panel(nn.Module):
             begin = end
         held = _linear(F.relu(held), [member.last[1] for member in members])
         out = _linear(F.relu(held), [member.last[4] for member in members])
-        said = torch.cat([out[..., :1].sigmoid(), out[..., 1:4]], dim=-1)
-        return said.mean(dim=(0, 1)), torch.cat(kept, dim=2)
+        return _said(out).mean(dim=(0, 1)), torch.cat(kept, dim=2)
 
     def whole(self, rows: Tensor) -> Tensor:
         """(T, CHANNELS) rows of a recording → (T, 4), what ``forward`` says of one after the other."""
@@ -148,9 +147,13 @@ class Panel(nn.Module):
         said = []
         for member in self.members:
             assert isinstance(member, Member)
-            out = member(member.shown(both))
-            said.append(torch.cat([out[..., :1].sigmoid(), out[..., 1:4]], dim=-1))
+            said.append(_said(member(member.shown(both))))
         return torch.cat(said).mean(dim=0)
+
+
+def _said(out: Tensor) -> Tensor:
+    """(…, 4 + others) of a member → (…, 4): likelihood, then onset, apex and offset."""
+    return torch.cat([out[..., :1].sigmoid(), out[..., 1:4]], dim=-1)
 
 
 def _linear(rows: Tensor, layers: Sequence[nn.Module]) -> Tensor:

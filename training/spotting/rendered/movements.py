@@ -36,6 +36,8 @@ _INCOMPLETE = 0.4
 _PEAK = (1.6, 0.7, 0.4, 9.0)
 """Peak in pixels of a 256-px face: median, log standard deviation, bounds."""
 
+EMPHASIS: tuple[Recipe, ...] = ((5, (1, 2)), (2, (2,)), (2, (4,)), (1, (1, 4)), (1, (1, 2, 5)))
+"""Brows that go along with talk."""
 GESTURES = (
     # (right, down, roll, scale, yaw, pitch) at full swing in pixels and radians, to-and-fros, seconds
     ((0, 5, 0, 0, 0, 0.05), 2.0, 1.2),  # a nod
@@ -115,8 +117,7 @@ def syllables(start: float, end: float, portrait: Portrait, rng: Rng) -> Iterato
 
 def emphasis(onset: float, portrait: Portrait, rng: Rng) -> Action:
     """Brows that emphasise a word."""
-    recipes: tuple[Recipe, ...] = ((5, (1, 2)), (2, (2,)), (2, (4,)), (1, (1, 4)), (1, (1, 2, 5)))
-    activations = drawn(recipes, float(rng.uniform(0.8, 5)), portrait, rng)
+    activations = drawn(EMPHASIS, float(rng.uniform(0.8, 5)), portrait, rng)
     rise, hold, fall = rng.uniform(0.12, 0.35), rng.uniform(0.1, 0.6), rng.uniform(0.33, 0.6)
     apex = onset + float(rise)
     return Action(None, activations, onset, apex, apex + float(hold + fall), float(hold), "speech")

@@ -3,8 +3,8 @@ added to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,8 +32,6 @@ _STAYS = 0.45
 """Share of the micro-expressions after which much of the movement stays, and for longer."""
 _PART: tuple[Recipe, ...] = ((4, (25,)), (2, (25, 26)), (1, (26,)), (1, (17, 25)))
 """Lips that part before a word."""
-_BROWS: tuple[Recipe, ...] = ((5, (1, 2)), (2, (2,)), (2, (4,)), (1, (1, 4)), (1, (1, 2, 5)))
-"""Brows that go along with talk."""
 
 
 def view(seed: int, number: int) -> tuple[LongVideo, Sequence[MotionSample]]:
@@ -64,17 +62,42 @@ def clip(seed: int, number: int) -> tuple[LongVideo, Sequence[MotionSample]]:
     return video, simulated(who, script, rng)
 
 
-def _shifts(portrait: Portrait, rng: Rng) -> Iterator[Action]:
-    """Expressions that come as quickly as a micro-expression, and stay."""
-    for onset in rng.uniform(1, SECONDS - 4, rng.poisson(_SHIFTS)):
-        recipes = CODED[str(rng.choice(tuple(CODED)))]
-        peak = float(np.clip(2.2 * np.exp(rng.normal(0, 0.7)), 0.5, 10))
-        rise, hold, fall = rng.uniform((0.15, 0.9, 0.4), (0.35, 3.0, 1.5))
+@dataclass(frozen=True)
+class _Sudden:
+    """A movement that is not a micro-expression, but begins like one."""
+
+    kind: str
+    pixels: tuple[float, float, float, float]
+    """Peak: median, log standard deviation, bounds."""
+    least: tuple[float, float, float]
+    most: tuple[float, float, float]
+    """Seconds that rise, hold and fall take."""
+    fades: float = 1.0
+
+    def __call__(self, onset: float, recipes: tuple[Recipe, ...], portrait: Portrait, rng: Rng) -> Action:
+        middle, spread, low, high = self.pixels
+        peak = float(np.clip(middle * np.exp(rng.normal(0, spread)), low, high))
+        rise, hold, fall = rng.uniform(self.least, self.most)
         apex = float(onset + rise)
         activations = movements.drawn(recipes, peak, portrait, rng)
-        yield Action(
-            None, activations, float(onset), apex, apex + float(hold + fall), float(hold), "macro", fades=2.0
-        )
+        end = apex + float(hold + fall)
+        return Action(None, activations, float(onset), apex, end, float(hold), self.kind, fades=self.fades)
+
+
+_SHIFT = _Sudden("macro", (2.2, 0.7, 0.5, 10), (0.15, 0.9, 0.4), (0.35, 3.0, 1.5), fades=2.0)
+_FLASH = _Sudden("speech", (11.0, 0.4, 6, 25), (0.1, 0.0, 0.1), (0.3, 0.3, 0.45))
+_WORD = _Sudden("speech", (3.0, 0.8, 0.4, 20), (0.08, 0.0, 0.08), (0.35, 0.6, 0.4))
+
+
+def _onsets(rate: float, rng: Rng) -> Iterable[float]:
+    """So many a clip on average."""
+    return rng.uniform(1, SECONDS - 4, rng.poisson(rate))
+
+
+def _shifts(portrait: Portrait, rng: Rng) -> Iterator[Action]:
+    """Expressions that come as quickly as a micro-expression, and stay."""
+    for onset in _onsets(_SHIFTS, rng):
+        yield _SHIFT(onset, CODED[str(rng.choice(tuple(CODED)))], portrait, rng)
 
 
 def _settled(action: Action, rng: Rng) -> Action:
@@ -87,12 +110,8 @@ def _settled(action: Action, rng: Rng) -> Action:
 
 def _flashes(portrait: Portrait, rng: Rng) -> Iterator[Action]:
     """Brows that go up or together for an instant, further than a micro-expression, and often with a word."""
-    for onset in rng.uniform(1, SECONDS - 4, rng.poisson(_FLASHES)):
-        peak = float(np.clip(11.0 * np.exp(rng.normal(0, 0.4)), 6, 25))
-        rise, hold, fall = rng.uniform((0.1, 0.0, 0.1), (0.3, 0.3, 0.45))
-        apex = float(onset + rise)
-        activations = movements.drawn(_BROWS, peak, portrait, rng)
-        yield Action(None, activations, float(onset), apex, apex + float(hold + fall), float(hold), "speech")
+    for onset in _onsets(_FLASHES, rng):
+        yield _FLASH(onset, movements.EMPHASIS, portrait, rng)
         if rng.random() < 0.6:
             begin = float(onset + rng.uniform(-0.4, 0.3))
             yield from movements.syllables(begin, begin + float(rng.uniform(0.05, 1.5)), portrait, rng)
@@ -100,15 +119,11 @@ def _flashes(portrait: Portrait, rng: Rng) -> Iterator[Action]:
 
 def _words(portrait: Portrait, rng: Rng) -> Iterator[Action]:
     """One word or less, now and then: lips part, then a syllable or none."""
-    for onset in rng.uniform(1, SECONDS - 4, rng.poisson(_WORDS)):
-        peak = float(np.clip(3.0 * np.exp(rng.normal(0, 0.8)), 0.4, 20))
-        rise, hold, fall = rng.uniform((0.08, 0.0, 0.08), (0.35, 0.6, 0.4))
-        apex = float(onset + rise)
-        end = apex + float(hold + fall)
-        activations = movements.drawn(_PART, peak, portrait, rng)
-        yield Action(None, activations, float(onset), apex, end, float(hold), "speech")
+    for onset in _onsets(_WORDS, rng):
+        parted = _WORD(onset, _PART, portrait, rng)
+        yield parted
         if rng.random() < 0.7:
-            begin = float(rng.uniform(apex, end))
+            begin = float(rng.uniform(parted.apex, parted.offset))
             yield from movements.syllables(begin, begin + float(rng.uniform(0.05, 0.6)), portrait, rng)
 
 
