@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from spotting.face_places import SIDES, by_region
+from spotting.face.places import SIDES, by_region
 from spotting.motion import MotionMeter, MotionSample
 from stream.sources import open_recording
 

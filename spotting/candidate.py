@@ -24,7 +24,7 @@ class Candidate:
     peak: float
     """Peak of the motion signal, in pixels of a face 256 px wide."""
     region: str
-    """The region that moved most: one of ``spotting.face_places.REGIONS``."""
+    """The region that moved most: one of ``spotting.face.places.REGIONS``."""
     decided: float
     """Time of the sample at which the spotter decided; ``decided - apex`` is the decision delay."""
     probability: float | None = None

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from recognizer.errors import AtmeError
 from spotting.candidate import Candidate
-from spotting.face_places import REGIONS, SIDES, by_region, median_of_sides
+from spotting.face.places import REGIONS, SIDES, by_region, median_of_sides
 from spotting.memory import MEMORY_S, Memory, middle
 
 Floats = npt.NDArray[np.float32]

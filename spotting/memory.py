@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spotting.face_places import SIDES, by_region
+from spotting.face.places import SIDES, by_region
 from spotting.motion import MotionSample
 
 Array = npt.NDArray[np.float64]

@@ -1,15 +1,15 @@
 """The motion signal: how far each region of the face has moved from its neutral place, head motion removed.
 
 Each frame's face is brought to one canonical image. Its pose follows the motion of the skull from frame to
-frame (``spotting.place_flow``) and is taken from the landmarks where the two disagree: landmarks alone jitter
-by more than a micro-expression moves. In the canonical image, the places where action units pull are compared
+frame (``spotting.place_flow``), and that of the landmarks where they move far: landmarks alone jitter by
+more than a micro-expression moves. In the canonical image, the places where action units pull are compared
 with the neutral face (``spotting.neutral``), and the two sides of each region with each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import cv2
@@ -20,30 +20,28 @@ from pydantic import Field
 from recognizer.face import NoFaceError
 from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
 from recognizer.landmarks import Landmarker, Landmarks, eye_opening
-from spotting.face_places import (
+from spotting.face.places import (
     FACE,
-    LANDMARKS,
     OUTLINE,
     PX_256,
     REGIONS,
-    RIGID,
     SIDES,
-    SIZE,
     SKULL,
     anchors,
     by_region,
 )
-from spotting.face_tracker import FaceTracker, Sighting
+from spotting.face.pose import SAME, Pose, after, alignment, apart, canonical, corrected, in_frame
+from spotting.face.tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
 from spotting.place_flow import PlaceFlow
 
-_STRAYED = 3.0
-"""The tracked pose is discarded where landmarks deviate from it by this much: more than they jitter."""
+_JUMPED = 3.0
+"""The landmarks' motion is believed rather than none where the two differ by this much: more than landmarks
+jitter."""
+_ASTRAY = 12.0
+"""A pose so far from the landmarks' leaves the windows of the skull on hair and background."""
 _FAR = 0.5
 """Canonical pixels of head motion from which the pose is corrected before motion is measured."""
-_FINE = 1.5
-"""A face this many times its canonical size is sampled at twice that size and then reduced, and a face twice
-as large is halved before, to avoid aliasing."""
 
 
 @setting_dataclass(frozen=True, config=NO_OTHERS)
@@ -108,7 +106,8 @@ class MotionMeter:
         self.config = config or MotionConfig()
         self._tracker = FaceTracker(self.config.landmarks_ms)
         self._neutral = NeutralFace(self.config, SKULL, FACE)
-        self._pose: npt.NDArray[np.float64] | None = None
+        self._pose: Pose | None = None
+        self._beside = SAME  # aligned landmarks → tracked pose, when they were detected last
         self._newest: MotionSample | None = None
         self._eyes = 0.0
 
@@ -154,21 +153,26 @@ class MotionMeter:
             )
         pose = self._carried(seen.landmarks, seen.fresh)
         pose, picture, moved = self._compare(image, pose)
-        self._pose = pose
         where = anchors(seen.landmarks @ pose[:, :2].T + pose[:, 2])
         places = moved + self._neutral.gone
         regions = _named(by_region(moved))
         region = max(regions, key=lambda name: regions[name])
         signal = regions[region]
-        outline = _in_picture(pose, OUTLINE)
+        outline = in_frame(pose, OUTLINE)
         face_px = FACE / float(np.hypot(pose[0, 0], pose[0, 1]))
         if seen.fresh or self._newest is None:
             self._eyes = eye_opening(seen.landmarks)
         before = self._neutral.outline
         gone = 0.0 if before is None else float(np.abs(outline - before).max())
-        floor, rebased = self._neutral.see(
-            Look(time, picture, outline, where, self._eyes, moved, places, signal)
-        )
+        look = Look(time, picture, outline, where, self._eyes, moved, places, signal)
+        floor, rebased = self._neutral.see(look)
+        if seen.fresh:
+            aligned = alignment(seen.landmarks)
+            if apart(pose, aligned) > _ASTRAY:
+                pose, rebased = aligned, True
+                self._begin_anew(look, image, seen.landmarks, aligned)
+            self._beside = after(pose, cv2.invertAffineTransform(aligned))
+        self._pose = pose
         return MotionSample(
             frame,
             time,
@@ -189,21 +193,26 @@ class MotionMeter:
             faces=seen.faces,
         )
 
-    def _carried(self, landmarks: Landmarks, fresh: bool) -> npt.NDArray[np.float64]:
-        """The pose of the frame before, unless the landmarks show the face elsewhere."""
-        if self._pose is not None and not fresh:
-            return self._pose
-        aligned = alignment(landmarks)
+    def _carried(self, landmarks: Landmarks, fresh: bool) -> Pose:
+        """The pose of the frame before, moved as the landmarks have since the last ones if that is far.
+
+        Where they are does not count: those of a turned head are beside the tracked pose all the time.
+        """
         if self._pose is None:
-            return aligned
-        places = _in_picture(aligned, LANDMARKS)
-        apart = places @ self._pose[:, :2].T + self._pose[:, 2] - LANDMARKS
-        strayed = PX_256 * np.linalg.norm(apart, axis=1).max() > _STRAYED
-        return aligned if strayed else self._pose
+            return alignment(landmarks)
+        if not fresh:
+            return self._pose
+        expected = after(self._beside, alignment(landmarks))
+        return expected if apart(expected, self._pose) > _JUMPED else self._pose
+
+    def _begin_anew(self, look: Look, image: npt.NDArray[np.uint8], landmarks: Landmarks, pose: Pose) -> None:
+        """With this face as the neutral one, where the landmarks have it."""
+        where = anchors(landmarks @ pose[:, :2].T + pose[:, 2])
+        self._neutral.begin_anew(replace(look, picture=canonical(image, pose), anchors=where))
 
     def _compare(
-        self, image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        self, image: npt.NDArray[np.uint8], pose: Pose
+    ) -> tuple[Pose, npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
         """The corrected pose, the canonical image, and what each of ``SIDES`` has moved (256-px face)."""
         picture = canonical(image, pose)
         flow = self._neutral.flow
@@ -211,10 +220,10 @@ class MotionMeter:
             return pose, picture, np.zeros((len(SIDES), 2))
         head, own = flow.measure(picture)
         if np.abs(head).max() > _FAR:  # a quick head: once more, from nearby
-            pose = _corrected(pose, head)
+            pose = corrected(pose, head)
             picture = canonical(image, pose)
             head, own = flow.measure(picture)
-        return _corrected(pose, head), picture, PX_256 * own
+        return corrected(pose, head), picture, PX_256 * own
 
 
 def regions_from(
@@ -236,7 +245,7 @@ def regions_from(
 class Steady:
     """The pose of the face in an image, and how far its places have moved relative to the head."""
 
-    pose: npt.NDArray[np.float64]
+    pose: Pose
     """(2, 3) image → canonical image, with the head where it was in the first image."""
     moved: npt.NDArray[np.float64]
     """(sides, 2) displacement of each of ``SIDES`` since the first image, pixels of a 256-px face."""
@@ -264,66 +273,12 @@ def steadied(
                 continue
             pose = alignment(landmarks)
             head, _ = flow.measure(canonical(image, pose))  # remove the landmarks' jitter at once
-            pose = _corrected(pose, head)
+            pose = corrected(pose, head)
             head, own = flow.measure(canonical(image, pose))
-            yield Steady(_corrected(pose, head), PX_256 * own)
+            yield Steady(corrected(pose, head), PX_256 * own)
     finally:
         landmarker.close()
 
 
-def canonical(image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """(SIZE, SIZE) grey image of the face in a BGR uint8 image, brought to its canonical place."""
-    # Only the part of the image around the face is converted to grey, with a margin for interpolation.
-    corners = _in_picture(pose, np.array(((0, 0), (SIZE, 0), (SIZE, SIZE), (0, SIZE)), np.float32))
-    height, width = image.shape[:2]
-    left, top = (corners.min(axis=0) - 4).clip(0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.ceil(corners.max(axis=0) + 4).clip((left + 1, top + 1), (width, height)).astype(int)
-    gray = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
-    place = pose.copy()
-    place[:, 2] += place[:, :2] @ (left, top)
-    larger = 1 / float(np.hypot(pose[0, 0], pose[0, 1]))  # the face in the frame, over the canonical one
-    while larger >= 2 * _FINE and min(gray.shape) > 1:
-        size = (gray.shape[1] // 2, gray.shape[0] // 2)
-        gray = cv2.resize(gray[: 2 * size[1], : 2 * size[0]], size, interpolation=cv2.INTER_AREA)
-        place[:, 2] += place[:, :2] @ (0.5, 0.5)  # the middle of four pixels
-        place[:, :2] *= 2
-        larger /= 2
-    fine = 1 if larger < _FINE else 2
-    place *= fine
-    place[:, 2] += (fine - 1) / 2
-    side = fine * SIZE
-    picture = cv2.warpAffine(
-        gray, place, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    if fine > 1:
-        picture = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    return np.asarray(picture, np.uint8)
-
-
-def _in_picture(pose: npt.NDArray[np.float64], places: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """(n, 2) canonical pixels → pixels of the frame."""
-    turn = pose[:, :2]
-    # A similarity's inverse is its transpose over its scale squared; LAPACK would start threads for it.
-    return np.asarray((places - pose[:, 2]) @ turn / (turn[0] @ turn[0]), np.float64)
-
-
-def _corrected(pose: npt.NDArray[np.float64], head: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The pose in which the head would not have moved since the neutral image."""
-    middle = np.full(2, SIZE / 2)
-    grown, turned = 1 + head[2] / FACE, head[3] / FACE
-    back = np.array(((grown, turned), (-turned, grown))) / (grown**2 + turned**2)
-    return np.column_stack((back @ pose[:, :2], middle + back @ (pose[:, 2] - middle - head[:2])))
-
-
 def _named(lengths: npt.NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(REGIONS, lengths.tolist(), strict=True))
-
-
-def alignment(landmarks: Landmarks) -> npt.NDArray[np.float64]:
-    """(2, 3) similarity that brings the rigid landmarks to their canonical places (Umeyama 1991)."""
-    source, target = landmarks[RIGID].astype(np.float64), LANDMARKS.astype(np.float64)
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    norm = (a * a).sum()
-    cos, sin = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
-    turn = np.array(((cos, -sin), (sin, cos)))
-    return np.hstack([turn, (target.mean(axis=0) - turn @ source.mean(axis=0))[:, None]])

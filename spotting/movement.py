@@ -9,7 +9,7 @@ import numpy as np
 
 from spotting.apexes.detector import Proposal
 from spotting.candidate import Candidate
-from spotting.face_places import REGIONS, by_region
+from spotting.face.places import REGIONS, by_region
 from spotting.memory import Array, Memory
 
 SUMMIT = 0.95

@@ -94,6 +94,12 @@ class NeutralFace:
         quiet = self._smooth(look) < self._config.neutral_quiet * floor
         return floor, self._renew(look, quiet, floor)
 
+    def begin_anew(self, look: Look) -> None:
+        """Makes this face the neutral one, in another pose; the places go on from where they were."""
+        self._recent.clear()
+        self._take([look], look.time)
+        self._last_quiet = look.time
+
     def _smooth(self, look: Look) -> float:
         """The mean of the signal over a few milliseconds, so that a higher frame rate does not give more
         outliers."""
@@ -131,9 +137,7 @@ class NeutralFace:
             return False
         if unrest <= config.restless_ms / 1000 and not self._rests_elsewhere(now, floor):
             return False
-        self._take([look], now)
-        self._last_quiet = now
-        recent.clear()
+        self.begin_anew(look)
         return True
 
     def _rests_elsewhere(self, now: float, floor: float) -> bool:

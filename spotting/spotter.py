@@ -22,7 +22,7 @@ import numpy as np
 from spotting.apexes.detector import ApexDetector, Proposal, Proposer
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier, Prediction
-from spotting.face_places import by_region
+from spotting.face.places import by_region
 from spotting.held_expression import HeldExpression
 from spotting.memory import Array, Memory
 from spotting.motion import MotionSample

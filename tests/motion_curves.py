@@ -11,7 +11,7 @@ import numpy as np
 from spotting.apexes.detector import Proposal
 from spotting.candidate import Candidate
 from spotting.classifier import Prediction
-from spotting.face_places import SIDES
+from spotting.face.places import SIDES
 from spotting.memory import Memory
 from spotting.motion import NO_FACE, MotionSample
 from spotting.spotter import Spotter

@@ -15,7 +15,7 @@ from user_errors import raises
 from spotting import Spotter, SpotterConfig
 from spotting.apexes.detector import AHEAD, TIME_UNIT, ApexDetector, Peaks, Proposal
 from spotting.apexes.signal_grid import CHANNELS, PLACE, STEP_S, SignalGrid
-from spotting.face_places import SIDES, mirrored_sides
+from spotting.face.places import SIDES, mirrored_sides
 from spotting.memory import Memory
 from training.datasets.long_video import Movement
 from training.spotting.apexes import views

@@ -12,7 +12,7 @@ from user_errors import raises
 
 from spotting import CandidateClassifier, Spotter, SpotterConfig
 from spotting.classifier import CHANNELS, COURSE_S, FACTS, KINDS, Prediction, evidence
-from spotting.face_places import SIDES, mirrored_sides
+from spotting.face.places import SIDES, mirrored_sides
 from spotting.memory import Memory
 from training.spotting.classifier.fit import FitConfig, export, fit, mirrored
 from training.spotting.classifier.snapshots import Snapshots, named

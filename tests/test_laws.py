@@ -22,7 +22,7 @@ from recognizer.files.untrusted_text import tomllib
 from recognizer.machine.gpu import gpu_count
 from recognizer.network.backend import DEFAULT_WEIGHTS
 from spotting import CandidateClassifier, Spotter
-from spotting.face_places import SIDES
+from spotting.face.places import SIDES
 from stream import Session
 from stream.settings import Settings, load_settings
 

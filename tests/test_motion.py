@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from user_errors import raises
 
 from recognizer.landmarks import eye_opening
 from spotting import MotionMeter, Spotter
-from spotting.face_places import REGIONS, SIDES
-from spotting.motion import alignment
+from spotting.face.places import REGIONS, SIDES
+from spotting.face.pose import alignment
 from training.rendering.clip import render
+from training.rendering.head_motion import HeadGesture, HeadPose, HeadShape
 from training.rendering.script import GLANCE_S, ClipScript, Glance
 
 FPS = 60
@@ -144,6 +147,30 @@ def test_places_go_on_where_the_neutral_face_is_replaced(meter, portrait, moved)
     assert np.linalg.norm(held - rest, axis=1).min() > 0.8
     assert np.abs(late - held).max() < 0.15
     assert np.abs(back - rest).max() < 0.25
+
+
+def test_a_turned_head_does_not_shake(meter, portrait):
+    """Landmarks of a turned head are beside the face that is tracked: they must not pull at it."""
+    turn = HeadGesture(0.4, 4.4, HeadPose(0, 0, 0, 0, yaw=-0.3))
+    story = ClipScript(2.6, 25.0, gestures=(turn,), shape=HeadShape())
+    pictures = [picture for _, picture in render(portrait, story)]
+    samples = [meter.measure(index, index / 25, picture) for index, picture in enumerate(pictures)]
+    places = np.array([sample.places for sample in samples[20:]])
+    shaken = np.abs(places[:-2] - 2 * places[1:-1] + places[2:]).max(axis=1) / 4
+    assert np.quantile(shaken, 0.9) < 0.2
+
+
+def test_landmarks_that_wander_off_take_the_pose_along_but_not_the_places(meter, portrait):
+    """The picture stays the same, so nothing moves; a pose that landmarks have left is given up."""
+    there = meter.detect(0.0, portrait.image)
+    first = meter.measure(0, 0.0, portrait.image, there)
+    samples = []
+    for step in range(1, 61):
+        landmarks = np.add(there.landmarks, (0.5 * step, 0))
+        samples.append(meter.measure(step, step / 20, portrait.image, replace(there, landmarks=landmarks)))
+    assert samples[-1].eyes_x - first.eyes_x == pytest.approx(30, abs=15)
+    assert np.abs([sample.places for sample in samples]).max() < 0.2
+    assert 1 <= sum(sample.rebased for sample in samples) <= 4
 
 
 def test_landmarks_are_found_as_often_as_time_asks_for(meter, portrait):

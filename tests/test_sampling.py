@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spotting.candidate import Candidate
-from spotting.face_tracker import FaceTracker
+from spotting.face.tracker import FaceTracker
 from stream.detector import Detector
 from stream.observer import Observer
 from stream.pipeline.frame_times import FrameTimes

@@ -17,7 +17,7 @@ from sample_session import open_sample
 from user_errors import raises
 
 from recognizer.errors import AtmeError
-from spotting.face_places import REGIONS
+from spotting.face.places import REGIONS
 from stream.pipeline.gap import Gap
 from stream.records.folder import SessionFolder
 from stream.records.recorded_session import read_session

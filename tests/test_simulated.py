@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from recognizer.landmarks import Landmarks
 from spotting.apexes.detector import ApexDetector
 from spotting.classifier import CandidateClassifier
-from spotting.face_places import SIDES
+from spotting.face.places import SIDES
 from spotting.motion import MotionMeter, MotionSample
 from training.cli.main import app
 from training.rendering.clip import render

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from motion_curves import Bump, at_rate, samples
 
-from spotting.face_places import SIDES
+from spotting.face.places import SIDES
 from spotting.motion import STILL
 from training.datasets.long_video import LongVideo, Movement
 from training.spotting.baselines.course import courses, runs

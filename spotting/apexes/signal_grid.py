@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spotting.face_places import REGIONS, SIDES, by_region, median_of_sides
+from spotting.face.places import REGIONS, SIDES, by_region, median_of_sides
 from spotting.memory import Array, Memory, middle
 
 Floats = npt.NDArray[np.float32]

@@ -111,7 +111,7 @@ def _spotter() -> Finding:
     from spotting.apexes.detector import ApexDetector
     from spotting.candidate import Candidate
     from spotting.classifier import CandidateClassifier
-    from spotting.face_places import SIDES
+    from spotting.face.places import SIDES
     from spotting.memory import Memory
     from spotting.motion import NO_FACE, STILL, MotionSample
 

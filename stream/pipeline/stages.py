@@ -12,7 +12,7 @@ from recognizer.recognition import Recognition
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
 from spotting.classifier import CandidateClassifier
-from spotting.face_tracker import Sighting
+from spotting.face.tracker import Sighting
 from spotting.motion import MotionConfig, MotionMeter, MotionSample
 from spotting.spotter import LOOK_BEHIND_S, Spotter
 from spotting.spotter_config import SpotterConfig

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count
 
 from spotting.candidate import Candidate, Rejection
-from spotting.face_tracker import Sighting
+from spotting.face.tracker import Sighting
 from stream.event import Expression, MicroExpression
 from stream.frame import Frame
 from stream.observer import Observer

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from recognizer.errors import AtmeError
 from recognizer.files.received import MIB, lines_of, open_received
 from recognizer.files.write import open_new
-from spotting.face_places import REGIONS
+from spotting.face.places import REGIONS
 from spotting.motion import MotionSample
 from stream.outputs.line_file import LineFile
 

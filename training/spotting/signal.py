@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 import recognizer.landmarks
-import spotting.face_places
-import spotting.face_tracker
+import spotting.face.places
+import spotting.face.pose
+import spotting.face.tracker
 import spotting.motion
 import spotting.neutral
 import spotting.place_flow
@@ -115,11 +116,12 @@ def _meter_version() -> bytes:
     """Changes with the code that measures, but not with its wording."""
     modules = (
         recognizer.landmarks,
-        spotting.face_places,
-        spotting.face_tracker,
+        spotting.face.places,
+        spotting.face.tracker,
         spotting.motion,
         spotting.neutral,
         spotting.place_flow,
+        spotting.face.pose,
     )
     sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules]
     return hashlib.sha256("\n".join(map(without_words, sources)).encode()).digest()

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.landmarks import Landmarker, Landmarks
-from spotting.face_places import SIZE
-from spotting.motion import alignment
+from spotting.face.places import SIZE
+from spotting.face.pose import alignment
 from stream.frame import Frame, Image
 from stream.review.video.recording import nearest_frame
 

@@ -13,8 +13,9 @@ from recognizer.face import Gray
 from recognizer.flow.engine import Field
 from recognizer.flow.shown import shown_flow
 from recognizer.landmarks import Landmarks
-from spotting.face_places import REGIONS, SIDES, by_region
-from spotting.motion import Steady, alignment, steadied
+from spotting.face.places import REGIONS, SIDES, by_region
+from spotting.face.pose import alignment
+from spotting.motion import Steady, steadied
 from stream.frame import Image
 from stream.review.loops.head_motion import HeadMotion
 from stream.review.loops.loop import SIDE, Loop, cut, thinned, to_picture

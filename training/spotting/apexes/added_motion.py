@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.apexes.signal_grid import STEP_S
-from spotting.face_places import SIDES
+from spotting.face.places import SIDES
 from training.datasets.long_video import Movement
 
 Rng = np.random.Generator

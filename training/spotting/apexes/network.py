@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spotting.apexes.signal_grid import CHANNELS, HEAD, MEDIANS, PLACE, SPEED
-from spotting.face_places import mirrored_sides
+from spotting.face.places import mirrored_sides
 from training.learning.export import members
 
 DILATIONS = (1, 2, 4, 8, 12)

@@ -20,7 +20,7 @@ from spotting.apexes.signal_grid import (
     Moments,
     rows,
 )
-from spotting.face_places import SIDES, by_region
+from spotting.face.places import SIDES, by_region
 from spotting.memory import Memory
 from spotting.motion import MotionSample
 

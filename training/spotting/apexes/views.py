@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from spotting.apexes.detector import AHEAD, TIME_UNIT
 from spotting.apexes.signal_grid import EYES, HEAD, LIGHT, PLACE, SPEED, STEP_S
-from spotting.face_places import SIDES, mirrored_sides
+from spotting.face.places import SIDES, mirrored_sides
 from training.datasets.long_video import Movement
 from training.spotting.apexes.added_motion import added, in_other_time
 from training.spotting.apexes.network import OTHERS

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotting.candidate import Candidate, Kind
-from spotting.face_places import SIDES
+from spotting.face.places import SIDES
 from spotting.motion import MotionSample
 from training.spotting.signal import Signal
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spotting.candidate import Kind
-from spotting.face_places import SIDES
+from spotting.face.places import SIDES
 from training.spotting.baselines.course import Course, Floats, Scored, candidate, courses, runs
 from training.spotting.signal import Signal
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
 from spotting.classifier import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
-from spotting.face_places import SIDES, mirrored_sides
+from spotting.face.places import SIDES, mirrored_sides
 from training.learning.export import completed, members, save, traced
 from training.spotting.classifier.snapshots import Snapshots
 

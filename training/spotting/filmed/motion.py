@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from recognizer.flow.engine import Field
 from recognizer.landmarks import Landmarker, Landmarks
-from spotting.face_places import PX_256, REGIONS, SIZE
-from spotting.motion import MotionSample, alignment
+from spotting.face.places import PX_256, REGIONS, SIZE
+from spotting.face.pose import alignment
+from spotting.motion import MotionSample
 from training.datasets.long_video import LongVideo
 from training.spotting.signal import Signal
 

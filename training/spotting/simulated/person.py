@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from recognizer.action_units import MIRROR
 from recognizer.landmarks import Landmarks
-from spotting.face_places import FACE, SIDES, SKULL, anchors
-from spotting.motion import alignment
+from spotting.face.places import FACE, SIDES, SKULL, anchors
+from spotting.face.pose import alignment
 from spotting.place_flow import REACH, SIGMA, similarity
 from training.rendering.head_depth import profile
 from training.rendering.portrait import Portrait, load_portrait

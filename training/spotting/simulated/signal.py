@@ -13,7 +13,7 @@ from dataclasses import astuple
 import numpy as np
 
 from recognizer.action_units import ACTION_UNITS
-from spotting.face_places import PX_256, SIDES, SKULL
+from spotting.face.places import PX_256, SIDES, SKULL
 from spotting.motion import NO_FACE, MotionConfig, MotionSample
 from training.rendering.clip import irises
 from training.rendering.script import ClipScript

@@ -1,4 +1,4 @@
-"""Where motion is read on a face, and where its skull is, in the canonical image of ``spotting.motion``."""
+"""Where motion is read on a face, and where its skull is, in the canonical image of ``face.pose``."""
 
 from __future__ import annotations
 
