@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -84,17 +85,20 @@ class FeatureExtractor:
         landmarks = self._landmarker.detect(onset)
         if landmarks is None:
             raise NoFaceError("no face in the onset image; give a frontal, lit face")
-        _check(wanted)
         geometry = locate(landmarks)
-        lids = _lids(landmarks, self._landmarker.detect(apex))
         found = time.perf_counter()
-        grays = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (onset, apex)]
-        size = self.working_size
-        faces = (crop_face(grays[0], geometry, size), crop_face(grays[1], geometry, size))
-        puzzles = (puzzle(grays[0], geometry, size), puzzle(grays[1], geometry, size))
         _check(wanted)
-        cropped = time.perf_counter()
-        entire_flow, puzzled_flow = self._engine.flows([faces, puzzles])
+        # Only the lids are read from the apex image: its landmarks are found beside the flow.
+        with ThreadPoolExecutor(1) as beside:
+            at_apex = beside.submit(self._landmarker.detect, apex)
+            grays = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (onset, apex)]
+            size = self.working_size
+            faces = (crop_face(grays[0], geometry, size), crop_face(grays[1], geometry, size))
+            puzzles = (puzzle(grays[0], geometry, size), puzzle(grays[1], geometry, size))
+            cropped = time.perf_counter()
+            _check(wanted)
+            entire_flow, puzzled_flow = self._engine.flows([faces, puzzles])
+            lids = _lids(landmarks, at_apex.result())
         entire = to_feature(entire_flow, strain(entire_flow))
         puzzled = to_feature(puzzled_flow, puzzle_strain(puzzled_flow))
         done = time.perf_counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -221,3 +223,24 @@ def test_features_that_nobody_wants_any_more_are_given_up(extractor, portrait):
         extractor.extract(portrait.image, portrait.image, wanted)
     assert len(asked) == 2  # it stopped at once, before the flow
     assert extractor.extract(portrait.image, portrait.image).entire.shape == (3, 28, 28)
+
+
+def test_the_apex_images_landmarks_are_found_while_its_flow_is_computed(portrait, moved, monkeypatch):
+    made, flowing, apex = FeatureExtractor(), threading.Event(), moved((12, 0.01, 0.008))
+    expected = made.extract(portrait.image, apex)
+    detect, flows = made._landmarker.detect, made._engine.flows
+
+    def detecting(image):
+        assert image is not apex or flowing.wait(20), "the flow waits for the landmarks"
+        return detect(image)
+
+    def computing(pairs):
+        flowing.set()
+        return flows(pairs)
+
+    monkeypatch.setattr(made._landmarker, "detect", detecting)
+    monkeypatch.setattr(made._engine, "flows", computing)
+    found = made.extract(portrait.image, apex)
+    np.testing.assert_array_equal(found.entire, expected.entire)
+    assert found.lids == expected.lids
+    made.close()
