@@ -193,12 +193,12 @@ class Seen(Observer):
 
 
 def test_live_the_label_is_prepared_and_is_that_of_the_replay(pictures, monkeypatch):
-    extracted: list[object] = []
+    extracted: list[tuple[object, object, bool]] = []
     plain = FeatureExtractor.extract
 
-    def extract(*arguments):
-        extracted.append(arguments)
-        return plain(*arguments)
+    def extract(self, onset, apex, *ahead):
+        extracted.append((onset, apex, bool(ahead)))
+        return plain(self, onset, apex, *ahead)
 
     monkeypatch.setattr(FeatureExtractor, "extract", extract)
     patient = replace(Settings(), session=SessionConfig(backlog_ms=10_000))
@@ -206,7 +206,9 @@ def test_live_the_label_is_prepared_and_is_that_of_the_replay(pictures, monkeypa
     session.observer = seen
     live = [event for event in session.expressions() if isinstance(event, MicroExpression)]
     assert session.status().dropped == 0
-    assert len(extracted) == 1  # ahead, and not again
+    pair = [pictures[number] for number in seen.pairs[0]]
+    mine = [ahead for *images, ahead in extracted if all(map(np.array_equal, images, pair))]
+    assert mine == [True]  # ahead, and not again
 
     replayed, shown = [], Seen()
     with Detector(observer=shown) as detector:
