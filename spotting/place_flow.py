@@ -34,7 +34,6 @@ _FURTHEST = 8.0
 _LINE = np.arange(-REACH, REACH + 1, dtype=np.float32)
 _BELL = np.exp(-(_LINE**2) / (2 * SIGMA**2))
 _WEIGHT = (np.outer(_BELL, _BELL) / _BELL.sum() ** 2).astype(np.float32).ravel()
-_ACROSS, _DOWN = np.meshgrid(_LINE, _LINE)
 
 
 class PlaceFlow:
@@ -110,10 +109,10 @@ def _inverse(tensors: Floats) -> Floats:
 def _windows(picture: Floats, places: Floats) -> Floats:
     """(n, pixels[, channels]): the image around each place, between pixels where need be."""
     side = len(_LINE)
-    x = (places[:, 0, None, None] + _ACROSS).astype(np.float32).reshape(-1, side)
-    y = (places[:, 1, None, None] + _DOWN).astype(np.float32).reshape(-1, side)
+    x = np.tile((places[:, :1] + _LINE).astype(np.float32), side)
+    y = np.repeat((places[:, 1:] + _LINE).astype(np.float32), side, axis=1)
     cut = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut.reshape(len(places), side * side, *picture.shape[2:]), np.float32)
+    return np.asarray(cut, np.float32)
 
 
 def similarity(places: Floats, middle: Floats, unit: float) -> Floats:
