@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -34,6 +34,8 @@ from stream.settings import Settings
 from stream.sources import FrameSource, Returning, open_camera, open_recording, open_source
 from stream.status import Status
 
+Opener = Callable[[], FrameSource]
+
 _STOP_S = 60.0
 """Seconds without any progress, after ``stop`` or after a worker failed, from which the rest count as
 hanging."""
@@ -41,13 +43,22 @@ _CLOSE_S = 10.0
 """Seconds that ``close`` waits for the workers."""
 
 
-def _opened(settings: Settings) -> tuple[Recognizer, SpottingStage]:
-    """Both are mostly networks that are read and prepared, which two cores do at once."""
+def _opened(
+    given: FrameSource | Opener, settings: Settings
+) -> tuple[FrameSource, int, Recognizer, SpottingStage]:
+    """The source, bytes for its frames, and what looks at them. Cameras and files take as long to open as
+    networks take to be read and prepared, so that is done meanwhile."""
     wanted = settings.recognizer
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
+        spotting = pool.submit(SpottingStage, settings.motion, settings.spotter)
         recognizer = pool.submit(Recognizer, wanted.weights or DEFAULT_WEIGHTS, units=wanted.units)
-        spotting = SpottingStage(settings.motion, settings.spotter)
-        return recognizer.result(), spotting
+        source = given if isinstance(given, FrameSource) else given()
+        try:
+            memory = frame_memory(source, LOOK_BEHIND_S, settings.session.backlog_ms / 1000)
+            return source, memory, recognizer.result(), spotting.result()
+        except BaseException:
+            source.close()
+            raise
 
 
 class Session:
@@ -61,40 +72,34 @@ class Session:
 
     def __init__(
         self,
-        source: FrameSource,
+        source: FrameSource | Opener,
         settings: Settings | None = None,
         *,
         pace: bool = False,
         on_event: OnEvent | None = None,
     ) -> None:
-        """``pace``: replay a recording at the speed it was taken. ``on_event``: called with each
-        micro-expression, from the recognition thread, the moment it is labelled; it must return at once, and
-        an exception in it ends the session like a worker's error.
+        """``source``: open, or a function that opens it. ``pace``: replay a recording at the speed it was
+        taken. ``on_event``: called with each micro-expression, from the recognition thread, the moment it is
+        labelled; it must return at once, and an exception in it ends the session like a worker's error.
 
         AtmeError when weights cannot be used, or where the machine has too little memory for the frames that
         a candidate may need.
         """
         self.settings = settings = settings or Settings()
-        self._source = source
-        try:
-            backlog_s = settings.session.backlog_ms / 1000
-            memory = frame_memory(source, LOOK_BEHIND_S, backlog_s)
-            self._recognizer, self._spotting = _opened(settings)
-        except BaseException:
-            source.close()
-            raise
+        self._source, memory, self._recognizer, self._spotting = _opened(source, settings)
+        live, backlog_s = self._source.live, settings.session.backlog_ms / 1000
         self._ring = RingBuffer(
-            source.size, LOOK_BEHIND_S, backlog_s, lossless=not source.live, max_bytes=memory
+            self._source.size, LOOK_BEHIND_S, backlog_s, lossless=not live, max_bytes=memory
         )
-        self._capture = Capture(source, self._ring, pace=pace)
-        self._watch = Watch(source, settings.session, self._recognizer.provider)
+        self._capture = Capture(self._source, self._ring, pace=pace)
+        self._watch = Watch(self._source, settings.session, self._recognizer.provider)
         self._workers = Workers(
             self._ring,
             self._capture,
             self._spotting,
             RecognitionStage(self._recognizer),
             self._watch,
-            live=source.live,
+            live=live,
             on_event=on_event,
         )
         self._started = False
@@ -112,8 +117,8 @@ class Session:
     ) -> Session:
         """A recorded video or a folder of images; never drops a frame, repeats bit for bit."""
         settings = settings or Settings()
-        source = open_recording(Path(path), **settings.session.recording_clock)
-        return cls(source, settings, pace=speed == "realtime", on_event=on_event)
+        opener = partial(open_recording, Path(path), **settings.session.recording_clock)
+        return cls(opener, settings, pace=speed == "realtime", on_event=on_event)
 
     @classmethod
     def camera(
@@ -131,7 +136,7 @@ class Session:
         settings = settings or Settings()
         wanted = settings.camera if device is None else replace(settings.camera, device=str(device))
         opener = partial(open_camera, wanted, settings.session.stall_timeout_s)
-        return cls(Returning(opener) if wait else opener(), settings, on_event=on_event)
+        return cls(partial(Returning, opener) if wait else opener, settings, on_event=on_event)
 
     @classmethod
     def open(
@@ -157,7 +162,7 @@ class Session:
             stall_timeout=settings.session.stall_timeout_s,
             **settings.session.recording_clock,
         )
-        return cls(Returning(opener) if wait else opener(), settings, on_event=on_event)
+        return cls(partial(Returning, opener) if wait else opener, settings, on_event=on_event)
 
     @property
     def observer(self) -> Observer | None:

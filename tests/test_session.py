@@ -287,6 +287,25 @@ def test_a_death_in_the_loop_ends_every_thread(short_clip, settings, monkeypatch
     assert not workers()
 
 
+def test_the_source_is_opened_while_the_networks_load(short_clip, settings, monkeypatch):
+    loading, opened = threading.Event(), threading.Event()
+    plain, opens = stream.session.Recognizer, stream.session.open_recording
+
+    def loads(*weights, **options):
+        loading.set()
+        assert opened.wait(PATIENCE_S), "the source waits for the networks"
+        return plain(*weights, **options)
+
+    def opening(*path, **clock):
+        assert loading.wait(PATIENCE_S), "the networks wait for the source"
+        opened.set()
+        return opens(*path, **clock)
+
+    monkeypatch.setattr(stream.session, "Recognizer", loads)
+    monkeypatch.setattr(stream.session, "open_recording", opening)
+    Session.replay(short_clip, settings).close()
+
+
 def test_bad_weights_leave_no_source_open(short_clip, settings, tmp_path, monkeypatch):
     opened = []
     open_recording = stream.session.open_recording
