@@ -136,7 +136,8 @@ class Landmarker:
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         score, found = self._detected(image, max(shrink, 1))
         if score < _SURELY_UPRIGHT:
-            better, turned = self._detected(np.ascontiguousarray(image[::-1, ::-1]), max(shrink, 1))
+            upside_down = np.asarray(cv2.flip(image, -1), np.uint8)  # NumPy takes fifty times as long
+            better, turned = self._detected(upside_down, max(shrink, 1))
             if better > score + _UPSIDE_DOWN:
                 found = [region.turned_about(width, height) for region in turned]
         self.faces = len(found)
