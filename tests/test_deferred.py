@@ -176,6 +176,7 @@ def test_frames_that_are_not_sampled_are_never_decoded_and_nothing_else_changes(
             session.observer = samples
             list(session)
         seen[later] = samples.samples
-        assert len(samples.samples) == 120
+        assert len(samples.samples) == session.status().frames == 120
+        assert len(session.status().curve) == 60, "the curve is drawn of what was measured"
         assert len(source.looked) == (60 if later else 120)
     assert seen[True] == seen[False]

@@ -37,6 +37,7 @@ class Spotted:
     rejections: list[Rejection]
     expected: tuple[Frames, ...] = ()
     """Frames that may have to be recognised soon."""
+    sampled: bool = True
 
 
 class SpottingStage:
@@ -76,7 +77,7 @@ class SpottingStage:
         self._times.add(frame.timestamp, frame.index, sampled)
         if not sampled:
             sample = replace(sample, frame=frame.index, time=frame.timestamp)
-            return Spotted(sample, self._spotter.threshold, [], [])
+            return Spotted(sample, self._spotter.threshold, [], [], sampled=False)
         candidates = [self._framed(found) for found in self._spotter.push(sample)]
         expected = self._anticipation.ask(self._spotter, frame.timestamp)
         ahead = tuple(_frames(self._times.on_frames(found)) for found in expected)

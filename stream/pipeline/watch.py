@@ -37,15 +37,16 @@ class Watch:
         self._ready = False
         self._finished = False
 
-    def update(self, sample: MotionSample, threshold: float, ready: bool) -> None:
-        """A frame was processed."""
+    def update(self, sample: MotionSample, threshold: float, ready: bool, sampled: bool) -> None:
+        """A frame was processed. ``sampled``: its motion was measured, so that it is a point of the curve."""
         now = time.monotonic()
         with self._lock:
             self._tally.add(sample)
             self._sample, self._ready = sample, ready
-            self._curve.append(MotionPoint(sample.time, sample.signal, threshold))
-            while sample.time - self._curve[0].time > CURVE_SECONDS:
-                self._curve.popleft()
+            if sampled:
+                self._curve.append(MotionPoint(sample.time, sample.signal, threshold))
+                while sample.time - self._curve[0].time > CURVE_SECONDS:
+                    self._curve.popleft()
             self._arrivals.append((now, sample.time))
             while now - self._arrivals[0][0] > _RATE_SECONDS:
                 self._arrivals.popleft()

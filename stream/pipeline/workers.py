@@ -164,7 +164,7 @@ class Workers:
         if gap := self._spotting.gap_before(frame, paused):
             self._start_over(gap)
         spotted = self._spotting.update(frame, sighting)
-        self._watch.update(spotted.sample, spotted.threshold, self._spotting.ready)
+        self._watch.update(spotted.sample, spotted.threshold, self._spotting.ready, spotted.sampled)
         if self.observer:
             self.observer.frame(frame, spotted.sample, spotted.threshold)
         self._hand_over(spotted.candidates, frame)
