@@ -31,9 +31,9 @@ def median(picture: Field) -> Field:
     height, width = picture.shape
     from recognizer.flow.tvl1_kernel import _median
 
-    source, result = room(2, height, width)
+    source, result, columns = room(3, height, width)
     source[:, LINE : LINE + width] = picture
-    _median(source, result, width)
+    _median(source, result, columns, width)
     return result[:, LINE : LINE + width]
 
 

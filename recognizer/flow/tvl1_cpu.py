@@ -34,8 +34,9 @@ MEDIAN = 5
 """Side of the only median filter available here, pixels."""
 EDGE = 4
 """Zeros around the second image, which a warp from outside reads."""
-PLANES = 7
-"""Planes that are worked in: the flow, room for one of its parts, the linearised difference of the images."""
+PLANES = 8
+"""Planes that are worked in: the flow, room for one of its parts, the linearised difference of the images,
+room for sorted columns."""
 
 _KERNEL = Path(__file__).with_name("tvl1_kernel.py")
 

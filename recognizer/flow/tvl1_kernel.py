@@ -64,7 +64,7 @@ def _refine(
     """One scale: improves the flow (u_out, v_out), (H, W) each, in place. The rest is room to work in."""
     height, width = first.shape
     u, v, spare = planes[0], planes[1], planes[2]
-    constant, gx, gy, inverse = planes[3], planes[4], planes[5], planes[6]
+    constant, gx, gy, inverse, columns = planes[3], planes[4], planes[5], planes[6], planes[7]
     _with_derivatives(second, source)
     for y in range(height):
         for k in range(width):
@@ -75,9 +75,9 @@ def _refine(
         _linearise(first, source, u, v, places, constant, gx, gy, inverse)
         for iteration in range(p.outer_iterations * p.inner_iterations):
             if iteration % p.inner_iterations == 0:
-                _median(u, spare, width)
+                _median(u, spare, columns, width)
                 u, spare = spare, u
-                _median(v, spare, width)
+                _median(v, spare, columns, width)
                 v, spare = spare, v
             if _iterate(u, v, dual, constant, gx, gy, inverse, residual, width, p) <= tolerance:
                 break
@@ -221,44 +221,37 @@ def _iterate(
 
 
 @compiled
-def _median(source: Plane, result: Plane, width: int) -> None:
-    """Median of the 5×5 pixels around each one, edges repeated.
+def _median(source: Plane, result: Plane, columns: Plane, width: int) -> None:
+    """Median of the 5×5 pixels around each one, edges repeated. ``columns``: room for five rows.
 
     Columns and then rows of the square are sorted, then the diagonal from corner to corner and the two beside
     it. That leaves three candidates for the median: the greatest value above the diagonal, the middle one on
-    it and the least below it. All others have 13 values that are not smaller, or not greater.
+    it and the least below it. All others have 13 values that are not smaller, or not greater. A column is
+    sorted once for the five squares that it is in.
     """
     height = source.shape[0]
+    first, second, third, fourth, fifth = columns[0], columns[1], columns[2], columns[3], columns[4]
     for y in range(height):
         for k in range(2):
             source[y, LINE - 1 - k] = source[y, LINE]
             source[y, LINE + width + k] = source[y, LINE + width - 1]
     for y in range(height):
         a, b, d, e = max(y - 2, 0), max(y - 1, 0), min(y + 1, height - 1), min(y + 2, height - 1)
+        for k in range(width + 4):
+            x = k + LINE - 2
+            first[k], second[k], third[k], fourth[k], fifth[k] = _sort(
+                source[a, x], source[b, x], source[y, x], source[d, x], source[e, x]
+            )
         for k in range(width):
-            x = k + LINE
-            a0, b0, c0, d0, e0 = _sort(
-                source[a, x - 2], source[b, x - 2], source[y, x - 2], source[d, x - 2], source[e, x - 2]
-            )
-            a1, b1, c1, d1, e1 = _sort(
-                source[a, x - 1], source[b, x - 1], source[y, x - 1], source[d, x - 1], source[e, x - 1]
-            )
-            a2, b2, c2, d2, e2 = _sort(source[a, x], source[b, x], source[y, x], source[d, x], source[e, x])
-            a3, b3, c3, d3, e3 = _sort(
-                source[a, x + 1], source[b, x + 1], source[y, x + 1], source[d, x + 1], source[e, x + 1]
-            )
-            a4, b4, c4, d4, e4 = _sort(
-                source[a, x + 2], source[b, x + 2], source[y, x + 2], source[d, x + 2], source[e, x + 2]
-            )
-            _, _, _, a3, a4 = _sort(a0, a1, a2, a3, a4)
-            _, _, b2, b3, b4 = _sort(b0, b1, b2, b3, b4)
-            _, c1, c2, c3, _ = _sort(c0, c1, c2, c3, c4)
-            d0, d1, d2, _, _ = _sort(d0, d1, d2, d3, d4)
-            e0, e1, _, _, _ = _sort(e0, e1, e2, e3, e4)
+            _, _, _, a3, a4 = _sort(first[k], first[k + 1], first[k + 2], first[k + 3], first[k + 4])
+            _, _, b2, b3, b4 = _sort(second[k], second[k + 1], second[k + 2], second[k + 3], second[k + 4])
+            _, c1, c2, c3, _ = _sort(third[k], third[k + 1], third[k + 2], third[k + 3], third[k + 4])
+            d0, d1, d2, _, _ = _sort(fourth[k], fourth[k + 1], fourth[k + 2], fourth[k + 3], fourth[k + 4])
+            e0, e1, _, _, _ = _sort(fifth[k], fifth[k + 1], fifth[k + 2], fifth[k + 3], fifth[k + 4])
             low = max(a3, b2, c1, d0)
             high = min(b4, c3, d2, e1)
             _, _, middle, _, _ = _sort(a4, b3, c2, d1, e0)
-            result[y, x] = max(min(low, middle), min(max(low, middle), high))
+            result[y, k + LINE] = max(min(low, middle), min(max(low, middle), high))
 
 
 @compiled
