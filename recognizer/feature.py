@@ -54,7 +54,7 @@ class FeatureExtractor:
 
     def __init__(self, working_size: int = 128) -> None:
         self.working_size = working_size
-        self._landmarker = Landmarker(tracking=False)
+        self._at_onset, self._at_apex = Landmarker(tracking=False), Landmarker(tracking=False)
         self._engine = FlowEngine()
 
     @property
@@ -82,15 +82,15 @@ class FeatureExtractor:
         if onset.dtype != apex.dtype:
             raise AtmeError("invalid", f"onset is {onset.dtype} and apex {apex.dtype}; give two uint8 images")
         started = time.perf_counter()
-        landmarks = self._landmarker.detect(onset)
-        if landmarks is None:
-            raise NoFaceError("no face in the onset image; give a frontal, lit face")
-        geometry = locate(landmarks)
-        found = time.perf_counter()
-        _check(wanted)
-        # Only the lids are read from the apex image: its landmarks are found beside the flow.
+        # Only the lids are read from the apex image: its landmarks are found beside all else.
         with ThreadPoolExecutor(1) as beside:
-            at_apex = beside.submit(self._landmarker.detect, apex)
+            at_apex = beside.submit(self._at_apex.detect, apex)
+            landmarks = self._at_onset.detect(onset)
+            if landmarks is None:
+                raise NoFaceError("no face in the onset image; give a frontal, lit face")
+            geometry = locate(landmarks)
+            found = time.perf_counter()
+            _check(wanted)
             grays = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in (onset, apex)]
             size = self.working_size
             faces = (crop_face(grays[0], geometry, size), crop_face(grays[1], geometry, size))
@@ -117,7 +117,8 @@ class FeatureExtractor:
 
     def close(self) -> None:
         """Frees the landmark networks."""
-        self._landmarker.close()
+        self._at_onset.close()
+        self._at_apex.close()
 
 
 def _check(wanted: Callable[[], bool]) -> None:

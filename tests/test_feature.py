@@ -225,22 +225,29 @@ def test_features_that_nobody_wants_any_more_are_given_up(extractor, portrait):
     assert extractor.extract(portrait.image, portrait.image).entire.shape == (3, 28, 28)
 
 
-def test_the_apex_images_landmarks_are_found_while_its_flow_is_computed(portrait, moved, monkeypatch):
-    made, flowing, apex = FeatureExtractor(), threading.Event(), moved((12, 0.01, 0.008))
-    expected = made.extract(portrait.image, apex)
-    detect, flows = made._landmarker.detect, made._engine.flows
+def test_landmarks_of_both_images_and_the_flow_do_not_wait_for_each_other(portrait, moved, monkeypatch):
+    made, begun, flowing = FeatureExtractor(), threading.Event(), threading.Event()
+    pair = portrait.image, moved((12, 0.01, 0.008))
+    expected = made.extract(*pair)
+    at_onset, at_apex, flows = made._at_onset.detect, made._at_apex.detect, made._engine.flows
 
-    def detecting(image):
-        assert image is not apex or flowing.wait(20), "the flow waits for the landmarks"
-        return detect(image)
+    def onset(image):
+        assert begun.wait(20), "the onset image comes first"
+        return at_onset(image)
+
+    def apex(image):
+        begun.set()
+        assert flowing.wait(20), "the flow waits for the apex image's landmarks"
+        return at_apex(image)
 
     def computing(pairs):
         flowing.set()
         return flows(pairs)
 
-    monkeypatch.setattr(made._landmarker, "detect", detecting)
+    monkeypatch.setattr(made._at_onset, "detect", onset)
+    monkeypatch.setattr(made._at_apex, "detect", apex)
     monkeypatch.setattr(made._engine, "flows", computing)
-    found = made.extract(portrait.image, apex)
+    found = made.extract(*pair)
     np.testing.assert_array_equal(found.entire, expected.entire)
     assert found.lids == expected.lids
     made.close()
