@@ -6,8 +6,9 @@ alarm.
 
 A folder of clips contains ``clips.tsv`` with the columns of ``COLUMNS`` (frames are counted from 0) and a
 folder of numbered images for each clip. Such a clip begins at its coded onset, so its first frame is held
-before it and its last one after it, with new sensor noise in every frame. A micro-expression is found where
-an event overlaps the coded interval with an IoU of at least 0.5, as in the MEGC.
+before it and its last one after it, with new sensor noise in every frame; it is measured ``SERIES`` times,
+as the label may depend on the noise. A micro-expression is found where an event overlaps the coded interval
+with an IoU of at least 0.5, as in the MEGC.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ COLUMNS = ("folder", "label3", "onset_idx", "apex_idx", "offset_idx", "effective
 """Folder, class, frames of onset, apex and offset, frames a second."""
 BEFORE_S, AFTER_S = 1.6, 1.0
 """Seconds for which the first and the last frame are held."""
+SERIES = 6
+"""How often a clip is measured, each time with other noise."""
 NOISE = 1.2
 """Standard deviation of the added noise, grey levels."""
 LEAST_HEIGHT, BORDER = 360, 60
@@ -82,9 +85,8 @@ class Outcome:
 
     pair: str
     """The likeliest class of the coded onset and apex frames."""
-    found: bool
-    named: str | None
-    """The label of the event that was found."""
+    found: tuple[str, ...]
+    """The labels of the events that were found, one for each series in which it was."""
 
 
 def read_clips(root: Path) -> list[Clip]:
@@ -112,20 +114,23 @@ def _clip(root: Path, row: Mapping[str, str]) -> Clip:
 
 
 def measure(clip: Clip, recognizer: Recognizer, settings: Settings | None = None) -> Outcome:
-    """Labels the coded pair, then looks for the movement in the whole clip."""
+    """Labels the coded pair, then looks for the movement in the whole clip, ``SERIES`` times."""
     frames = clip.frames()
     pair = recognizer.recognize(frames[clip.onset], frames[clip.apex])
     lead = round(BEFORE_S * clip.fps)
     onset, apex, offset = ((lead + frame) / clip.fps for frame in (clip.onset, clip.apex, clip.offset))
     coded = Movement("micro", onset, apex, offset, clip.label)
-    events = list(detect(_held(frames, clip.fps), clip.fps, settings))
-    best = max(events, key=lambda event: iou(coded, event.candidate), default=None)
-    found = best is not None and iou(coded, best.candidate) >= LEAST_IOU
-    return Outcome(pair.nearest, found, best.label if best is not None and found else None)
+    found = []
+    for series in range(SERIES):
+        events = list(detect(_held(frames, clip.fps, series), clip.fps, settings))
+        best = max(events, key=lambda event: iou(coded, event.candidate), default=None)
+        if best is not None and iou(coded, best.candidate) >= LEAST_IOU:
+            found.append(best.label)
+    return Outcome(pair.nearest, tuple(found))
 
 
-def _held(frames: list[Image], fps: float) -> Iterator[Image]:
-    rng = np.random.default_rng(0)
+def _held(frames: list[Image], fps: float, series: int) -> Iterator[Image]:
+    rng = np.random.default_rng(series)
     held = [frames[0]] * round(BEFORE_S * fps) + frames + [frames[-1]] * round(AFTER_S * fps)
     for frame in held:
         yield np.clip(frame + rng.normal(0, NOISE, frame.shape), 0, 255).astype(np.uint8)
@@ -167,14 +172,16 @@ def _print_clips(clips: list[Clip], settings: Settings) -> None:
         for clip in clips:
             outcome = measure(clip, recognizer, settings)
             outcomes.append(outcome)
-            named = f"found, labelled {outcome.named}" if outcome.found else "not found"
-            print(f"{clip.folder.name}: {clip.label}; pair {outcome.pair}; {named}", flush=True)
+            labels = ", ".join(f"{label} {count}" for label, count in Counter(outcome.found).most_common())
+            found = f"found {len(outcome.found)} of {SERIES} times" + (f": {labels}" if labels else "")
+            print(f"{clip.folder.name}: {clip.label}; pair {outcome.pair}; {found}", flush=True)
     pairs = sum(one.pair == clip.label for clip, one in zip(clips, outcomes, strict=True))
-    named_right = sum(one.named == clip.label for clip, one in zip(clips, outcomes, strict=True))
-    found = sum(one.found for one in outcomes)
+    right = sum(one.found.count(clip.label) for clip, one in zip(clips, outcomes, strict=True))
+    unclear = sum(one.found.count(UNCERTAIN) for one in outcomes)
+    times = f"found {sum(len(one.found) for one in outcomes)} of {SERIES * len(clips)} times"
     print(
-        f"{len(clips)} clips: {pairs} pairs labelled correctly; "
-        f"{found} found, {named_right} of them labelled correctly"
+        f"{len(clips)} clips: {pairs} pairs labelled correctly; {times}, labelled correctly {right} times, "
+        f"uncertain {unclear} times"
     )
 
 
