@@ -115,6 +115,7 @@ class MotionMeter:
         """Forgets the face: its neutral image and its noise floor."""
         self._neutral.reset()
         self._pose = self._newest = None
+        self._beside = SAME
 
     def close(self) -> None:
         """Frees the landmark graph."""
@@ -208,7 +209,10 @@ class MotionMeter:
     def _begin_anew(self, look: Look, image: npt.NDArray[np.uint8], landmarks: Landmarks, pose: Pose) -> None:
         """With this face as the neutral one, where the landmarks have it."""
         where = anchors(landmarks @ pose[:, :2].T + pose[:, 2])
-        self._neutral.begin_anew(replace(look, picture=canonical(image, pose), anchors=where))
+        outline = in_frame(pose, OUTLINE)
+        self._neutral.begin_anew(
+            replace(look, picture=canonical(image, pose), outline=outline, anchors=where)
+        )
 
     def _compare(
         self, image: npt.NDArray[np.uint8], pose: Pose

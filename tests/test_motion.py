@@ -171,6 +171,21 @@ def test_landmarks_that_wander_off_take_the_pose_along_but_not_the_places(meter,
     assert samples[-1].eyes_x - first.eyes_x == pytest.approx(30, abs=15)
     assert np.abs([sample.places for sample in samples]).max() < 0.2
     assert 1 <= sum(sample.rebased for sample in samples) <= 4
+    assert max(sample.head for sample in samples) < 1
+
+
+def test_reset_forgets_how_far_landmarks_were_beside_the_face(meter, portrait):
+    there = meter.detect(0.0, portrait.image)
+    for step in range(20):
+        away = replace(there, landmarks=np.add(there.landmarks, (0.4 * step, 0)))
+        meter.measure(step, step / 20, portrait.image, away)
+    meter.reset()
+    other = MotionMeter()
+    for step, fresh in enumerate((False, True, False, True), start=30):
+        seen = replace(there, fresh=fresh)
+        again = meter.measure(step, step / 20, portrait.image, seen)
+        assert again == other.measure(step, step / 20, portrait.image, seen)
+    other.close()
 
 
 def test_landmarks_are_found_as_often_as_time_asks_for(meter, portrait):
