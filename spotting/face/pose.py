@@ -14,9 +14,8 @@ Pose = npt.NDArray[np.float64]
 SAME: Pose = np.array(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
 """The pose of a frame that is canonical."""
 _FINE = 1.5
-"""A face this many times its canonical size is sampled at twice that size and reduced, against aliasing."""
-_LARGE = 2.0
-"""A face this many times its canonical size is halved before, which is quicker."""
+"""A face this many times its canonical size is sampled at twice that size and then reduced, and a face twice
+as large is halved before, to avoid aliasing."""
 
 
 def alignment(landmarks: Landmarks) -> Pose:
@@ -40,7 +39,7 @@ def canonical(image: npt.NDArray[np.uint8], pose: Pose) -> npt.NDArray[np.uint8]
     place = pose.copy()
     place[:, 2] += place[:, :2] @ (left, top)
     larger = 1 / float(np.hypot(pose[0, 0], pose[0, 1]))  # the face in the frame, over the canonical one
-    while larger >= _LARGE and min(gray.shape) > 1:
+    while larger >= 2 * _FINE and min(gray.shape) > 1:
         size = (gray.shape[1] // 2, gray.shape[0] // 2)
         gray = cv2.resize(gray[: 2 * size[1], : 2 * size[0]], size, interpolation=cv2.INTER_AREA)
         place[:, 2] += place[:, :2] @ (0.5, 0.5)  # the middle of four pixels
