@@ -30,7 +30,17 @@ from spotting.face.places import (
     anchors,
     by_region,
 )
-from spotting.face.pose import SAME, Pose, after, alignment, apart, canonical, corrected, in_frame
+from spotting.face.pose import (
+    SAME,
+    Pose,
+    after,
+    alignment,
+    apart,
+    canonical,
+    corrected,
+    in_canonical,
+    in_frame,
+)
 from spotting.face.tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
 from spotting.place_flow import PlaceFlow
@@ -154,7 +164,7 @@ class MotionMeter:
             )
         pose = self._carried(seen.landmarks, seen.fresh)
         pose, picture, moved = self._compare(image, pose)
-        where = anchors(seen.landmarks @ pose[:, :2].T + pose[:, 2])
+        where = anchors(in_canonical(pose, seen.landmarks))
         places = moved + self._neutral.gone
         regions = _named(by_region(moved))
         region = max(regions, key=lambda name: regions[name])
@@ -208,7 +218,7 @@ class MotionMeter:
 
     def _begin_anew(self, look: Look, image: npt.NDArray[np.uint8], landmarks: Landmarks, pose: Pose) -> None:
         """With this face as the neutral one, where the landmarks have it."""
-        where = anchors(landmarks @ pose[:, :2].T + pose[:, 2])
+        where = anchors(in_canonical(pose, landmarks))
         outline = in_frame(pose, OUTLINE)
         self._neutral.begin_anew(
             replace(look, picture=canonical(image, pose), outline=outline, anchors=where)
@@ -268,7 +278,7 @@ def steadied(
         if landmarks is None:
             raise NoFaceError("no face in the first image of the clip; give a frontal, lit face")
         pose = alignment(landmarks)
-        where = anchors(landmarks @ pose[:, :2].T + pose[:, 2])
+        where = anchors(in_canonical(pose, landmarks))
         flow = PlaceFlow(canonical(first, pose), SKULL, where, FACE)
         for image in images:
             landmarks = landmarker.detect(image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +66,11 @@ def in_frame(pose: Pose, places: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
     return np.asarray((places - pose[:, 2]) @ turn / (turn[0] @ turn[0]), np.float64)
 
 
+def in_canonical(pose: Pose, points: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """(n, 2) pixels of the frame → canonical pixels."""
+    return np.asarray(points @ pose[:, :2].T + pose[:, 2], np.float64)
+
+
 def corrected(pose: Pose, head: npt.NDArray[np.float64]) -> Pose:
     """The pose in which the head would not have moved since the neutral image."""
     middle = np.full(2, SIZE / 2)
@@ -80,5 +87,5 @@ def after(second: Pose, first: Pose) -> Pose:
 
 def apart(one: Pose, other: Pose) -> float:
     """How far apart two poses take a face, pixels of a 256-px face."""
-    places = in_frame(other, LANDMARKS)
-    return PX_256 * float(np.linalg.norm(places @ one[:, :2].T + one[:, 2] - LANDMARKS, axis=1).max())
+    moved = in_canonical(one, in_frame(other, LANDMARKS))
+    return PX_256 * float(np.linalg.norm(moved - LANDMARKS, axis=1).max())
