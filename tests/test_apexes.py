@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,15 +13,16 @@ from hypothesis import strategies as st
 from motion_curves import Agreeing, Bump, Told, at_rate, blind, irregular, samples, spot
 from user_errors import raises
 
+from recognizer.network.onnx_runtime import onnxruntime
 from spotting import Spotter, SpotterConfig
-from spotting.apexes.detector import AHEAD, TIME_UNIT, ApexDetector, Peaks, Proposal
+from spotting.apexes.detector import AHEAD, DEFAULT_DETECTOR, TIME_UNIT, ApexDetector, Peaks, Proposal
 from spotting.apexes.signal_grid import CHANNELS, PLACE, STEP_S, SignalGrid
 from spotting.face.places import SIDES, mirrored_sides
 from spotting.memory import Memory
 from training.datasets.long_video import Movement
 from training.spotting.apexes import views
 from training.spotting.apexes.added_motion import added
-from training.spotting.apexes.fit import FitConfig, export, fit, stack
+from training.spotting.apexes.fit import FitConfig, export, export_again, fit, stack
 from training.spotting.apexes.foreseen import Foreseen
 from training.spotting.apexes.network import OTHERS, Member, Panel
 from training.spotting.apexes.steps import all_rows, steps
@@ -125,6 +127,32 @@ def test_a_network_that_is_read_back_is_the_one_that_was_written(weights):
         Panel.read(path)(row, panel.state + 0.1), panel(row, panel.state + 0.1), strict=True
     ):
         torch.testing.assert_close(found, expected)
+
+
+def test_machine_code_says_what_the_exported_network_says(weights):
+    """Also of the mirror image, and at every step that it looks back on."""
+    for path in (weights[0], DEFAULT_DETECTOR):
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        detector = ApexDetector(path)
+        shape = [one.shape for one in session.get_inputs() if one.name == "state"]
+        state, rng = np.zeros(shape[0], np.float32), np.random.default_rng(0)
+        for step in range(120):
+            row = (3 * np.sin(step / 7) + rng.normal(0, 2, CHANNELS)).astype(np.float32)
+            expected, state = session.run(["said", "after"], {"row": row[None], "state": state})
+            np.testing.assert_allclose(detector._panel.step(row), expected, atol=2e-5)
+
+
+def test_a_file_of_an_earlier_version_is_brought_to_this_form(weights, tmp_path):
+    graph = onnx.load(str(weights[0]))
+    del graph.graph.output[2]
+    old = tmp_path / "old.onnx"
+    old.write_bytes(graph.SerializeToString())
+    with raises("unreadable", old):
+        ApexDetector(old)
+    export_again(old)
+    assert ApexDetector(old).trained_on == ["abc"]
+    for one, other in zip(Panel.read(old).parameters(), weights[1].parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_step_at_a_time_says_what_the_whole_recording_says(weights):

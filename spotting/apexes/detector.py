@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognizer.errors import AtmeError
+from spotting.apexes.panel import SAID, STATE, Panel, length
 from spotting.apexes.signal_grid import CHANNELS, STEP_S, SignalGrid
 from spotting.memory import Memory
 
@@ -31,7 +32,8 @@ VERSION_KEY, VERSION = "rows", "1"
 """Entry in the weights' metadata: the version of the rows that they were trained for; raise it with any
 change."""
 STATE_KEY = "state"
-"""Entry in the weights' metadata: the shape of the network's state."""
+"""Entry in the weights' metadata: the shape of the network's state in ONNX: members, the face and its mirror
+image, what they remember."""
 TIME_UNIT = 5 * STEP_S
 """The network gives times in tenths of a second: about 1 in size."""
 _OF_A_DETECTOR = """
@@ -40,6 +42,7 @@ _OF_A_DETECTOR = """
 """
 _OPERATORS = frozenset(_OF_A_DETECTOR.split())
 """The operators that a detector's network may contain."""
+_NO_DETECTOR = "not an apex detector of this version; train it again with atme-train spot-fit"
 _LEAST = 0.05
 """Peaks below this are not worth a question to the classifier."""
 _ALONE = 4
@@ -129,18 +132,19 @@ class ApexDetector:
         opened = open_checked(
             weights, DEFAULT_DETECTOR, "an apex detector", _OPERATORS, "atme-train spot-fit"
         )
-        self._session, about, self.notes = opened.session, opened.about, opened.notes
+        about, self.notes = opened.about, opened.notes
         if about.get(VERSION_KEY) != VERSION:
             raise AtmeError(
                 "unreadable", f"{weights}: made for other rows; train it again with atme-train spot-fit"
             )
-        self._empty = np.zeros(_shape(about.get(STATE_KEY, ""), weights), np.float32)
-        probe = {"row": np.zeros((1, CHANNELS), np.float32), "state": self._empty}
-        said, state = run_probe(self._session, ["said", "after"], probe, weights)
-        if said.shape != (4,) or state.shape != self._empty.shape:
-            raise AtmeError(
-                "unreadable", f"{weights}: not an apex detector; train it again with atme-train spot-fit"
-            )
+        empty = np.zeros(_shape(about.get(STATE_KEY, ""), weights), np.float32)
+        probe = {"row": np.zeros((1, CHANNELS), np.float32), "state": empty}
+        said, state, flat = run_probe(opened.session, ["said", "after", "weights"], probe, weights)
+        members, width = empty.shape[0], empty.shape[-1]
+        shapes = (SAID,), (members, 2, STATE, width), (members, length(width))
+        if (said.shape, state.shape, flat.shape) != shapes:
+            raise AtmeError("unreadable", f"{weights}: {_NO_DETECTOR}")
+        self._panel = Panel(members, width, flat)
         self.trained_on = about.get("benchmarks", "").split()
         """Digests of the benchmarks that it was trained on, and so must not be measured on."""
         self.reset()
@@ -148,16 +152,14 @@ class ApexDetector:
     def reset(self) -> None:
         """See ``Proposer``."""
         self._grid = SignalGrid()
-        self._state = self._empty
+        self._panel.reset()
         self._peaks = Peaks()
 
     def update(self, memory: Memory) -> list[Proposal]:
         """See ``Proposer``."""
         found = []
         for time, row in self._grid.update(memory):
-            feeds = {"row": row[None], "state": self._state}
-            said, self._state = self._session.run(["said", "after"], feeds)
-            found += self._peaks.add(time - AHEAD * STEP_S, said)
+            found += self._peaks.add(time - AHEAD * STEP_S, self._panel.step(row))
         return found
 
     def probability(self, apex: float) -> float:
@@ -182,7 +184,5 @@ def _shape(text: str, where: Path) -> tuple[int, ...]:
     """Of the state, from the metadata."""
     parts = text.split()
     if not 1 <= len(parts) <= 4 or not all(part.isdecimal() and 0 < int(part) <= 4096 for part in parts):
-        raise AtmeError(
-            "unreadable", f"{where}: not an apex detector; train it again with atme-train spot-fit"
-        )
+        raise AtmeError("unreadable", f"{where}: {_NO_DETECTOR}")
     return tuple(int(part) for part in parts)

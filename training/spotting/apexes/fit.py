@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
+from recognizer.network.weights_file import SEAL
 from spotting.apexes.detector import STATE_KEY, VERSION, VERSION_KEY
 from spotting.apexes.signal_grid import CHANNELS
 from training.learning.export import completed, save, traced
@@ -112,11 +114,18 @@ def _loss(out: Tensor, views: Views, chosen: npt.NDArray[np.int64], config: FitC
 
 
 def export(panel: Panel, about: dict[str, str], path: Path) -> None:
-    """Writes the network that ``spotting.apexes.detector`` reads; AtmeError where ``path`` is not
-    writable."""
+    """Writes the network that ``spotting.apexes.detector`` reads, its weights in order as one more output;
+    AtmeError where ``path`` is not writable."""
     state = panel.state
     with completed(path) as draft:
         examples = {"row": torch.zeros(1, CHANNELS), "state": state}
-        graph = traced(panel, examples, ["said", "after"], draft, samples=False, folded=False)
+        graph = traced(panel, examples, ["said", "after", "weights"], draft, samples=False, folded=False)
         shape = " ".join(str(size) for size in state.shape)
         save(graph, {VERSION_KEY: VERSION, STATE_KEY: shape, **about}, draft)
+
+
+def export_again(path: Path) -> None:
+    """Brings a file that an earlier version wrote to the form of this one; all that is known of it stays."""
+    about = {one.key: one.value for one in onnx.load(str(path)).metadata_props}
+    kept = {key: value for key, value in about.items() if key not in (VERSION_KEY, STATE_KEY, SEAL)}
+    export(Panel.read(path), kept, path)

@@ -1,7 +1,7 @@
 """The apex detector's network: causal convolutions over the rows of the signal.
 
 ``Member`` reads whole recordings, for training; ``Panel`` reads a row at a time and carries the state of
-several members, for the live program. Both give the same.
+several members. Both give the same, and so does ``spotting.apexes.panel``, which the live program uses.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spotting.apexes.panel import DILATIONS, SAID, STATE, TAPS
 from spotting.apexes.signal_grid import CHANNELS, HEAD, MEDIANS, PLACE, SPEED
 from spotting.face.places import mirrored_sides
 from training.learning.export import members
 
-DILATIONS = (1, 2, 4, 8, 12)
-"""Steps between what a convolution sees; together they see 2.2 seconds."""
-TAPS = 5
 OTHERS = ("blink", "speech", "mouth", "macro", "gesture", "gaze")
 """What else goes on in a clip: the members learn to tell it, because that helps them."""
 _CLAMP = 6.0
@@ -88,10 +86,6 @@ class Member(nn.Module):
         return result
 
 
-STATE = (TAPS - 1) * sum(DILATIONS)
-"""Rows that a member remembers."""
-
-
 class Panel(nn.Module):
     """The members' mean over the signal and its mirror image: row (1, CHANNELS), state → (4,), next state."""
 
@@ -122,8 +116,8 @@ class Panel(nn.Module):
         assert isinstance(member, Member)
         return torch.zeros(len(self.members), 2, STATE, member.width)
 
-    def forward(self, row: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """All members at once: one product of many small matrices costs less than many products."""
+    def forward(self, row: Tensor, state: Tensor) -> tuple[Tensor, ...]:
+        """All members at once."""
         members = [member for member in self.members if isinstance(member, Member)]
         both = torch.cat([row, row[:, self.order] * self.signs])
         held = _linear(torch.stack([member.shown(both) for member in members]), [m.first for m in members])
@@ -139,7 +133,27 @@ class Panel(nn.Module):
             begin = end
         held = _linear(F.relu(held), [member.last[1] for member in members])
         out = _linear(F.relu(held), [member.last[4] for member in members])
-        return _said(out).mean(dim=(0, 1)), torch.cat(kept, dim=2)
+        found = _said(out).mean(dim=(0, 1)), torch.cat(kept, dim=2)
+        return (*found, self.flat()) if torch.onnx.is_in_onnx_export() else found
+
+    def flat(self) -> Tensor:
+        """(members, …) their weights, as ``spotting.apexes.panel.Panel`` takes them."""
+        found = []
+        for one in self.members:
+            assert isinstance(one, Member)
+            parts = [one.mean, one.scale, self._mirrored(one.mean), one.scale[self.order]]
+            parts += [one.first.weight.t(), self._mirrored(one.first.weight).t(), one.first.bias]
+            blocks = [layer for block in one.blocks for layer in (block.spread, block.mix)]
+            for layer in (*blocks, one.last[1], one.last[4]):
+                assert isinstance(layer, nn.Linear)
+                outputs = SAID if layer is one.last[4] else one.width
+                parts += [layer.weight[:outputs].t(), layer.bias[:outputs]]
+            found.append(torch.cat([part.reshape(-1) for part in parts]))
+        return torch.stack(found)
+
+    def _mirrored(self, columns: Tensor) -> Tensor:
+        """(…, CHANNELS) of a row → of the mirrored face's row, so that the row need not be mirrored."""
+        return (columns * self.signs)[..., self.order]
 
     def whole(self, rows: Tensor) -> Tensor:
         """(T, CHANNELS) rows of a recording → (T, 4), what ``forward`` says of one after the other."""
