@@ -43,7 +43,7 @@ from spotting.face.pose import (
 )
 from spotting.face.tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
-from spotting.place_flow import PlaceFlow
+from spotting.place_flow import PlaceFlow, kernel
 
 _JUMPED = 3.0
 """The landmarks' motion is believed rather than none where the two differ by this much: more than landmarks
@@ -120,6 +120,7 @@ class MotionMeter:
         self._beside = SAME  # aligned landmarks → tracked pose, when they were detected last
         self._newest: MotionSample | None = None
         self._eyes = 0.0
+        kernel()  # loaded now, not while frames wait
 
     def reset(self) -> None:
         """Forgets the face: its neutral image and its noise floor."""
@@ -164,7 +165,6 @@ class MotionMeter:
             )
         pose = self._carried(seen.landmarks, seen.fresh)
         pose, picture, moved = self._compare(image, pose)
-        where = anchors(in_canonical(pose, seen.landmarks))
         places = moved + self._neutral.gone
         regions = _named(by_region(moved))
         region = max(regions, key=lambda name: regions[name])
@@ -175,13 +175,13 @@ class MotionMeter:
             self._eyes = eye_opening(seen.landmarks)
         before = self._neutral.outline
         gone = 0.0 if before is None else float(np.abs(outline - before).max())
-        look = Look(time, picture, outline, where, self._eyes, moved, places, signal)
+        look = Look(time, picture, outline, seen.landmarks, pose, self._eyes, moved, places, signal)
         floor, rebased = self._neutral.see(look)
         if seen.fresh:
             aligned = alignment(seen.landmarks)
             if apart(pose, aligned) > _ASTRAY:
                 pose, rebased = aligned, True
-                self._begin_anew(look, image, seen.landmarks, aligned)
+                self._begin_anew(look, image, aligned)
             self._beside = after(pose, cv2.invertAffineTransform(aligned))
         self._pose = pose
         return MotionSample(
@@ -196,7 +196,7 @@ class MotionMeter:
             gone * 256 / face_px,
             rebased,
             face_px=face_px,
-            brightness=float(picture.mean()),
+            brightness=cv2.mean(picture)[0],
             places=tuple(places.ravel().tolist()),
             eyes_x=float(outline[0, 0]),
             eyes_y=float(outline[0, 1]),
@@ -216,13 +216,10 @@ class MotionMeter:
         expected = after(self._beside, alignment(landmarks))
         return expected if apart(expected, self._pose) > _JUMPED else self._pose
 
-    def _begin_anew(self, look: Look, image: npt.NDArray[np.uint8], landmarks: Landmarks, pose: Pose) -> None:
+    def _begin_anew(self, look: Look, image: npt.NDArray[np.uint8], pose: Pose) -> None:
         """With this face as the neutral one, where the landmarks have it."""
-        where = anchors(in_canonical(pose, landmarks))
-        outline = in_frame(pose, OUTLINE)
-        self._neutral.begin_anew(
-            replace(look, picture=canonical(image, pose), outline=outline, anchors=where)
-        )
+        picture, outline = canonical(image, pose), in_frame(pose, OUTLINE)
+        self._neutral.begin_anew(replace(look, picture=picture, outline=outline, pose=pose))
 
     def _compare(
         self, image: npt.NDArray[np.uint8], pose: Pose

@@ -18,6 +18,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
+from recognizer.landmarks import Landmarks
+from spotting.face.places import anchors
+from spotting.face.pose import Pose, in_canonical
 from spotting.place_flow import Floats, PlaceFlow
 
 _SMOOTH_S = 0.025
@@ -52,8 +55,10 @@ class Look:
     """Canonical."""
     outline: npt.NDArray[np.float64]
     """(4, 2) places around the face in the frame, image pixels."""
-    anchors: npt.NDArray[np.float64]
-    """(sides, 2) places at which motion is read, in the canonical image."""
+    landmarks: Landmarks
+    """The newest."""
+    pose: Pose
+    """Of the canonical image."""
     eyes: float
     """How far open the eyes are."""
     moved: npt.NDArray[np.float64]
@@ -63,6 +68,11 @@ class Look:
     replaced."""
     signal: float
     """The displacement of the region that moved most."""
+
+    @property
+    def anchors(self) -> npt.NDArray[np.float64]:
+        """(sides, 2) places at which motion is read, in the canonical image."""
+        return anchors(in_canonical(self.pose, self.landmarks))
 
 
 class NeutralFace:

@@ -8,11 +8,16 @@ window is removed. Where the skin has no texture, the result tends to no motion 
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from recognizer.machine.machine_code import machine_code
 
 Floats = npt.NDArray[np.floating[Any]]
 Picture = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
@@ -24,12 +29,15 @@ SIGMA = 6.0
 """Pixels; the windows' Gaussian weight, about as wide as the skin that moves together: noise averages out."""
 REACH = 11
 """Pixels from a window's middle to its edge."""
-_STEPS = 2
+STEPS = 2
 """Iterations; starting from a tracked pose, the first one is nearly exact."""
 _STIFFNESS = 0.1
 """Regularisation towards no motion, as a fraction of the typical texture strength."""
-_FURTHEST = 8.0
+FURTHEST = 8.0
 """Pixels; a head that seems to have moved further in one step is lost."""
+ROOM = 5
+"""Rows of four numbers that the compiled part works in, beside one a window."""
+_KERNEL = Path(__file__).with_name("place_flow_kernel.py")
 
 _LINE = np.arange(-REACH, REACH + 1, dtype=np.float32)
 _BELL = np.exp(-(_LINE**2) / (2 * SIGMA**2))
@@ -49,54 +57,44 @@ class PlaceFlow:
         slope_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
         self._rigid = len(skull)
         self._start = np.concatenate([skull, places]).astype(np.float64)
-        self._carry = similarity(self._start, np.array(picture.shape[::-1]) / 2, unit)
+        carry = similarity(self._start, np.array(picture.shape[::-1]) / 2, unit)
         windows = _windows(np.dstack([smooth, slope_x, slope_y]), self._start)
-        self._grey, slopes = windows[..., 0], windows[..., 1:]
+        grey, slopes = np.ascontiguousarray(windows[..., 0]), windows[..., 1:]
         slopes = slopes - (_WEIGHT @ slopes)[:, None]
         # (n + m, 2, pixels): applied to a difference of images it gives the right-hand side
-        self._slopes = np.ascontiguousarray((slopes * _WEIGHT[:, None]).swapaxes(1, 2))
-        self._texture = (self._slopes @ slopes).astype(np.float64)  # (n + m, 2, 2) structure tensors
-        strength = float(np.trace(self._texture, axis1=1, axis2=2).mean()) / 2
+        weighted = np.ascontiguousarray((slopes * _WEIGHT[:, None]).swapaxes(1, 2))
+        texture = (weighted @ slopes).astype(np.float64)  # (n + m, 2, 2) structure tensors
+        strength = float(np.trace(texture, axis1=1, axis2=2).mean()) / 2
         stiff = (_STIFFNESS * strength + 1e-3) * np.eye(2)
-        self._inverse = _inverse(self._texture + stiff)
-        self._tiny = (1e-3 + 1e-4 * strength) * np.eye(4)
+        inverse, count = _inverse(texture + stiff), len(self._start)
+        self._head, self._own = np.zeros(4), np.zeros((count, 2))
+        room = np.zeros((ROOM + count, 4))
+        self._arrays = grey, weighted, texture, inverse, carry, self._start, self._head, self._own, room
+        self._places = [array.ctypes.data for array in self._arrays]
+        self._rest = *smooth.shape, self._rigid, count, 1e-3 + 1e-4 * strength
 
     def measure(self, picture: Picture) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
 
         Returns (4,): shift right and down in pixels, growth and turn (clockwise) in pixels at one ``unit``
-        from the middle of the image; and (m, 2) pixels.
+        from the middle of the image; and (m, 2) pixels. ``picture`` has the size of the resting image.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
-        n = self._rigid
-        head, own = np.zeros(4), np.zeros_like(self._start)  # own motion: of the skull 0
-        weight = np.ones(n)
-        rigid, texture = self._carry[:n], self._texture[:n]
-        for step in range(_STEPS):
-            carried = self._carry @ head
-            change = _windows(smooth, self._start + carried + own) - self._grey
-            pull = (self._slopes @ change[..., None])[..., 0].astype(np.float64)
-            if step:  # a window of the skull that cannot follow the others (hair, a hand) counts less
-                left = np.hypot(*(self._inverse[:n] @ pull[:n, :, None])[..., 0].T)
-                weight = 1 / (1 + (left / (_median(left) + 1e-6)) ** 2)
-            weighted = (rigid.swapaxes(1, 2) * weight[:, None, None]).transpose(1, 0, 2).reshape(4, -1)
-            normal = weighted @ (texture @ rigid).reshape(-1, 4)
-            _, step_back = cv2.solve(
-                normal + self._tiny, weighted @ pull[:n].ravel(), flags=cv2.DECOMP_CHOLESKY
-            )
-            head = head - step_back[:, 0]
-            head = np.clip(head, -_FURTHEST, _FURTHEST)
-            # Motion that the head now explains is no longer the place's own.
-            apart = own + carried - self._carry @ head
-            wanted = (self._texture[n:] @ apart[n:, :, None])[..., 0] - pull[n:]
-            own[n:] = (self._inverse[n:] @ wanted[..., None])[..., 0]
-        return head, own[n:]
+        kernel()(smooth.ctypes.data, *self._places, *self._rest)
+        return self._head.copy(), self._own[self._rigid :].copy()
 
 
-def _median(values: Floats) -> float:
-    """np.median takes ten times as long."""
-    ordered, half = np.sort(values), len(values) // 2
-    return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)
+@cache
+def kernel() -> Any:
+    """The machine code that measures a smoothed image, as a function; made now where it was not kept."""
+    types = (*10 * (ctypes.c_void_p,), *4 * (ctypes.c_int64,), ctypes.c_double)
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled))
+
+
+def _compiled() -> Any:
+    from spotting.place_flow_kernel import measure_function
+
+    return measure_function()
 
 
 def _inverse(tensors: Floats) -> Floats:

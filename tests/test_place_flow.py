@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spotting.place_flow import PlaceFlow
+from spotting.place_flow import PlaceFlow, _windows
 
 SIDE, UNIT = 128, 100.0
 SKULL = np.array([(64, 46), (64, 60), (40, 50), (90, 50), (30, 60), (98, 60)], np.float64)
@@ -91,3 +91,40 @@ def test_what_is_no_picture_of_the_same_face_stays_bounded(skin):
     head, own = PlaceFlow(skin, SKULL, PLACES, UNIT).measure(other)
     assert np.isfinite(own).all()
     assert np.abs(head).max() <= 8
+
+
+def by_numpy(flow, picture):
+    """What ``measure`` gives, with OpenCV's windows and NumPy's products."""
+    grey, slopes, texture, inverse, carry, start, *_ = flow._arrays
+    *_, rigid, _, tiny = flow._rest
+    smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.2)
+    head, own, weight = np.zeros(4), np.zeros_like(start), np.ones(rigid)
+    for step in range(2):
+        carried = carry @ head
+        change = _windows(smooth, start + carried + own) - grey
+        pull = (slopes @ change[..., None])[..., 0].astype(np.float64)
+        if step:
+            left = np.hypot(*(inverse[:rigid] @ pull[:rigid, :, None])[..., 0].T)
+            weight = 1 / (1 + (left / (np.median(left) + 1e-6)) ** 2)
+        normal = np.einsum("n,nij,nik,nkl->jl", weight, carry[:rigid], texture[:rigid], carry[:rigid])
+        pulled = np.einsum("n,nij,ni->j", weight, carry[:rigid], pull[:rigid])
+        head = np.clip(head - np.linalg.solve(normal + tiny * np.eye(4), pulled), -8, 8)
+        apart = own + carried - carry @ head
+        wanted = (texture @ apart[..., None])[..., 0] - pull
+        own[rigid:] = (inverse @ wanted[..., None])[rigid:, :, 0]
+    return head, own[rigid:]
+
+
+@pytest.mark.parametrize("skull", [SKULL, SKULL[:5]])
+def test_compiled_it_gives_what_numpy_gives(skin, skull):
+    """Also where windows reach beyond the image, or fall between its pixels in two ways."""
+    rng = np.random.default_rng(2)
+    places = np.vstack([PLACES, [(3, 120), (-6, 40), (126, 2), (140, 140), (64.015625, 40.5)]])
+    flow = PlaceFlow(skin, skull, places, UNIT)
+    for size in (0.1, 1.0, 5.0, 40.0):
+        turn = cv2.getRotationMatrix2D((64, 64), size * rng.normal(), 1 + 0.01 * rng.normal())
+        turn[:, 2] += size * rng.normal(size=2)
+        moved = cv2.warpAffine(skin, turn, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT)
+        picture = np.clip(moved + rng.normal(0, 1, moved.shape), 0, 255).astype(np.uint8)
+        for found, expected in zip(flow.measure(picture), by_numpy(flow, picture), strict=True):
+            np.testing.assert_allclose(found, expected, atol=2e-4)

@@ -123,7 +123,9 @@ def _meter_version() -> bytes:
         spotting.place_flow,
         spotting.face.pose,
     )
-    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules]
+    files = [Path(str(module.__file__)) for module in modules]
+    files.append(Path(spotting.place_flow.__file__).with_name("place_flow_kernel.py"))  # imports numba
+    sources = [file.read_text(encoding="utf-8") for file in files]
     return hashlib.sha256("\n".join(map(without_words, sources)).encode()).digest()
 
 

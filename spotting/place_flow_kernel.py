@@ -1,0 +1,246 @@
+"""The compiled part of ``place_flow.py``: all windows of one image, and what their motion is.
+
+Importing this module imports numba, which takes longer than many frames do. Where machine code was kept,
+``place_flow.py`` takes that instead. Nothing is allocated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba import carray, types
+
+import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
+from spotting.place_flow import FURTHEST, REACH, ROOM, STEPS
+
+Function = TypeVar("Function", bound=Callable[..., object])
+Plane = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+f32 = np.float32
+
+SIDE = 2 * REACH + 1
+_FRACTIONS = 32
+"""Windows lie on 1/32 pixel, as those of OpenCV's ``remap`` do."""
+_FAR = 30_000.0
+"""Pixels; further out there is nothing but the edge of the image."""
+
+
+def compiled(function: Function) -> Function:
+    """For functions called by compiled ones."""
+    return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
+
+
+@compiled
+def _step_of(place: float, k: int) -> int:
+    """Where the pixel ``k`` after a window's middle lies, in 1/32 pixel."""
+    where = min(max(f32(place + k), f32(-_FAR)), f32(_FAR))
+    return int(np.rint(where * f32(_FRACTIONS)))
+
+
+@compiled
+def _pulled(smooth: Plane, grey: Plane, slopes: Plane, x: float, y: float) -> tuple[float, float]:
+    """``slopes`` (2, pixels) times the difference between the window around (x, y) and ``grey`` (pixels,)."""
+    height, width = smooth.shape
+    across, down = _step_of(x, -REACH), _step_of(y, -REACH)
+    even = True  # all pixels lie alike between those of the image; rounding may put one beside the others
+    for k in range(1, SIDE):
+        even &= _step_of(x, k - REACH) == across + _FRACTIONS * k
+        even &= _step_of(y, k - REACH) == down + _FRACTIONS * k
+    left, top = across >> 5, down >> 5
+    a, b = f32(0), f32(0)
+    if even and left >= 0 and top >= 0 and left + SIDE < width and top + SIDE < height:
+        u, v = f32(across & 31) / f32(_FRACTIONS), f32(down & 31) / f32(_FRACTIONS)
+        w0, w1, w2, w3 = (f32(1) - u) * (f32(1) - v), u * (f32(1) - v), (f32(1) - u) * v, u * v
+        for r in range(SIDE):
+            upper, lower, line = smooth[top + r], smooth[top + r + 1], r * SIDE
+            for c in range(SIDE):
+                at = left + c
+                there = w0 * upper[at] + w1 * upper[at + 1] + w2 * lower[at] + w3 * lower[at + 1]
+                change = there - grey[line + c]
+                a += slopes[0, line + c] * change
+                b += slopes[1, line + c] * change
+        return float(a), float(b)
+    for r in range(SIDE):
+        row = _step_of(y, r - REACH)
+        upper, lower = smooth[_kept(row >> 5, height)], smooth[_kept((row >> 5) + 1, height)]
+        v = f32(row & 31) / f32(_FRACTIONS)
+        for c in range(SIDE):
+            column = _step_of(x, c - REACH)
+            at, after = _kept(column >> 5, width), _kept((column >> 5) + 1, width)
+            u = f32(column & 31) / f32(_FRACTIONS)
+            first = upper[at] + u * (upper[after] - upper[at])
+            second = lower[at] + u * (lower[after] - lower[at])
+            change = first + v * (second - first) - grey[r * SIDE + c]
+            a += slopes[0, r * SIDE + c] * change
+            b += slopes[1, r * SIDE + c] * change
+    return float(a), float(b)
+
+
+@compiled
+def _kept(index: int, length: int) -> int:
+    """Within the image."""
+    return min(max(index, 0), length - 1)
+
+
+@compiled
+def _solved(matrix: Doubles, right: Doubles) -> None:
+    """Cholesky's method for four unknowns, in place; 0 where the matrix is singular."""
+    for i in range(4):
+        for j in range(i + 1):
+            rest = matrix[i, j]
+            for k in range(j):
+                rest -= matrix[i, k] * matrix[j, k]
+            if i > j:
+                matrix[i, j] = rest / matrix[j, j]
+            elif rest > 0:
+                matrix[i, i] = np.sqrt(rest)
+            else:
+                right[:] = 0.0
+                return
+    for i in range(4):
+        for k in range(i):
+            right[i] -= matrix[i, k] * right[k]
+        right[i] /= matrix[i, i]
+    for i in range(3, -1, -1):
+        for k in range(i + 1, 4):
+            right[i] -= matrix[k, i] * right[k]
+        right[i] /= matrix[i, i]
+
+
+@compiled
+def _median(values: Doubles, ordered: Doubles) -> float:
+    """``ordered``: room for the values by size."""
+    count = len(values)
+    for k in range(count):
+        at = k
+        while at > 0 and ordered[at - 1] > values[k]:
+            ordered[at] = ordered[at - 1]
+            at -= 1
+        ordered[at] = values[k]
+    return float((ordered[count // 2] + ordered[(count - 1) // 2]) / 2)
+
+
+@compiled
+def _measure(
+    smooth: Plane,
+    grey: Plane,
+    slopes: Plane,
+    texture: Doubles,
+    inverse: Doubles,
+    carry: Doubles,
+    start: Doubles,
+    tiny: float,
+    rigid: int,
+    head: Doubles,
+    own: Doubles,
+    room: Doubles,
+) -> None:
+    """See ``PlaceFlow.measure``; ``head`` (4,) and ``own`` (windows, 2) are the result, of the skull 0.
+    ``room``: (ROOM + windows, 4) to work in."""
+    normal, step_back, pull = room[:4], room[4], room[ROOM:]
+    head[:] = 0.0
+    own[:] = 0.0
+    for step in range(STEPS):
+        for k in range(len(start)):
+            across = down = 0.0
+            for j in range(4):
+                across += carry[k, 0, j] * head[j]
+                down += carry[k, 1, j] * head[j]
+            if k >= rigid:  # motion that the head explains by now is no longer the place's own
+                pull[k, 2], pull[k, 3] = own[k, 0] + across, own[k, 1] + down
+            x, y = start[k, 0] + own[k, 0] + across, start[k, 1] + own[k, 1] + down
+            pull[k, 0], pull[k, 1] = _pulled(smooth, grey[k], slopes[k], x, y)
+        _follow(step, texture[:rigid], inverse, carry, pull[:rigid], tiny, normal, step_back)
+        for j in range(4):
+            head[j] = min(max(head[j] - step_back[j], -FURTHEST), FURTHEST)
+        for k in range(rigid, len(start)):
+            apart_x, apart_y = pull[k, 2], pull[k, 3]
+            for j in range(4):
+                apart_x -= carry[k, 0, j] * head[j]
+                apart_y -= carry[k, 1, j] * head[j]
+            right = texture[k, 0, 0] * apart_x + texture[k, 0, 1] * apart_y - pull[k, 0]
+            below = texture[k, 1, 0] * apart_x + texture[k, 1, 1] * apart_y - pull[k, 1]
+            own[k, 0] = inverse[k, 0, 0] * right + inverse[k, 0, 1] * below
+            own[k, 1] = inverse[k, 1, 0] * right + inverse[k, 1, 1] * below
+
+
+@compiled
+def _follow(
+    step: int,
+    texture: Doubles,
+    inverse: Doubles,
+    carry: Doubles,
+    pull: Doubles,
+    tiny: float,
+    normal: Doubles,
+    step_back: Doubles,
+) -> None:
+    """``step_back`` (4,): how the head moves to where the windows of the skull pull it. From the second
+    ``step`` on a window that cannot follow the others (hair, a hand) counts less."""
+    left, ordered = pull[:, 2], pull[:, 3]
+    usual = 0.0
+    if step:
+        for k in range(len(pull)):
+            x = inverse[k, 0, 0] * pull[k, 0] + inverse[k, 0, 1] * pull[k, 1]
+            y = inverse[k, 1, 0] * pull[k, 0] + inverse[k, 1, 1] * pull[k, 1]
+            left[k] = np.sqrt(x * x + y * y)
+        usual = _median(left, ordered) + 1e-6
+    normal[:] = 0.0
+    step_back[:] = 0.0
+    for k in range(len(pull)):
+        weight = 1 / (1 + (left[k] / usual) ** 2) if step else 1.0
+        for i in range(4):
+            right, below = weight * carry[k, 0, i], weight * carry[k, 1, i]
+            step_back[i] += right * pull[k, 0] + below * pull[k, 1]
+            x = right * texture[k, 0, 0] + below * texture[k, 1, 0]
+            y = right * texture[k, 0, 1] + below * texture[k, 1, 1]
+            for j in range(4):
+                normal[i, j] += x * carry[k, 0, j] + y * carry[k, 1, j]
+    for i in range(4):
+        normal[i, i] += tiny
+    _solved(normal, step_back)
+
+
+def measure_function() -> Any:
+    """``_measure``, compiled for C as ``place_flow.py`` calls it: numba's ``CFunc``."""
+    floats, numbers, whole = types.CPointer(types.float32), types.CPointer(types.float64), types.int64
+    arrays = (*3 * (floats,), *7 * (numbers,))
+    signature = types.void(*arrays, *4 * (whole,), types.float64)
+    return numba.cfunc(signature, fastmath=True, error_model="numpy")(_measure_in_c)
+
+
+def _measure_in_c(  # type: ignore[no-untyped-def]  # numba's pointers have no types here
+    smooth,
+    grey,
+    slopes,
+    texture,
+    inverse,
+    carry,
+    start,
+    head,
+    own,
+    room,
+    height,
+    width,
+    rigid,
+    count,
+    tiny,
+):
+    _measure(
+        carray(smooth, (height, width)),
+        carray(grey, (count, SIDE * SIDE)),
+        carray(slopes, (count, 2, SIDE * SIDE)),
+        carray(texture, (count, 2, 2)),
+        carray(inverse, (count, 2, 2)),
+        carray(carry, (count, 2, 4)),
+        carray(start, (count, 2)),
+        tiny,
+        rigid,
+        carray(head, (4,)),
+        carray(own, (count, 2)),
+        carray(room, (ROOM + count, 4)),
+    )
