@@ -43,7 +43,7 @@ from spotting.face.pose import (
 )
 from spotting.face.tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
-from spotting.place_flow import PlaceFlow, kernel
+from spotting.place_flow import PlaceFlow, load
 
 _JUMPED = 3.0
 """The landmarks' motion is believed rather than none where the two differ by this much: more than landmarks
@@ -120,7 +120,7 @@ class MotionMeter:
         self._beside = SAME  # aligned landmarks → tracked pose, when they were detected last
         self._newest: MotionSample | None = None
         self._eyes = 0.0
-        kernel()  # loaded now, not while frames wait
+        load()  # now, not while frames wait
 
     def reset(self) -> None:
         """Forgets the face: its neutral image and its noise floor."""

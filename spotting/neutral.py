@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
@@ -158,8 +159,10 @@ class NeutralFace:
 
     def _take(self, looks: Sequence[Look], now: float) -> None:
         """Their mean image: the noise of a single frame would stay in the signal until the next update."""
-        picture = np.asarray(np.mean([p.picture for p in looks], axis=0, dtype=np.float32))
-        self.flow = PlaceFlow(picture, self._skull, looks[-1].anchors, self._unit)
+        total = np.zeros(looks[0].picture.shape, np.float32)
+        for look in looks:
+            cv2.accumulate(look.picture, total)
+        self.flow = PlaceFlow(total / np.float32(len(looks)), self._skull, looks[-1].anchors, self._unit)
         self.outline = np.mean([p.outline for p in looks], axis=0)
         self.gone = np.mean([p.places for p in looks], axis=0)
         self._taken = now

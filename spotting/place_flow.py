@@ -56,22 +56,22 @@ class PlaceFlow:
         slope_x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         slope_y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
         self._rigid = len(skull)
-        self._start = np.concatenate([skull, places]).astype(np.float64)
-        carry = similarity(self._start, np.array(picture.shape[::-1]) / 2, unit)
-        windows = _windows(np.dstack([smooth, slope_x, slope_y]), self._start)
-        grey, slopes = np.ascontiguousarray(windows[..., 0]), windows[..., 1:]
-        slopes = slopes - (_WEIGHT @ slopes)[:, None]
-        # (n + m, 2, pixels): applied to a difference of images it gives the right-hand side
-        weighted = np.ascontiguousarray((slopes * _WEIGHT[:, None]).swapaxes(1, 2))
-        texture = (weighted @ slopes).astype(np.float64)  # (n + m, 2, 2) structure tensors
+        start = np.concatenate([skull, places]).astype(np.float64)
+        count, pixels = len(start), len(_WEIGHT)
+        grey, slopes = np.empty((count, pixels), np.float32), np.empty((count, 2, pixels), np.float32)
+        texture = np.empty((count, 2, 2))
+        arrays = smooth, slope_x, slope_y, _WEIGHT, grey, slopes, start, texture
+        _prepare()(*(array.ctypes.data for array in arrays), *smooth.shape, count)
+        carry = similarity(start, np.array(picture.shape[::-1]) / 2, unit)
         strength = float(np.trace(texture, axis1=1, axis2=2).mean()) / 2
         stiff = (_STIFFNESS * strength + 1e-3) * np.eye(2)
-        inverse, count = _inverse(texture + stiff), len(self._start)
+        inverse = _inverse(texture + stiff)
         self._head, self._own = np.zeros(4), np.zeros((count, 2))
-        room = np.zeros((ROOM + count, 4))
-        self._arrays = grey, weighted, texture, inverse, carry, self._start, self._head, self._own, room
+        window, room = np.empty(pixels, np.float32), np.empty((ROOM + count, 4))
+        self._arrays = grey, slopes, window, texture, inverse, carry, start, self._head, self._own, room
         self._places = [array.ctypes.data for array in self._arrays]
-        self._rest = *smooth.shape, self._rigid, count, 1e-3 + 1e-4 * strength
+        self._sizes = *smooth.shape, self._rigid, count
+        self._tiny = 1e-3 + 1e-4 * strength
 
     def measure(self, picture: Picture) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
@@ -80,18 +80,34 @@ class PlaceFlow:
         from the middle of the image; and (m, 2) pixels. ``picture`` has the size of the resting image.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
-        kernel()(smooth.ctypes.data, *self._places, *self._rest)
+        _measure()(smooth.ctypes.data, *self._places, *self._sizes, self._tiny)
         return self._head.copy(), self._own[self._rigid :].copy()
 
 
+def load() -> None:
+    """The machine code, which is made now where it was not kept."""
+    _prepare(), _measure()
+
+
 @cache
-def kernel() -> Any:
-    """The machine code that measures a smoothed image, as a function; made now where it was not kept."""
-    types = (*10 * (ctypes.c_void_p,), *4 * (ctypes.c_int64,), ctypes.c_double)
-    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled))
+def _prepare() -> Any:
+    types = (*8 * (ctypes.c_void_p,), *3 * (ctypes.c_int64,))
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled_prepare))
 
 
-def _compiled() -> Any:
+@cache
+def _measure() -> Any:
+    types = (*11 * (ctypes.c_void_p,), *4 * (ctypes.c_int64,), ctypes.c_double)
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled_measure))
+
+
+def _compiled_prepare() -> Any:
+    from spotting.place_flow_kernel import prepare_function
+
+    return prepare_function()
+
+
+def _compiled_measure() -> Any:
     from spotting.place_flow_kernel import measure_function
 
     return measure_function()
@@ -102,15 +118,6 @@ def _inverse(tensors: Floats) -> Floats:
     a, b, d = tensors[:, 0, 0], tensors[:, 0, 1], tensors[:, 1, 1]
     turned = np.stack([d, -b, -b, a], axis=1).reshape(-1, 2, 2)
     return np.asarray(turned / (a * d - b * b)[:, None, None])
-
-
-def _windows(picture: Floats, places: Floats) -> Floats:
-    """(n, pixels[, channels]): the image around each place, between pixels where need be."""
-    side = len(_LINE)
-    x = np.tile((places[:, :1] + _LINE).astype(np.float32), side)
-    y = np.repeat((places[:, 1:] + _LINE).astype(np.float32), side, axis=1)
-    cut = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut, np.float32)
 
 
 def similarity(places: Floats, middle: Floats, unit: float) -> Floats:

@@ -42,8 +42,11 @@ def _step_of(place: float, k: int) -> int:
 
 
 @compiled
-def _pulled(smooth: Plane, grey: Plane, slopes: Plane, x: float, y: float) -> tuple[float, float]:
-    """``slopes`` (2, pixels) times the difference between the window around (x, y) and ``grey`` (pixels,)."""
+def _pulled(
+    smooth: Plane, grey: Plane, slopes: Plane, x: float, y: float, window: Plane
+) -> tuple[float, float]:
+    """``slopes`` (2, pixels) times the difference between the window around (x, y) and ``grey`` (pixels,).
+    ``window`` (pixels,) is room."""
     height, width = smooth.shape
     across, down = _step_of(x, -REACH), _step_of(y, -REACH)
     even = True  # all pixels lie alike between those of the image; rounding may put one beside the others
@@ -64,9 +67,21 @@ def _pulled(smooth: Plane, grey: Plane, slopes: Plane, x: float, y: float) -> tu
                 a += slopes[0, line + c] * change
                 b += slopes[1, line + c] * change
         return float(a), float(b)
+    _cut(smooth, x, y, window)
+    for j in range(SIDE * SIDE):
+        change = window[j] - grey[j]
+        a += slopes[0, j] * change
+        b += slopes[1, j] * change
+    return float(a), float(b)
+
+
+@compiled
+def _cut(picture: Plane, x: float, y: float, result: Plane) -> None:
+    """``result`` (pixels,): the window around (x, y), between pixels where need be."""
+    height, width = picture.shape
     for r in range(SIDE):
         row = _step_of(y, r - REACH)
-        upper, lower = smooth[_kept(row >> 5, height)], smooth[_kept((row >> 5) + 1, height)]
+        upper, lower = picture[_kept(row >> 5, height)], picture[_kept((row >> 5) + 1, height)]
         v = f32(row & 31) / f32(_FRACTIONS)
         for c in range(SIDE):
             column = _step_of(x, c - REACH)
@@ -74,10 +89,40 @@ def _pulled(smooth: Plane, grey: Plane, slopes: Plane, x: float, y: float) -> tu
             u = f32(column & 31) / f32(_FRACTIONS)
             first = upper[at] + u * (upper[after] - upper[at])
             second = lower[at] + u * (lower[after] - lower[at])
-            change = first + v * (second - first) - grey[r * SIDE + c]
-            a += slopes[0, r * SIDE + c] * change
-            b += slopes[1, r * SIDE + c] * change
-    return float(a), float(b)
+            result[r * SIDE + c] = first + v * (second - first)
+
+
+@compiled
+def _prepare(
+    smooth: Plane,
+    slope_x: Plane,
+    slope_y: Plane,
+    weight: Plane,
+    grey: Plane,
+    slopes: Plane,
+    start: Doubles,
+    texture: Doubles,
+) -> None:
+    """The windows of the resting image: ``grey`` (windows, pixels); ``slopes`` (windows, 2, pixels) without
+    their mean, times ``weight`` (pixels,); ``texture`` (windows, 2, 2), their structure tensors."""
+    for k in range(len(start)):
+        _cut(smooth, start[k, 0], start[k, 1], grey[k])
+        _cut(slope_x, start[k, 0], start[k, 1], slopes[k, 0])
+        _cut(slope_y, start[k, 0], start[k, 1], slopes[k, 1])
+        for way in range(2):
+            mean = f32(0)
+            for j in range(SIDE * SIDE):
+                mean += weight[j] * slopes[k, way, j]
+            for j in range(SIDE * SIDE):
+                slopes[k, way, j] -= mean
+        xx, xy, yy = f32(0), f32(0), f32(0)
+        for j in range(SIDE * SIDE):
+            x, y = slopes[k, 0, j], slopes[k, 1, j]
+            slopes[k, 0, j], slopes[k, 1, j] = weight[j] * x, weight[j] * y
+            xx += slopes[k, 0, j] * x
+            xy += slopes[k, 0, j] * y
+            yy += slopes[k, 1, j] * y
+        texture[k, 0, 0], texture[k, 0, 1], texture[k, 1, 0], texture[k, 1, 1] = xx, xy, xy, yy
 
 
 @compiled
@@ -138,9 +183,10 @@ def _measure(
     head: Doubles,
     own: Doubles,
     room: Doubles,
+    window: Plane,
 ) -> None:
     """See ``PlaceFlow.measure``; ``head`` (4,) and ``own`` (windows, 2) are the result, of the skull 0.
-    ``room``: (ROOM + windows, 4) to work in."""
+    ``room`` (ROOM + windows, 4) and ``window`` (pixels,) are to work in."""
     normal, step_back, pull = room[:4], room[4], room[ROOM:]
     head[:] = 0.0
     own[:] = 0.0
@@ -153,7 +199,7 @@ def _measure(
             if k >= rigid:  # motion that the head explains by now is no longer the place's own
                 pull[k, 2], pull[k, 3] = own[k, 0] + across, own[k, 1] + down
             x, y = start[k, 0] + own[k, 0] + across, start[k, 1] + own[k, 1] + down
-            pull[k, 0], pull[k, 1] = _pulled(smooth, grey[k], slopes[k], x, y)
+            pull[k, 0], pull[k, 1] = _pulled(smooth, grey[k], slopes[k], x, y, window)
         _follow(step, texture[:rigid], inverse, carry, pull[:rigid], tiny, normal, step_back)
         for j in range(4):
             head[j] = min(max(head[j] - step_back[j], -FURTHEST), FURTHEST)
@@ -208,7 +254,7 @@ def _follow(
 def measure_function() -> Any:
     """``_measure``, compiled for C as ``place_flow.py`` calls it: numba's ``CFunc``."""
     floats, numbers, whole = types.CPointer(types.float32), types.CPointer(types.float64), types.int64
-    arrays = (*3 * (floats,), *7 * (numbers,))
+    arrays = (*4 * (floats,), *7 * (numbers,))
     signature = types.void(*arrays, *4 * (whole,), types.float64)
     return numba.cfunc(signature, fastmath=True, error_model="numpy")(_measure_in_c)
 
@@ -217,6 +263,7 @@ def _measure_in_c(  # type: ignore[no-untyped-def]  # numba's pointers have no t
     smooth,
     grey,
     slopes,
+    window,
     texture,
     inverse,
     carry,
@@ -243,4 +290,27 @@ def _measure_in_c(  # type: ignore[no-untyped-def]  # numba's pointers have no t
         carray(head, (4,)),
         carray(own, (count, 2)),
         carray(room, (ROOM + count, 4)),
+        carray(window, (SIDE * SIDE,)),
+    )
+
+
+def prepare_function() -> Any:
+    """``_prepare``, in the same way."""
+    arrays = (*6 * (types.CPointer(types.float32),), *2 * (types.CPointer(types.float64),))
+    signature = types.void(*arrays, *3 * (types.int64,))
+    return numba.cfunc(signature, fastmath=True, error_model="numpy")(_prepare_in_c)
+
+
+def _prepare_in_c(  # type: ignore[no-untyped-def]
+    smooth, slope_x, slope_y, weight, grey, slopes, start, texture, height, width, count
+):
+    _prepare(
+        carray(smooth, (height, width)),
+        carray(slope_x, (height, width)),
+        carray(slope_y, (height, width)),
+        carray(weight, (SIDE * SIDE,)),
+        carray(grey, (count, SIDE * SIDE)),
+        carray(slopes, (count, 2, SIDE * SIDE)),
+        carray(start, (count, 2)),
+        carray(texture, (count, 2, 2)),
     )

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from spotting.place_flow import PlaceFlow, _windows
+from spotting.place_flow import _WEIGHT, REACH, PlaceFlow
 
 SIDE, UNIT = 128, 100.0
 SKULL = np.array([(64, 46), (64, 60), (40, 50), (90, 50), (30, 60), (98, 60)], np.float64)
@@ -93,34 +93,61 @@ def test_what_is_no_picture_of_the_same_face_stays_bounded(skin):
     assert np.abs(head).max() <= 8
 
 
+LINE = np.arange(-REACH, REACH + 1, dtype=np.float32)
+
+
+def windows(picture, places):
+    """(n, pixels) the image around each place, as OpenCV has it."""
+    x = np.tile((places[:, :1] + LINE).astype(np.float32), len(LINE))
+    y = np.repeat((places[:, 1:] + LINE).astype(np.float32), len(LINE), axis=1)
+    return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def smoothed(picture):
+    return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.2)
+
+
 def by_numpy(flow, picture):
-    """What ``measure`` gives, with OpenCV's windows and NumPy's products."""
-    grey, slopes, texture, inverse, carry, start, *_ = flow._arrays
-    *_, rigid, _, tiny = flow._rest
-    smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.2)
+    """What ``measure`` gives."""
+    grey, slopes, _, texture, inverse, carry, start, *_ = flow._arrays
+    rigid, smooth = flow._rigid, smoothed(picture)
     head, own, weight = np.zeros(4), np.zeros_like(start), np.ones(rigid)
     for step in range(2):
         carried = carry @ head
-        change = _windows(smooth, start + carried + own) - grey
+        change = windows(smooth, start + carried + own) - grey
         pull = (slopes @ change[..., None])[..., 0].astype(np.float64)
         if step:
             left = np.hypot(*(inverse[:rigid] @ pull[:rigid, :, None])[..., 0].T)
             weight = 1 / (1 + (left / (np.median(left) + 1e-6)) ** 2)
         normal = np.einsum("n,nij,nik,nkl->jl", weight, carry[:rigid], texture[:rigid], carry[:rigid])
         pulled = np.einsum("n,nij,ni->j", weight, carry[:rigid], pull[:rigid])
-        head = np.clip(head - np.linalg.solve(normal + tiny * np.eye(4), pulled), -8, 8)
+        head = np.clip(head - np.linalg.solve(normal + flow._tiny * np.eye(4), pulled), -8, 8)
         apart = own + carried - carry @ head
         wanted = (texture @ apart[..., None])[..., 0] - pull
         own[rigid:] = (inverse @ wanted[..., None])[rigid:, :, 0]
     return head, own[rigid:]
 
 
+BEYOND = np.vstack([PLACES, [(3, 120), (-6, 40), (126, 2), (140, 140), (64.015625, 40.5)]])
+"""Also where windows reach beyond the image, or fall between its pixels in two ways."""
+
+
+def test_compiled_windows_are_those_of_opencv(skin):
+    flow = PlaceFlow(skin, SKULL, BEYOND, UNIT)
+    grey, slopes, _, texture, _, _, start, *_ = flow._arrays
+    smooth = smoothed(skin)
+    np.testing.assert_allclose(grey, windows(smooth, start), atol=1e-3)
+    ways = [cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1))]
+    plain = np.stack([windows(way, start) for way in ways], axis=1)
+    plain -= (plain @ _WEIGHT)[..., None]
+    np.testing.assert_allclose(slopes, _WEIGHT * plain, atol=1e-6)
+    np.testing.assert_allclose(texture, (_WEIGHT * plain) @ plain.swapaxes(1, 2), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("skull", [SKULL, SKULL[:5]])
-def test_compiled_it_gives_what_numpy_gives(skin, skull):
-    """Also where windows reach beyond the image, or fall between its pixels in two ways."""
+def test_compiled_it_measures_what_numpy_measures(skin, skull):
     rng = np.random.default_rng(2)
-    places = np.vstack([PLACES, [(3, 120), (-6, 40), (126, 2), (140, 140), (64.015625, 40.5)]])
-    flow = PlaceFlow(skin, skull, places, UNIT)
+    flow = PlaceFlow(skin, skull, BEYOND, UNIT)
     for size in (0.1, 1.0, 5.0, 40.0):
         turn = cv2.getRotationMatrix2D((64, 64), size * rng.normal(), 1 + 0.01 * rng.normal())
         turn[:, 2] += size * rng.normal(size=2)

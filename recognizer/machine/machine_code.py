@@ -33,12 +33,13 @@ def machine_code(source: Path, compile_it: Callable[[], Any]) -> int:
     """Address of a function for C.
 
     ``source``: the module that it is in. ``compile_it`` makes it with ``numba.cfunc``; it is called where no
-    code is kept, or what is kept is damaged.
+    code is kept under its name, or what is kept is damaged.
     """
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     processor, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    needs = (source.read_bytes(), Path(__file__).read_bytes(), version("numba"), llvmlite.__version__)
+    code = source.read_bytes(), Path(__file__).read_bytes(), compile_it.__name__
+    needs = (*code, version("numba"), llvmlite.__version__)
     key = hashlib.sha256(repr((*needs, llvm.get_process_triple(), processor, features)).encode())
     folders = (source.parent / "__pycache__", Path(user_cache_dir("atme-live")) / "machine-code")
     places = [folder / f"{source.stem}-{key.hexdigest()[:16]}.o" for folder in folders]
