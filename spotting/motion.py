@@ -20,6 +20,8 @@ from pydantic import Field
 from recognizer.face import NoFaceError
 from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
 from recognizer.landmarks import Landmarker, Landmarks, eye_opening
+from spotting import place_flow
+from spotting.face import warp
 from spotting.face.places import (
     FACE,
     OUTLINE,
@@ -43,7 +45,7 @@ from spotting.face.pose import (
 )
 from spotting.face.tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
-from spotting.place_flow import PlaceFlow, load
+from spotting.place_flow import PlaceFlow
 
 _JUMPED = 3.0
 """The landmarks' motion is believed rather than none where the two differ by this much: more than landmarks
@@ -120,7 +122,8 @@ class MotionMeter:
         self._beside = SAME  # aligned landmarks → tracked pose, when they were detected last
         self._newest: MotionSample | None = None
         self._eyes = 0.0
-        load()  # now, not while frames wait
+        place_flow.load()  # now, not while frames wait
+        warp.kernel()
 
     def reset(self) -> None:
         """Forgets the face: its neutral image and its noise floor."""

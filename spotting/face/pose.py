@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from recognizer.landmarks import Landmarks
 from spotting.face.places import FACE, LANDMARKS, PX_256, RIGID, SIZE
+from spotting.face.warp import warped
 
 Pose = npt.NDArray[np.float64]
 
@@ -37,26 +38,21 @@ def canonical(image: npt.NDArray[np.uint8], pose: Pose) -> npt.NDArray[np.uint8]
     height, width = image.shape[:2]
     left, top = (corners.min(axis=0) - 4).clip(0, (width - 1, height - 1)).astype(int)
     right, bottom = np.ceil(corners.max(axis=0) + 4).clip((left + 1, top + 1), (width, height)).astype(int)
-    gray = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
+    gray = np.asarray(cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY), np.uint8)
     place = pose.copy()
     place[:, 2] += place[:, :2] @ (left, top)
     larger = 1 / float(np.hypot(pose[0, 0], pose[0, 1]))  # the face in the frame, over the canonical one
     while larger >= 2 * _FINE and min(gray.shape) > 1:
         size = (gray.shape[1] // 2, gray.shape[0] // 2)
-        gray = cv2.resize(gray[: 2 * size[1], : 2 * size[0]], size, interpolation=cv2.INTER_AREA)
+        half = cv2.resize(gray[: 2 * size[1], : 2 * size[0]], size, interpolation=cv2.INTER_AREA)
+        gray = np.asarray(half, np.uint8)
         place[:, 2] += place[:, :2] @ (0.5, 0.5)  # the middle of four pixels
         place[:, :2] *= 2
         larger /= 2
     fine = 1 if larger < _FINE else 2
     place *= fine
     place[:, 2] += (fine - 1) / 2
-    side = fine * SIZE
-    picture = cv2.warpAffine(
-        gray, place, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    if fine > 1:
-        picture = cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    return np.asarray(picture, np.uint8)
+    return warped(gray, place, SIZE, fine)
 
 
 def in_frame(pose: Pose, places: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

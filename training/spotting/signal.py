@@ -21,6 +21,7 @@ import recognizer.landmarks
 import spotting.face.places
 import spotting.face.pose
 import spotting.face.tracker
+import spotting.face.warp
 import spotting.motion
 import spotting.neutral
 import spotting.place_flow
@@ -122,9 +123,11 @@ def _meter_version() -> bytes:
         spotting.neutral,
         spotting.place_flow,
         spotting.face.pose,
+        spotting.face.warp,
     )
     files = [Path(str(module.__file__)) for module in modules]
-    files.append(Path(spotting.place_flow.__file__).with_name("place_flow_kernel.py"))  # imports numba
+    compiled = [Path(str(module.__file__)) for module in (spotting.place_flow, spotting.face.warp)]
+    files += [file.with_name(f"{file.stem}_kernel.py") for file in compiled]  # to import them takes long
     sources = [file.read_text(encoding="utf-8") for file in files]
     return hashlib.sha256("\n".join(map(without_words, sources)).encode()).digest()
 
