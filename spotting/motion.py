@@ -107,6 +107,12 @@ STILL = (0.0,) * (2 * len(SIDES))
 """``regions`` and ``places`` of a frame without a face."""
 
 
+def load() -> None:
+    """The machine code that motion is measured with: now, and not while frames wait."""
+    place_flow.load()
+    warp.kernel()
+
+
 class MotionMeter:
     """Frames in, motion samples out. Causal; keeps about ``hold_ms`` of small grey images.
 
@@ -122,8 +128,7 @@ class MotionMeter:
         self._beside = SAME  # aligned landmarks → tracked pose, when they were detected last
         self._newest: MotionSample | None = None
         self._eyes = 0.0
-        place_flow.load()  # now, not while frames wait
-        warp.kernel()
+        load()
 
     def reset(self) -> None:
         """Forgets the face: its neutral image and its noise floor."""

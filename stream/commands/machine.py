@@ -32,7 +32,7 @@ def setup(
         Path | None, typer.Argument(help="MediaPipe's wheel, for a machine without a network.")
     ] = None,
 ) -> None:
-    """Prepare this machine, once: fetch the networks that find the face, compile the optical flow."""
+    """Prepare this machine, once: fetch the networks that find the face, compile motion and optical flow."""
     from recognizer.console.native_log import native_log
     from stream.commands.setup import set_up
 

@@ -27,7 +27,7 @@ _PIP = (
 
 
 def set_up(wheel: Path | None = None) -> None:
-    """Fetches the face networks and compiles the optical flow; what exists already stays.
+    """Fetches the face networks and compiles what is compiled; what exists already stays.
 
     ``wheel``: MediaPipe's, for a machine without a network. AtmeError where the networks cannot be obtained.
     """
@@ -43,7 +43,11 @@ def set_up(wheel: Path | None = None) -> None:
         open_face_network(network)
     print(f"face networks: ready, in {networks_folder()}", flush=True)
     from recognizer.network.self_test import run_flow
+    from spotting import motion
+    from spotting.apexes import panel
 
+    motion.load()
+    panel.kernel()
     engine = run_flow()  # compiles it
     print(engine.problem or f"optical flow: ready, on the {engine.device.upper()}")
 
