@@ -23,6 +23,7 @@ from recognizer.landmarks import Landmarker, Landmarks, eye_opening
 from spotting import place_flow
 from spotting.face import warp
 from spotting.face.places import (
+    DEPTHS,
     FACE,
     OUTLINE,
     PX_256,
@@ -45,7 +46,7 @@ from spotting.face.pose import (
 )
 from spotting.face.tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
-from spotting.place_flow import PlaceFlow
+from spotting.place_flow import TURNS, PlaceFlow
 
 _JUMPED = 3.0
 """The landmarks' motion is believed rather than none where the two differ by this much: more than landmarks
@@ -123,7 +124,7 @@ class MotionMeter:
     def __init__(self, config: MotionConfig | None = None) -> None:
         self.config = config or MotionConfig()
         self._tracker = FaceTracker(self.config.landmarks_ms)
-        self._neutral = NeutralFace(self.config, SKULL, FACE)
+        self._neutral = NeutralFace(self.config)
         self._pose: Pose | None = None
         self._beside = SAME  # aligned landmarks → tracked pose, when they were detected last
         self._newest: MotionSample | None = None
@@ -238,7 +239,7 @@ class MotionMeter:
         if flow is None:
             return pose, picture, np.zeros((len(SIDES), 2))
         head, own = flow.measure(picture)
-        if np.abs(head).max() > _FAR:  # a quick head: once more, from nearby
+        if np.abs(head[:TURNS]).max() > _FAR:  # a quick head: once more, from nearby
             pose = corrected(pose, head)
             picture = canonical(image, pose)
             head, own = flow.measure(picture)
@@ -284,7 +285,7 @@ def steadied(
             raise NoFaceError("no face in the first image of the clip; give a frontal, lit face")
         pose = alignment(landmarks)
         where = anchors(in_canonical(pose, landmarks))
-        flow = PlaceFlow(canonical(first, pose), SKULL, where, FACE)
+        flow = PlaceFlow(canonical(first, pose), SKULL, where, DEPTHS, FACE)
         for image in images:
             landmarks = landmarker.detect(image)
             if landmarks is None:

@@ -20,9 +20,9 @@ from pydantic import Field
 
 from recognizer.files.setting_types import NO_OTHERS, Number, setting_dataclass
 from recognizer.landmarks import Landmarks
-from spotting.face.places import anchors
+from spotting.face.places import DEPTHS, FACE, SKULL, anchors
 from spotting.face.pose import Pose, in_canonical
-from spotting.place_flow import Floats, PlaceFlow
+from spotting.place_flow import PlaceFlow
 
 _SMOOTH_S = 0.025
 """Seconds over which the signal is averaged to decide whether the face is quiet."""
@@ -80,10 +80,8 @@ class NeutralFace:
     """Takes the face of every frame and keeps the neutral face up to date; holds images of about
     ``hold_ms``."""
 
-    def __init__(self, config: NeutralConfig, skull: Floats, unit: float) -> None:
-        """``skull`` (n, 2): places in the canonical image moved by the head alone; ``unit``: its width."""
+    def __init__(self, config: NeutralConfig) -> None:
         self._config = config
-        self._skull, self._unit = skull, unit
         self.reset()
 
     def reset(self) -> None:
@@ -162,7 +160,7 @@ class NeutralFace:
         total = np.zeros(looks[0].picture.shape, np.float32)
         for look in looks:
             cv2.accumulate(look.picture, total)
-        self.flow = PlaceFlow(total / np.float32(len(looks)), self._skull, looks[-1].anchors, self._unit)
+        self.flow = PlaceFlow(total / np.float32(len(looks)), SKULL, looks[-1].anchors, DEPTHS, FACE)
         self.outline = np.mean([p.outline for p in looks], axis=0)
         self.gone = np.mean([p.places for p in looks], axis=0)
         self._taken = now

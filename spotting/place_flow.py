@@ -1,8 +1,9 @@
 """Displacement of a few places of a face between two small images, to hundredths of a pixel.
 
 Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), for some
-windows rather than a whole field: those of the skull together give the head's motion, a similarity transform;
-every other window gives the motion of its place relative to that. Brightness may change: the mean of each
+windows rather than a whole field: those of the skull together give the head's motion, a similarity transform
+and turns aside and down, in which nearer places go further; every other window gives the motion of its place
+relative to that. Brightness may change: the mean of each
 window is removed. Where the skin has no texture, the result tends to no motion instead of to noise.
 """
 
@@ -23,7 +24,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Picture = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 """(S, S) grey levels."""
 
-_BLUR = 1.2
+_BLUR = 0.8
 """Pixels; smooths the images over the step to be measured, and reduces noise."""
 SIGMA = 6.0
 """Pixels; the windows' Gaussian weight, about as wide as the skin that moves together: noise averages out."""
@@ -35,8 +36,12 @@ _STIFFNESS = 0.1
 """Regularisation towards no motion, as a fraction of the typical texture strength."""
 FURTHEST = 8.0
 """Pixels; a head that seems to have moved further in one step is lost."""
-ROOM = 5
-"""Rows of four numbers that the compiled part works in, beside one a window."""
+TURNS, UNKNOWNS = 4, 6
+"""The head's motion: a similarity's four numbers, then the two of turns."""
+FURTHEST_TURN = 20.0
+"""Pixels; the same for turns, of a place that is one unit nearer than others: 11 degrees."""
+ROOM = UNKNOWNS + 1
+"""Rows of ``UNKNOWNS`` numbers that the compiled part works in, beside one a window."""
 _KERNEL = Path(__file__).with_name("place_flow_kernel.py")
 
 _LINE = np.arange(-REACH, REACH + 1, dtype=np.float32)
@@ -47,8 +52,11 @@ _WEIGHT = (np.outer(_BELL, _BELL) / _BELL.sum() ** 2).astype(np.float32).ravel()
 class PlaceFlow:
     """One image at rest, against which later ones are measured."""
 
-    def __init__(self, picture: Picture, skull: Floats, places: Floats, unit: float) -> None:
-        """``skull`` (n, 2) and ``places`` (m, 2): pixels (right, down).
+    def __init__(
+        self, picture: Picture, skull: Floats, places: Floats, depths: Floats, unit: float
+    ) -> None:
+        """``skull`` (n, 2) and ``places`` (m, 2): pixels (right, down). ``depths`` (n + m,): how near to the
+        camera they are, in units.
 
         ``unit``: the length in pixels at which the head's turn and growth are measured.
         """
@@ -62,12 +70,12 @@ class PlaceFlow:
         texture = np.empty((count, 2, 2))
         arrays = smooth, slope_x, slope_y, _WEIGHT, grey, slopes, start, texture
         _prepare()(*(array.ctypes.data for array in arrays), *smooth.shape, count)
-        carry = similarity(start, np.array(picture.shape[::-1]) / 2, unit)
+        carry = rigid_motion(start, depths, np.array(picture.shape[::-1]) / 2, unit)
         strength = float(np.trace(texture, axis1=1, axis2=2).mean()) / 2
         stiff = (_STIFFNESS * strength + 1e-3) * np.eye(2)
         inverse = _inverse(texture + stiff)
-        self._head, self._own = np.zeros(4), np.zeros((count, 2))
-        window, room = np.empty(pixels, np.float32), np.empty((ROOM + count, 4))
+        self._head, self._own = np.zeros(UNKNOWNS), np.zeros((count, 2))
+        window, room = np.empty(pixels, np.float32), np.empty((ROOM + count, UNKNOWNS))
         self._arrays = grey, slopes, window, texture, inverse, carry, start, self._head, self._own, room
         self._places = [array.ctypes.data for array in self._arrays]
         self._sizes = *smooth.shape, self._rigid, count
@@ -76,8 +84,9 @@ class PlaceFlow:
     def measure(self, picture: Picture) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
 
-        Returns (4,): shift right and down in pixels, growth and turn (clockwise) in pixels at one ``unit``
-        from the middle of the image; and (m, 2) pixels. ``picture`` has the size of the resting image.
+        Returns (6,): shift right and down in pixels, growth and roll (clockwise) in pixels at one ``unit``
+        from the middle of the image, turns to the right and down in pixels of a place one ``unit`` nearer than
+        others; and (m, 2) pixels. ``picture`` has the size of the resting image.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
         _measure()(smooth.ctypes.data, *self._places, *self._sizes, self._tiny)
@@ -120,8 +129,9 @@ def _inverse(tensors: Floats) -> Floats:
     return np.asarray(turned / (a * d - b * b)[:, None, None])
 
 
-def similarity(places: Floats, middle: Floats, unit: float) -> Floats:
-    """(n, 2, 4): motion of each place by shift right, shift down, growth and turn."""
+def rigid_motion(places: Floats, depths: Floats, middle: Floats, unit: float) -> Floats:
+    """(n, 2, 6): motion of each place by shift right, shift down, growth, roll, and turns right and down."""
     x, y = (places - middle).T / unit
     one, zero = np.ones_like(x), np.zeros_like(x)
-    return np.stack([np.stack([one, zero, x, -y], axis=1), np.stack([zero, one, y, x], axis=1)], axis=1)
+    across, down = (one, zero, x, -y, depths, zero), (zero, one, y, x, zero, depths)
+    return np.stack([np.stack(across, axis=1), np.stack(down, axis=1)], axis=1)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numba import carray, types
 
 import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
-from spotting.place_flow import FURTHEST, REACH, ROOM, STEPS
+from spotting.place_flow import FURTHEST, FURTHEST_TURN, REACH, ROOM, STEPS, TURNS, UNKNOWNS
 
 Function = TypeVar("Function", bound=Callable[..., object])
 Plane = npt.NDArray[np.float32]
@@ -23,8 +23,6 @@ Doubles = npt.NDArray[np.float64]
 f32 = np.float32
 
 SIDE = 2 * REACH + 1
-_FRACTIONS = 32
-"""Windows lie on 1/32 pixel, as those of OpenCV's ``remap`` do."""
 _FAR = 30_000.0
 """Pixels; further out there is nothing but the edge of the image."""
 
@@ -35,10 +33,14 @@ def compiled(function: Function) -> Function:
 
 
 @compiled
-def _step_of(place: float, k: int) -> int:
-    """Where the pixel ``k`` after a window's middle lies, in 1/32 pixel."""
-    where = min(max(f32(place + k), f32(-_FAR)), f32(_FAR))
-    return int(np.rint(where * f32(_FRACTIONS)))
+def _between(place: float) -> tuple[int, float]:
+    """The pixel before the first of a window around ``place``, and how far the first is beyond it, 0 to 1.
+
+    Not rounded to a 32nd of a pixel, as OpenCV does: that is more than a micro-expression moves in a frame.
+    """
+    first = min(max(place, -_FAR), _FAR) - REACH
+    before = int(np.floor(first))
+    return before, f32(first - before)
 
 
 @compiled
@@ -48,15 +50,9 @@ def _pulled(
     """``slopes`` (2, pixels) times the difference between the window around (x, y) and ``grey`` (pixels,).
     ``window`` (pixels,) is room."""
     height, width = smooth.shape
-    across, down = _step_of(x, -REACH), _step_of(y, -REACH)
-    even = True  # all pixels lie alike between those of the image; rounding may put one beside the others
-    for k in range(1, SIDE):
-        even &= _step_of(x, k - REACH) == across + _FRACTIONS * k
-        even &= _step_of(y, k - REACH) == down + _FRACTIONS * k
-    left, top = across >> 5, down >> 5
+    (left, u), (top, v) = _between(x), _between(y)
     a, b = f32(0), f32(0)
-    if even and left >= 0 and top >= 0 and left + SIDE < width and top + SIDE < height:
-        u, v = f32(across & 31) / f32(_FRACTIONS), f32(down & 31) / f32(_FRACTIONS)
+    if left >= 0 and top >= 0 and left + SIDE < width and top + SIDE < height:
         w0, w1, w2, w3 = (f32(1) - u) * (f32(1) - v), u * (f32(1) - v), (f32(1) - u) * v, u * v
         for r in range(SIDE):
             upper, lower, line = smooth[top + r], smooth[top + r + 1], r * SIDE
@@ -79,14 +75,11 @@ def _pulled(
 def _cut(picture: Plane, x: float, y: float, result: Plane) -> None:
     """``result`` (pixels,): the window around (x, y), between pixels where need be."""
     height, width = picture.shape
+    (left, u), (top, v) = _between(x), _between(y)
     for r in range(SIDE):
-        row = _step_of(y, r - REACH)
-        upper, lower = picture[_kept(row >> 5, height)], picture[_kept((row >> 5) + 1, height)]
-        v = f32(row & 31) / f32(_FRACTIONS)
+        upper, lower = picture[_kept(top + r, height)], picture[_kept(top + r + 1, height)]
         for c in range(SIDE):
-            column = _step_of(x, c - REACH)
-            at, after = _kept(column >> 5, width), _kept((column >> 5) + 1, width)
-            u = f32(column & 31) / f32(_FRACTIONS)
+            at, after = _kept(left + c, width), _kept(left + c + 1, width)
             first = upper[at] + u * (upper[after] - upper[at])
             second = lower[at] + u * (lower[after] - lower[at])
             result[r * SIDE + c] = first + v * (second - first)
@@ -133,8 +126,8 @@ def _kept(index: int, length: int) -> int:
 
 @compiled
 def _solved(matrix: Doubles, right: Doubles) -> None:
-    """Cholesky's method for four unknowns, in place; 0 where the matrix is singular."""
-    for i in range(4):
+    """Cholesky's method, in place; 0 where the matrix is singular."""
+    for i in range(UNKNOWNS):
         for j in range(i + 1):
             rest = matrix[i, j]
             for k in range(j):
@@ -146,12 +139,12 @@ def _solved(matrix: Doubles, right: Doubles) -> None:
             else:
                 right[:] = 0.0
                 return
-    for i in range(4):
+    for i in range(UNKNOWNS):
         for k in range(i):
             right[i] -= matrix[i, k] * right[k]
         right[i] /= matrix[i, i]
-    for i in range(3, -1, -1):
-        for k in range(i + 1, 4):
+    for i in range(UNKNOWNS - 1, -1, -1):
+        for k in range(i + 1, UNKNOWNS):
             right[i] -= matrix[k, i] * right[k]
         right[i] /= matrix[i, i]
 
@@ -185,15 +178,15 @@ def _measure(
     room: Doubles,
     window: Plane,
 ) -> None:
-    """See ``PlaceFlow.measure``; ``head`` (4,) and ``own`` (windows, 2) are the result, of the skull 0.
-    ``room`` (ROOM + windows, 4) and ``window`` (pixels,) are to work in."""
-    normal, step_back, pull = room[:4], room[4], room[ROOM:]
+    """See ``PlaceFlow.measure``; ``head`` (UNKNOWNS,) and ``own`` (windows, 2) are the result, of the skull 0.
+    ``room`` (ROOM + windows, UNKNOWNS) and ``window`` (pixels,) are to work in."""
+    normal, step_back, pull = room[:UNKNOWNS], room[UNKNOWNS], room[ROOM:]
     head[:] = 0.0
     own[:] = 0.0
     for step in range(STEPS):
         for k in range(len(start)):
             across = down = 0.0
-            for j in range(4):
+            for j in range(UNKNOWNS):
                 across += carry[k, 0, j] * head[j]
                 down += carry[k, 1, j] * head[j]
             if k >= rigid:  # motion that the head explains by now is no longer the place's own
@@ -201,11 +194,12 @@ def _measure(
             x, y = start[k, 0] + own[k, 0] + across, start[k, 1] + own[k, 1] + down
             pull[k, 0], pull[k, 1] = _pulled(smooth, grey[k], slopes[k], x, y, window)
         _follow(step, texture[:rigid], inverse, carry, pull[:rigid], tiny, normal, step_back)
-        for j in range(4):
-            head[j] = min(max(head[j] - step_back[j], -FURTHEST), FURTHEST)
+        for j in range(UNKNOWNS):
+            furthest = FURTHEST if j < TURNS else FURTHEST_TURN
+            head[j] = min(max(head[j] - step_back[j], -furthest), furthest)
         for k in range(rigid, len(start)):
             apart_x, apart_y = pull[k, 2], pull[k, 3]
-            for j in range(4):
+            for j in range(UNKNOWNS):
                 apart_x -= carry[k, 0, j] * head[j]
                 apart_y -= carry[k, 1, j] * head[j]
             right = texture[k, 0, 0] * apart_x + texture[k, 0, 1] * apart_y - pull[k, 0]
@@ -225,7 +219,7 @@ def _follow(
     normal: Doubles,
     step_back: Doubles,
 ) -> None:
-    """``step_back`` (4,): how the head moves to where the windows of the skull pull it. From the second
+    """``step_back`` (UNKNOWNS,): how the head moves to where the windows of the skull pull it. From the second
     ``step`` on a window that cannot follow the others (hair, a hand) counts less."""
     left, ordered = pull[:, 2], pull[:, 3]
     usual = 0.0
@@ -239,14 +233,14 @@ def _follow(
     step_back[:] = 0.0
     for k in range(len(pull)):
         weight = 1 / (1 + (left[k] / usual) ** 2) if step else 1.0
-        for i in range(4):
+        for i in range(UNKNOWNS):
             right, below = weight * carry[k, 0, i], weight * carry[k, 1, i]
             step_back[i] += right * pull[k, 0] + below * pull[k, 1]
             x = right * texture[k, 0, 0] + below * texture[k, 1, 0]
             y = right * texture[k, 0, 1] + below * texture[k, 1, 1]
-            for j in range(4):
+            for j in range(UNKNOWNS):
                 normal[i, j] += x * carry[k, 0, j] + y * carry[k, 1, j]
-    for i in range(4):
+    for i in range(UNKNOWNS):
         normal[i, i] += tiny
     _solved(normal, step_back)
 
@@ -283,13 +277,13 @@ def _measure_in_c(  # type: ignore[no-untyped-def]  # numba's pointers have no t
         carray(slopes, (count, 2, SIDE * SIDE)),
         carray(texture, (count, 2, 2)),
         carray(inverse, (count, 2, 2)),
-        carray(carry, (count, 2, 4)),
+        carray(carry, (count, 2, UNKNOWNS)),
         carray(start, (count, 2)),
         tiny,
         rigid,
-        carray(head, (4,)),
+        carray(head, (UNKNOWNS,)),
         carray(own, (count, 2)),
-        carray(room, (ROOM + count, 4)),
+        carray(room, (ROOM + count, UNKNOWNS)),
         carray(window, (SIDE * SIDE,)),
     )
 

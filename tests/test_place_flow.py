@@ -11,6 +11,7 @@ from spotting.place_flow import _WEIGHT, REACH, PlaceFlow
 SIDE, UNIT = 128, 100.0
 SKULL = np.array([(64, 46), (64, 60), (40, 50), (90, 50), (30, 60), (98, 60)], np.float64)
 PLACES = np.array([(50, 90), (80, 92), (64, 105)], np.float64)
+DEPTHS = np.array((0, 0.1, 0, 0, -0.2, -0.2, 0.05, 0.05, 0))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def bump(x, y, place, across, down, radius=9.0):
 
 
 def test_nothing_moved(skin):
-    head, own = PlaceFlow(skin, SKULL, PLACES, UNIT).measure(skin)
+    head, own = PlaceFlow(skin, SKULL, PLACES, DEPTHS, UNIT).measure(skin)
     assert np.abs(head).max() < 1e-3
     assert np.abs(own).max() < 1e-3
 
@@ -48,14 +49,14 @@ def test_the_heads_motion_is_found_and_is_nobodys_own(skin, motion):
         u, v = (x - SIDE / 2) / UNIT, (y - SIDE / 2) / UNIT
         return right + growth * u - turn * v, down + growth * v + turn * u
 
-    head, own = PlaceFlow(skin, SKULL, PLACES, UNIT).measure(warped(skin, field))
+    head, own = PlaceFlow(skin, SKULL, PLACES, DEPTHS, UNIT).measure(warped(skin, field))
     np.testing.assert_allclose(head, motion, atol=0.2)
     assert np.abs(own).max() < 0.08
 
 
 @pytest.mark.parametrize("size", [0.1, 0.3, 0.8])
 def test_a_places_own_motion_is_found_where_it_is(skin, size):
-    head, own = PlaceFlow(skin, SKULL, PLACES, UNIT).measure(
+    head, own = PlaceFlow(skin, SKULL, PLACES, DEPTHS, UNIT).measure(
         warped(skin, lambda x, y: bump(x, y, PLACES[0], 0.6 * size, -0.8 * size))
     )
     assert 0.6 * size < np.hypot(*own[0]) < 1.15 * size
@@ -65,7 +66,7 @@ def test_a_places_own_motion_is_found_where_it_is(skin, size):
 
 
 def test_light_is_no_motion(skin):
-    flow = PlaceFlow(skin, SKULL, PLACES, UNIT)
+    flow = PlaceFlow(skin, SKULL, PLACES, DEPTHS, UNIT)
     y, x = np.mgrid[:SIDE, :SIDE]
     for changed in (skin + 20, skin * 1.05, skin + 0.1 * (x - 64) + 0.05 * y):
         head, own = flow.measure(changed.astype(np.float32))
@@ -76,19 +77,19 @@ def test_light_is_no_motion(skin):
 def test_skin_that_shows_nothing_does_not_move(skin):
     flat = np.full((SIDE, SIDE), 80, np.uint8)
     for first, second in ((flat, flat), (flat, flat + np.uint8(5))):
-        head, own = PlaceFlow(first, SKULL, PLACES, UNIT).measure(second)
+        head, own = PlaceFlow(first, SKULL, PLACES, DEPTHS, UNIT).measure(second)
         assert np.abs(head).max() < 1e-3
         assert np.abs(own).max() < 1e-3
     half = skin.copy()
     half[80:] = 120  # the lower face is a mask
     noise = np.random.default_rng(1).normal(0, 1, half.shape).astype(np.float32)
-    _, own = PlaceFlow(half, SKULL, PLACES, UNIT).measure(half + noise)
+    _, own = PlaceFlow(half, SKULL, PLACES, DEPTHS, UNIT).measure(half + noise)
     assert np.abs(own).max() < 0.1
 
 
 def test_what_is_no_picture_of_the_same_face_stays_bounded(skin):
     other = np.random.default_rng(9).uniform(0, 255, skin.shape).astype(np.float32)
-    head, own = PlaceFlow(skin, SKULL, PLACES, UNIT).measure(other)
+    head, own = PlaceFlow(skin, SKULL, PLACES, DEPTHS, UNIT).measure(other)
     assert np.isfinite(own).all()
     assert np.abs(head).max() <= 8
 

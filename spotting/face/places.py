@@ -43,6 +43,10 @@ _GAIN = 1.4
 """Windows are wider than what moves in them, so their average is too small; this factor restores the size of
 a smile."""
 
+_NEAR = {"nose": 0.1, "upper lip": 0.05, "inner brows": 0.0, "lower lip": 0.0, "chin": -0.05, "cheeks": -0.05}
+_NEAR |= {"lip corners": -0.05, "outer brows": -0.1, "under eyes": -0.1}
+"""How much nearer to the camera than the root of the nose, in face widths: FaceMesh's of a portrait, rounded."""
+
 RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
 """Landmarks that expressions hardly move."""
 
@@ -79,6 +83,9 @@ LANDMARKS = _CENTRE + FACE * _CANONICAL
 """(7, 2) canonical pixels at which ``RIGID`` belong."""
 SKULL = _CENTRE + FACE * _SKULL
 """(9, 2) canonical pixels whose motion counts as the head's."""
+DEPTHS = np.array([0, 0.05, 0.1, 0, 0, -0.2, -0.2, -0.2, -0.2, *(_NEAR[name] for name, *_ in SIDES)])
+"""(9 + sides,) how near to the camera ``SKULL`` and then ``SIDES`` are, in face widths: a head that turns moves
+nearer skin further."""
 OUTLINE = _CENTRE + FACE * _OUTLINE
 """(4, 2) canonical pixels whose path through the image is the head's motion; the first lies between
 the eyes."""

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from recognizer.action_units import MIRROR
 from recognizer.landmarks import Landmarks
-from spotting.face.places import FACE, SIDES, SKULL, anchors
+from spotting.face.places import DEPTHS, FACE, SIDES, SKULL, anchors
 from spotting.face.pose import alignment
-from spotting.place_flow import REACH, SIGMA, similarity
+from spotting.place_flow import REACH, SIGMA, UNKNOWNS, rigid_motion
 from training.rendering.head_depth import profile
 from training.rendering.portrait import Portrait, load_portrait
 from training.spotting.apexes.added_motion import DRAG
@@ -62,9 +62,9 @@ class Person:
     turn: Floats
     """(2, 2) image → canonical displacement."""
     head: Floats
-    """(4, 2 · skull) displacements of the skull's windows → the head's motion that is read from them."""
+    """(6, 2 · skull) displacements of the skull's windows → the head's motion that is read from them."""
     carry: Floats
-    """(2 · windows, 4) the head's motion → displacement of every window."""
+    """(2 · windows, 6) the head's motion → displacement of every window."""
     gains: Floats
     """(windows, 2, 2) what is read of a window's displacement."""
     depth: Floats
@@ -94,7 +94,7 @@ def person(rng: Rng) -> Person:
     offsets = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     bell = np.exp(-(offsets**2).sum(axis=1) / (2 * SIGMA**2))
     points = (middles[:, None] + offsets - pose[:, 2]) @ np.linalg.inv(turn).T
-    carry = np.asarray(similarity(middles, middles[0], FACE), np.float64).reshape(-1, 4)
+    carry = np.asarray(rigid_motion(middles, DEPTHS, middles[0], FACE), np.float64).reshape(-1, UNKNOWNS)
     skull = len(SKULL)
     width = face_width(landmarks)
     return Person(
@@ -113,7 +113,7 @@ def person(rng: Rng) -> Person:
         drag=_drag(rng),
         opening=float(rng.uniform(0.22, 0.42)),
         read=float(rng.uniform(0.3, 0.6)),
-        noise=float(np.exp(rng.normal(np.log(0.08), 0.8))) * np.exp(rng.normal(0, 0.3, len(SIDES))),
+        noise=float(np.exp(rng.normal(np.log(0.05), 0.8))) * np.exp(rng.normal(0, 0.3, len(SIDES))),
         width=width,
     )
 
@@ -144,7 +144,7 @@ def _face(rng: Rng) -> Landmarks:
 
 
 def _solved(carry: Floats, weights: Floats) -> Floats:
-    """(4, 2 · skull) the weighted least squares."""
+    """(6, 2 · skull) the weighted least squares."""
     each = np.repeat(weights, 2)[:, None]
     return np.asarray(np.linalg.solve(carry.T @ (each * carry), (each * carry).T))
 
