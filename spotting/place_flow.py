@@ -52,9 +52,7 @@ _WEIGHT = (np.outer(_BELL, _BELL) / _BELL.sum() ** 2).astype(np.float32).ravel()
 class PlaceFlow:
     """One image at rest, against which later ones are measured."""
 
-    def __init__(
-        self, picture: Picture, skull: Floats, places: Floats, depths: Floats, unit: float
-    ) -> None:
+    def __init__(self, picture: Picture, skull: Floats, places: Floats, depths: Floats, unit: float) -> None:
         """``skull`` (n, 2) and ``places`` (m, 2): pixels (right, down). ``depths`` (n + m,): how near to the
         camera they are, in units.
 
@@ -85,8 +83,8 @@ class PlaceFlow:
         """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
 
         Returns (6,): shift right and down in pixels, growth and roll (clockwise) in pixels at one ``unit``
-        from the middle of the image, turns to the right and down in pixels of a place one ``unit`` nearer than
-        others; and (m, 2) pixels. ``picture`` has the size of the resting image.
+        from the middle of the image, turns to the right and down in pixels of a place one ``unit`` nearer
+        than others; and (m, 2) pixels. ``picture`` has the size of the resting image.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
         _measure()(smooth.ctypes.data, *self._places, *self._sizes, self._tiny)

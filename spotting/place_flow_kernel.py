@@ -40,7 +40,7 @@ def _between(place: float) -> tuple[int, float]:
     """
     first = min(max(place, -_FAR), _FAR) - REACH
     before = int(np.floor(first))
-    return before, f32(first - before)
+    return before, first - before
 
 
 @compiled
@@ -50,7 +50,8 @@ def _pulled(
     """``slopes`` (2, pixels) times the difference between the window around (x, y) and ``grey`` (pixels,).
     ``window`` (pixels,) is room."""
     height, width = smooth.shape
-    (left, u), (top, v) = _between(x), _between(y)
+    (left, across), (top, down) = _between(x), _between(y)
+    u, v = f32(across), f32(down)
     a, b = f32(0), f32(0)
     if left >= 0 and top >= 0 and left + SIDE < width and top + SIDE < height:
         w0, w1, w2, w3 = (f32(1) - u) * (f32(1) - v), u * (f32(1) - v), (f32(1) - u) * v, u * v
@@ -75,7 +76,8 @@ def _pulled(
 def _cut(picture: Plane, x: float, y: float, result: Plane) -> None:
     """``result`` (pixels,): the window around (x, y), between pixels where need be."""
     height, width = picture.shape
-    (left, u), (top, v) = _between(x), _between(y)
+    (left, across), (top, down) = _between(x), _between(y)
+    u, v = f32(across), f32(down)
     for r in range(SIDE):
         upper, lower = picture[_kept(top + r, height)], picture[_kept(top + r + 1, height)]
         for c in range(SIDE):
@@ -178,8 +180,8 @@ def _measure(
     room: Doubles,
     window: Plane,
 ) -> None:
-    """See ``PlaceFlow.measure``; ``head`` (UNKNOWNS,) and ``own`` (windows, 2) are the result, of the skull 0.
-    ``room`` (ROOM + windows, UNKNOWNS) and ``window`` (pixels,) are to work in."""
+    """See ``PlaceFlow.measure``; ``head`` (UNKNOWNS,) and ``own`` (windows, 2) are the result, of the skull
+    0. ``room`` (ROOM + windows, UNKNOWNS) and ``window`` (pixels,) are to work in."""
     normal, step_back, pull = room[:UNKNOWNS], room[UNKNOWNS], room[ROOM:]
     head[:] = 0.0
     own[:] = 0.0
@@ -219,8 +221,8 @@ def _follow(
     normal: Doubles,
     step_back: Doubles,
 ) -> None:
-    """``step_back`` (UNKNOWNS,): how the head moves to where the windows of the skull pull it. From the second
-    ``step`` on a window that cannot follow the others (hair, a hand) counts less."""
+    """``step_back`` (UNKNOWNS,): how the head moves to where the windows of the skull pull it. From the
+    second ``step`` on a window that cannot follow the others (hair, a hand) counts less."""
     left, ordered = pull[:, 2], pull[:, 3]
     usual = 0.0
     if step:

@@ -45,7 +45,8 @@ a smile."""
 
 _NEAR = {"nose": 0.1, "upper lip": 0.05, "inner brows": 0.0, "lower lip": 0.0, "chin": -0.05, "cheeks": -0.05}
 _NEAR |= {"lip corners": -0.05, "outer brows": -0.1, "under eyes": -0.1}
-"""How much nearer to the camera than the root of the nose, in face widths: FaceMesh's of a portrait, rounded."""
+"""How much nearer to the camera than the root of the nose, in face widths: FaceMesh's points of a portrait,
+rounded."""
 
 RIGID = np.array([27, 28, 29, 36, 39, 42, 45])
 """Landmarks that expressions hardly move."""
@@ -84,8 +85,8 @@ LANDMARKS = _CENTRE + FACE * _CANONICAL
 SKULL = _CENTRE + FACE * _SKULL
 """(9, 2) canonical pixels whose motion counts as the head's."""
 DEPTHS = np.array([0, 0.05, 0.1, 0, 0, -0.2, -0.2, -0.2, -0.2, *(_NEAR[name] for name, *_ in SIDES)])
-"""(9 + sides,) how near to the camera ``SKULL`` and then ``SIDES`` are, in face widths: a head that turns moves
-nearer skin further."""
+"""(9 + sides,) how near to the camera ``SKULL`` and then ``SIDES`` are, in face widths: a head that turns
+moves nearer skin further."""
 OUTLINE = _CENTRE + FACE * _OUTLINE
 """(4, 2) canonical pixels whose path through the image is the head's motion; the first lies between
 the eyes."""
