@@ -76,7 +76,7 @@ def test_a_turn_of_the_head_is_nobodys_own_motion(skin):
     turned = warped(skin, lambda x, y: (3 * depth(x, y), -2 * depth(x, y)))
     head, own = PlaceFlow(skin, SKULL, PLACES, depths, UNIT).measure(turned)
     np.testing.assert_allclose(head[4:], (3, -2), atol=0.8)
-    assert np.abs(own).max() < 0.05
+    assert np.abs(own).max() < 0.08
     _, unknown = PlaceFlow(skin, SKULL, PLACES, np.zeros(9), UNIT).measure(turned)
     assert np.abs(unknown).max() > 0.2
 
