@@ -84,9 +84,11 @@ class PlaceFlow:
 
         Returns (6,): shift right and down in pixels, growth and roll (clockwise) in pixels at one ``unit``
         from the middle of the image, turns to the right and down in pixels of a place one ``unit`` nearer
-        than others; and (m, 2) pixels. ``picture`` has the size of the resting image.
+        than others; and (m, 2) pixels. ValueError for a picture of another size.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
+        if smooth.shape != self._sizes[:2]:  # machine code would read beyond it
+            raise ValueError(f"a picture of {smooth.shape}, and the resting one of {self._sizes[:2]}")
         _measure()(smooth.ctypes.data, *self._places, *self._sizes, self._tiny)
         return self._head.copy(), self._own[self._rigid :].copy()
 

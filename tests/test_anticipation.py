@@ -17,7 +17,7 @@ from stream.detector import Detector
 from stream.event import MicroExpression
 from stream.frame import Frame
 from stream.observer import Observer
-from stream.pipeline.anticipation import NEAR_S, REMEMBERED, Anticipation
+from stream.pipeline.anticipation import NEAR_ONSET_S, NEAR_S, REMEMBERED, Anticipation
 from stream.pipeline.stages import Spotted
 from stream.pipeline.workers import Workers
 from stream.session import Session
@@ -51,6 +51,9 @@ def test_what_was_expected_is_recognised_where_the_decision_is_near():
     assert anticipation.chosen(later(0.9 * NEAR_S)) is MOVEMENT
     far = later(1.1 * NEAR_S)
     assert anticipation.chosen(far) is far
+    for share, same in ((-0.9, True), (-1.1, False)):
+        earlier = replace(MOVEMENT, onset=MOVEMENT.onset + share * NEAR_ONSET_S)
+        assert (anticipation.chosen(earlier) is MOVEMENT) == same
     macro = replace(MOVEMENT, kind="macro")
     assert anticipation.chosen(macro) is macro
 

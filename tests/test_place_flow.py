@@ -191,3 +191,8 @@ def test_compiled_it_measures_what_numpy_measures(skin, skull):
         picture = np.clip(moved + rng.normal(0, 1, moved.shape), 0, 255).astype(np.uint8)
         for found, expected in zip(flow.measure(picture), by_numpy(flow, picture), strict=True):
             np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def test_a_picture_of_another_size_is_refused(skin):
+    with pytest.raises(ValueError, match="resting"):
+        PlaceFlow(skin, SKULL, PLACES, UNIT).measure(skin[:100])

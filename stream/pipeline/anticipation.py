@@ -13,9 +13,9 @@ from collections import deque
 from spotting.candidate import Candidate
 from spotting.spotter import Spotter
 
-NEAR_S = 0.02
-"""Seconds by which onset and apex may differ from the decided ones: this far from its apex a movement that
-rises in 130 ms is 6 % smaller, and features know where skin moves to, not how far."""
+NEAR_S, NEAR_ONSET_S = 0.03, 0.04
+"""Seconds by which apex and onset may differ from the decided ones: about as far as one in ten of these is
+from the true ones. Near either a face hardly moves, and features know where skin moves to, not how far."""
 REMEMBERED = 8
 """Expectations that may still come true: the rule and the apex detector each expect something, and correct
 themselves as they see more."""
@@ -68,4 +68,4 @@ class Anticipation:
 
 
 def _near(one: Candidate, other: Candidate) -> bool:
-    return abs(one.onset - other.onset) <= NEAR_S and abs(one.apex - other.apex) <= NEAR_S
+    return abs(one.onset - other.onset) <= NEAR_ONSET_S and abs(one.apex - other.apex) <= NEAR_S
