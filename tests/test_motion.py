@@ -132,7 +132,7 @@ def test_the_signal_does_not_depend_on_the_frame_rate(meter, portrait, moved, fp
     pictures = noisy([portrait.image] * fps + [smile] * (fps // 10))
     samples = [meter.measure(index, index / fps, picture) for index, picture in enumerate(pictures)]
     assert samples[-1].signal == pytest.approx(1.75, abs=0.35)
-    assert 0.05 < samples[fps - 1].floor < 0.2
+    assert 0.01 < samples[fps - 1].floor < 0.08
     assert not any(sample.rebased for sample in samples)
 
 

@@ -195,4 +195,4 @@ def test_compiled_it_measures_what_numpy_measures(skin, skull):
 
 def test_a_picture_of_another_size_is_refused(skin):
     with pytest.raises(ValueError, match="resting"):
-        PlaceFlow(skin, SKULL, PLACES, UNIT).measure(skin[:100])
+        PlaceFlow(skin, SKULL, PLACES, DEPTHS, UNIT).measure(skin[:100])
