@@ -46,7 +46,7 @@ from spotting.face.pose import (
 )
 from spotting.face.tracker import FaceTracker, Sighting
 from spotting.neutral import Look, NeutralConfig, NeutralFace
-from spotting.place_flow import TURNS, PlaceFlow
+from spotting.place_flow import ASIDE, PlaceFlow
 
 _JUMPED = 3.0
 """The landmarks' motion is believed rather than none where the two differ by this much: more than landmarks
@@ -239,7 +239,7 @@ class MotionMeter:
         if flow is None:
             return pose, picture, np.zeros((len(SIDES), 2))
         head, own = flow.measure(picture)
-        if np.abs(head[:TURNS]).max() > _FAR:  # a quick head: once more, from nearby
+        if np.abs(head[:ASIDE]).max() > _FAR:  # a quick head: once more, from nearby
             pose = corrected(pose, head)
             picture = canonical(image, pose)
             head, own = flow.measure(picture)

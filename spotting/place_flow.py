@@ -2,7 +2,7 @@
 
 Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), for some
 windows rather than a whole field: those of the skull together give the head's motion, a similarity transform
-and turns aside and down, in which nearer places go further; every other window gives the motion of its place
+and a turn aside, in which nearer places go further; every other window gives the motion of its place
 relative to that. Brightness may change: the mean of each
 window is removed. Where the skin has no texture, the result tends to no motion instead of to noise.
 """
@@ -36,10 +36,11 @@ _STIFFNESS = 0.1
 """Regularisation towards no motion, as a fraction of the typical texture strength."""
 FURTHEST = 8.0
 """Pixels; a head that seems to have moved further in one step is lost."""
-TURNS, UNKNOWNS = 4, 6
-"""The head's motion: a similarity's four numbers, then the two of turns."""
+ASIDE, UNKNOWNS = 4, 5
+"""The head's motion: a similarity's four numbers, then that of a turn aside. Not of a nod: brows and lids
+pull the root of the nose down as a nod does, and nothing pulls it aside but the head."""
 FURTHEST_TURN = 20.0
-"""Pixels; the same for turns, of a place that is one unit nearer than others: 11 degrees."""
+"""Pixels; the same for a turn, of a place that is one unit nearer than others: 11 degrees."""
 ROOM = UNKNOWNS + 1
 """Rows of ``UNKNOWNS`` numbers that the compiled part works in, beside one a window."""
 _KERNEL = Path(__file__).with_name("place_flow_kernel.py")
@@ -82,9 +83,9 @@ class PlaceFlow:
     def measure(self, picture: Picture) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """The head's motion since the resting image, and the motion of each of ``places`` relative to it.
 
-        Returns (6,): shift right and down in pixels, growth and roll (clockwise) in pixels at one ``unit``
-        from the middle of the image, turns to the right and down in pixels of a place one ``unit`` nearer
-        than others; and (m, 2) pixels. ValueError for a picture of another size.
+        Returns (5,): shift right and down in pixels, growth and roll (clockwise) in pixels at one ``unit``
+        from the middle of the image, turn to the right in pixels of a place one ``unit`` nearer than others;
+        and (m, 2) pixels. ValueError for a picture of another size.
         """
         smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR)
         if smooth.shape != self._sizes[:2]:  # machine code would read beyond it
@@ -130,8 +131,8 @@ def _inverse(tensors: Floats) -> Floats:
 
 
 def rigid_motion(places: Floats, depths: Floats, middle: Floats, unit: float) -> Floats:
-    """(n, 2, 6): motion of each place by shift right, shift down, growth, roll, and turns right and down."""
+    """(n, 2, 5): motion of each place by shift right, shift down, growth, roll and turn to the right."""
     x, y = (places - middle).T / unit
     one, zero = np.ones_like(x), np.zeros_like(x)
-    across, down = (one, zero, x, -y, depths, zero), (zero, one, y, x, zero, depths)
+    across, down = (one, zero, x, -y, depths), (zero, one, y, x, zero)
     return np.stack([np.stack(across, axis=1), np.stack(down, axis=1)], axis=1)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numba import carray, types
 
 import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
-from spotting.place_flow import FURTHEST, FURTHEST_TURN, REACH, ROOM, STEPS, TURNS, UNKNOWNS
+from spotting.place_flow import ASIDE, FURTHEST, FURTHEST_TURN, REACH, ROOM, STEPS, UNKNOWNS
 
 Function = TypeVar("Function", bound=Callable[..., object])
 Plane = npt.NDArray[np.float32]
@@ -197,7 +197,7 @@ def _measure(
             pull[k, 0], pull[k, 1] = _pulled(smooth, grey[k], slopes[k], x, y, window)
         _follow(step, texture[:rigid], inverse, carry, pull[:rigid], tiny, normal, step_back)
         for j in range(UNKNOWNS):
-            furthest = FURTHEST if j < TURNS else FURTHEST_TURN
+            furthest = FURTHEST if j < ASIDE else FURTHEST_TURN
             head[j] = min(max(head[j] - step_back[j], -furthest), furthest)
         for k in range(rigid, len(start)):
             apart_x, apart_y = pull[k, 2], pull[k, 3]

@@ -33,7 +33,7 @@ begins later; of the views that begin in the middle of a clip, and that have mot
 _PACE = (0.9, 1.12)
 _SIZES = 0.3
 """Range of the pace, and log standard deviation of the size."""
-_NOISE, _DRIFT = 0.06, 0.2
+_NOISE, _DRIFT = 0.12, 0.25
 """Most pixels of what is added to the displacements: at every step, and as a walk of half a second a step."""
 _LIDS = (0.7, 1.4)
 """How deep lids read, over how deep they do."""

@@ -62,9 +62,9 @@ class Person:
     turn: Floats
     """(2, 2) image → canonical displacement."""
     head: Floats
-    """(6, 2 · skull) displacements of the skull's windows → the head's motion that is read from them."""
+    """(5, 2 · skull) displacements of the skull's windows → the head's motion that is read from them."""
     carry: Floats
-    """(2 · windows, 6) the head's motion → displacement of every window."""
+    """(2 · windows, 5) the head's motion → displacement of every window."""
     gains: Floats
     """(windows, 2, 2) what is read of a window's displacement."""
     depth: Floats
@@ -144,7 +144,7 @@ def _face(rng: Rng) -> Landmarks:
 
 
 def _solved(carry: Floats, weights: Floats) -> Floats:
-    """(6, 2 · skull) the weighted least squares."""
+    """(5, 2 · skull) the weighted least squares."""
     each = np.repeat(weights, 2)[:, None]
     return np.asarray(np.linalg.solve(carry.T @ (each * carry), (each * carry).T))
 
