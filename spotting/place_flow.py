@@ -3,8 +3,8 @@
 Lucas and Kanade's registration (Baker & Matthews 2004, DOI 10.1023/B:VISI.0000011205.11775.fd), for some
 windows rather than a whole field: those of the skull together give the head's motion, a similarity transform
 and a turn aside, in which nearer places go further; every other window gives the motion of its place
-relative to that. Brightness may change: the mean of each
-window is removed. Where the skin has no texture, the result tends to no motion instead of to noise.
+relative to that. Brightness may change: the mean of each window is removed. Where the skin has no texture,
+the result tends to no motion instead of to noise.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ FURTHEST_TURN = 20.0
 ROOM = UNKNOWNS + 1
 """Rows of ``UNKNOWNS`` numbers that the compiled part works in, beside one a window."""
 _KERNEL = Path(__file__).with_name("place_flow_kernel.py")
+_TAKEN = (ASIDE, FURTHEST, FURTHEST_TURN, REACH, ROOM, STEPS, UNKNOWNS)
 
 _LINE = np.arange(-REACH, REACH + 1, dtype=np.float32)
 _BELL = np.exp(-(_LINE**2) / (2 * SIGMA**2))
@@ -102,13 +103,13 @@ def load() -> None:
 @cache
 def _prepare() -> Any:
     types = (*8 * (ctypes.c_void_p,), *3 * (ctypes.c_int64,))
-    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled_prepare))
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled_prepare, _TAKEN))
 
 
 @cache
 def _measure() -> Any:
     types = (*11 * (ctypes.c_void_p,), *4 * (ctypes.c_int64,), ctypes.c_double)
-    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled_measure))
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled_measure, _TAKEN))
 
 
 def _compiled_prepare() -> Any:

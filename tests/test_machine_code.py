@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import logging
 from pathlib import Path
@@ -15,6 +16,7 @@ from test_compiling import DAMAGES
 from recognizer.machine import machine_code as keeping
 from recognizer.machine.machine_code import machine_code
 
+ROOT = Path(__file__).parents[1]
 SIGNATURE = types.void(types.CPointer(types.float64), types.int64)
 
 
@@ -63,6 +65,39 @@ def test_it_is_compiled_once_for_each_source(source):
     source.write_text("# another source")
     assert start(source) == ([2, 4, 6], True)
     assert start(source) == ([2, 4, 6], False)
+
+
+def test_constants_of_other_modules_are_part_of_the_key(source):
+    def run(taken):
+        compiled = []
+
+        def compile_it():
+            compiled.append(True)
+            return numba.cfunc(SIGNATURE)(double)
+
+        machine_code(source, compile_it, taken)
+        return bool(compiled)
+
+    assert [run((1, 2)), run((1, 2)), run((1, 3)), run((1, 2))] == [True, False, True, False]
+
+
+KERNELS = [path for package in ("recognizer", "spotting") for path in (ROOT / package).rglob("*_kernel.py")]
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda path: path.stem)
+def test_no_constant_is_forgotten(kernel):
+    stem = kernel.stem.removesuffix("_kernel")
+    owner = next(path for name in (stem, f"{stem}_cpu") if (path := kernel.with_name(f"{name}.py")).exists())
+    imports = [one for one in ast.walk(ast.parse(kernel.read_text())) if isinstance(one, ast.ImportFrom)]
+    own = [one for one in imports if one.module and one.module.split(".")[0] in ("recognizer", "spotting")]
+    names = {alias.name for one in own for alias in one.names}
+    told = next(
+        {name.id for name in ast.walk(line.value) if isinstance(name, ast.Name)}
+        for line in ast.parse(owner.read_text()).body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "_TAKEN"
+    )
+    assert {name for name in names if name.isupper()} <= told
+    assert {name for name in names if name.islower()} == set()  # functions: their text is not in the key
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

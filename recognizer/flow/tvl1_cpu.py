@@ -39,6 +39,7 @@ PLANES = 8
 room for sorted columns."""
 
 _KERNEL = Path(__file__).with_name("tvl1_kernel.py")
+_TAKEN = (EDGE, LINE, MEDIAN, PLANES)
 
 
 def tvl1(first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], p: Parameters = DEFAULTS) -> Plane:
@@ -104,7 +105,7 @@ def room(count: int, height: int, width: int) -> Plane:
 def kernel() -> Any:
     """The machine code that refines a scale, as a function; made now where it was not kept."""
     types = (*9 * (ctypes.c_void_p,), *3 * (ctypes.c_int64,), *4 * (ctypes.c_double,), *3 * (ctypes.c_int64,))
-    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled))
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled, _TAKEN))
 
 
 def _compiled() -> Any:

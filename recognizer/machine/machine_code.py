@@ -29,16 +29,17 @@ _in_use: list[Any] = []
 """What loaded machine code lives in."""
 
 
-def machine_code(source: Path, compile_it: Callable[[], Any]) -> int:
+def machine_code(source: Path, compile_it: Callable[[], Any], taken: Sequence[object] = ()) -> int:
     """Address of a function for C.
 
     ``source``: the module that it is in. ``compile_it`` makes it with ``numba.cfunc``; it is called where no
-    code is kept under its name, or what is kept is damaged.
+    code is kept under its name, or what is kept is damaged. ``taken``: the constants that the module takes
+    from others; they are compiled in, and its own text does not say what they are.
     """
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     processor, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    code = source.read_bytes(), Path(__file__).read_bytes(), compile_it.__name__
+    code = source.read_bytes(), Path(__file__).read_bytes(), compile_it.__name__, *taken
     needs = (*code, version("numba"), llvmlite.__version__)
     key = hashlib.sha256(repr((*needs, llvm.get_process_triple(), processor, features)).encode())
     folders = (source.parent / "__pycache__", Path(user_cache_dir("atme-live")) / "machine-code")

@@ -30,6 +30,7 @@ SAID = 4
 KEPT = (TAPS - 1) * max(DILATIONS)
 """Steps that are remembered."""
 _KERNEL = Path(__file__).with_name("panel_kernel.py")
+_TAKEN = (CHANNELS, DILATIONS, KEPT, SAID, TAPS)
 
 
 def length(width: int) -> int:
@@ -51,7 +52,7 @@ class Panel:
         self._row, self._said = np.zeros(CHANNELS, np.float32), np.zeros((members, 2, SAID), np.float32)
         arrays = self._row, self._weights, self._past, self._room, self._said
         self._places = [array.ctypes.data for array in arrays]
-        self._sizes = members, width
+        self._sizes = members, width, length(width)
         self._steps = 0
         kernel()  # loaded now, not at the first step
 
@@ -74,8 +75,8 @@ class Panel:
 @cache
 def kernel() -> Any:
     """The machine code of a step, as a function; made now where it was not kept."""
-    types = (*5 * (ctypes.c_void_p,), *3 * (ctypes.c_int64,))
-    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled))
+    types = (*5 * (ctypes.c_void_p,), *4 * (ctypes.c_int64,))
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled, _TAKEN))
 
 
 def _compiled() -> Any:

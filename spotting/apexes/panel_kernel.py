@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import carray, types
 
 import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
-from spotting.apexes.panel import DILATIONS, KEPT, SAID, TAPS, length
+from spotting.apexes.panel import DILATIONS, KEPT, SAID, TAPS
 from spotting.apexes.signal_grid import CHANNELS
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -108,14 +108,14 @@ def _first(row: Plane, own: Plane, shown: Plane, width: int, held: Plane) -> int
 
 def step_function() -> Any:
     """``_step``, compiled for C as ``panel.py`` calls it: numba's ``CFunc``."""
-    signature = types.void(*5 * (types.CPointer(types.float32),), *3 * (types.int64,))
+    signature = types.void(*5 * (types.CPointer(types.float32),), *4 * (types.int64,))
     return numba.cfunc(signature, fastmath=True, error_model="numpy")(_step_in_c)
 
 
-def _step_in_c(row, weights, past, room, said, members, width, now):  # type: ignore[no-untyped-def]
+def _step_in_c(row, weights, past, room, said, members, width, count, now):  # type: ignore[no-untyped-def]
     _step(
         carray(row, (CHANNELS,)),
-        carray(weights, (members, length_of(width))),
+        carray(weights, (members, count)),
         carray(past, (KEPT, members, _BLOCKS, 2, width)),
         carray(room, (5, 2, max(width, CHANNELS))),
         carray(said, (members, 2, SAID)),
@@ -123,6 +123,3 @@ def _step_in_c(row, weights, past, room, said, members, width, now):  # type: ig
         width,
         now,
     )
-
-
-length_of = compiled(length)

@@ -22,6 +22,7 @@ Grey = npt.NDArray[np.uint8]
 ROWS = 6
 """Rows of whole numbers, and two of fractions, that the compiled part works in."""
 _KERNEL = Path(__file__).with_name("warp_kernel.py")
+_TAKEN = (ROWS,)
 
 
 def warped(picture: Grey, pose: npt.NDArray[np.float64], side: int, fine: int) -> Grey:
@@ -41,7 +42,7 @@ def warped(picture: Grey, pose: npt.NDArray[np.float64], side: int, fine: int) -
 def kernel() -> Any:
     """The machine code, as a function; made now where it was not kept."""
     types = (*6 * (ctypes.c_void_p,), *4 * (ctypes.c_int64,))
-    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled))
+    return ctypes.CFUNCTYPE(None, *types)(machine_code(_KERNEL, _compiled, _TAKEN))
 
 
 def _compiled() -> Any:
