@@ -6,18 +6,15 @@ Importing this module imports numba, which takes longer than many frames do. Whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba import carray, types
 
-import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
+from recognizer.machine.kernels import compiled, compiled_for_c
 from spotting.place_flow import ASIDE, FURTHEST, FURTHEST_TURN, REACH, ROOM, STEPS, UNKNOWNS
 
-Function = TypeVar("Function", bound=Callable[..., object])
 Plane = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 f32 = np.float32
@@ -25,11 +22,6 @@ f32 = np.float32
 SIDE = 2 * REACH + 1
 _FAR = 30_000.0
 """Pixels; further out there is nothing but the edge of the image."""
-
-
-def compiled(function: Function) -> Function:
-    """For functions called by compiled ones."""
-    return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
 
 
 @compiled
@@ -252,7 +244,7 @@ def measure_function() -> Any:
     floats, numbers, whole = types.CPointer(types.float32), types.CPointer(types.float64), types.int64
     arrays = (*4 * (floats,), *7 * (numbers,))
     signature = types.void(*arrays, *4 * (whole,), types.float64)
-    return numba.cfunc(signature, fastmath=True, error_model="numpy")(_measure_in_c)
+    return compiled_for_c(signature, _measure_in_c)
 
 
 def _measure_in_c(  # type: ignore[no-untyped-def]  # numba's pointers have no types here
@@ -294,7 +286,7 @@ def prepare_function() -> Any:
     """``_prepare``, in the same way."""
     arrays = (*6 * (types.CPointer(types.float32),), *2 * (types.CPointer(types.float64),))
     signature = types.void(*arrays, *3 * (types.int64,))
-    return numba.cfunc(signature, fastmath=True, error_model="numpy")(_prepare_in_c)
+    return compiled_for_c(signature, _prepare_in_c)
 
 
 def _prepare_in_c(  # type: ignore[no-untyped-def]

@@ -11,28 +11,20 @@ rows, columns and three diagonals; and nothing is allocated here or waits for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba import carray, types
 
-import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
 from recognizer.flow.parameters import Parameters
 from recognizer.flow.tvl1_cpu import EDGE, LINE, MEDIAN, PLANES, Plane
+from recognizer.machine.kernels import compiled, compiled_for_c
 
-Function = TypeVar("Function", bound=Callable[..., object])
 Places = npt.NDArray[np.int32]
 """(2, W): where the pixels of a row have moved to, in 1/32 pixel."""
 Value = np.float32
 f32 = np.float32
-
-
-def compiled(function: Function) -> Function:
-    """For functions called by compiled ones."""
-    return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
 
 
 def _cubic_weights() -> Plane:
@@ -274,7 +266,7 @@ def refine_function() -> Any:
     floats, whole, number = types.CPointer(types.float32), types.int64, types.float64
     arrays = (*7 * (floats,), types.CPointer(types.int32), floats)
     signature = types.void(*arrays, *3 * (whole,), *4 * (number,), *3 * (whole,))
-    return numba.cfunc(signature, fastmath=True, error_model="numpy")(_refine_in_c)
+    return compiled_for_c(signature, _refine_in_c)
 
 
 def _refine_in_c(  # type: ignore[no-untyped-def]  # numba's pointers have no types here

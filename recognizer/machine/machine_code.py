@@ -1,9 +1,10 @@
 """Machine code that numba made once, run without numba afterwards: its import takes longer than the work.
 
 The code is kept beside its source, where Python keeps its own, or else in the user's cache, under a digest of
-everything that it depends on: its source, the versions of numba and LLVM, the processor. It needs nothing
-from numba when it runs: the function is written for C, works in arrays that it is given, allocates nothing
-and raises nothing. Code that turns out to need something all the same is not kept, and runs within numba.
+everything that it depends on: its source, how it is compiled (``kernels.py``), the versions of numba and
+LLVM, the processor. It needs nothing from numba when it runs: the function is written for C, works in arrays
+that it is given, allocates nothing and raises nothing. Code that turns out to need something all the same is
+not kept, and runs within numba.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from recognizer.files.write import write_file
 
 log = logging.getLogger(__name__)
 
+_HOW = Path(__file__).with_name("kernels.py")
 _MOST_BYTES = 10_000_000
 _in_use: list[Any] = []
 """What loaded machine code lives in."""
@@ -39,8 +41,8 @@ def machine_code(source: Path, compile_it: Callable[[], Any], taken: Sequence[ob
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     processor, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    code = source.read_bytes(), Path(__file__).read_bytes(), compile_it.__name__, *taken
-    needs = (*code, version("numba"), llvmlite.__version__)
+    texts = [path.read_bytes() for path in (source, Path(__file__), _HOW)]
+    needs = (*texts, compile_it.__name__, *taken, version("numba"), llvmlite.__version__)
     key = hashlib.sha256(repr((*needs, llvm.get_process_triple(), processor, features)).encode())
     folders = (source.parent / "__pycache__", Path(user_cache_dir("atme-live")) / "machine-code")
     places = [folder / f"{source.stem}-{key.hexdigest()[:16]}.o" for folder in folders]

@@ -3,30 +3,22 @@ allocated here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba import carray, types
 
-import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
+from recognizer.machine.kernels import compiled, compiled_for_c
 from spotting.apexes.panel import DILATIONS, KEPT, SAID, TAPS
 from spotting.apexes.signal_grid import CHANNELS
 
-Function = TypeVar("Function", bound=Callable[..., object])
 Plane = npt.NDArray[np.float32]
 f32 = np.float32
 
 _CLAMP = f32(6.0)
 """Standard deviations; what lies further out was not seen in training."""
 _BLOCKS = len(DILATIONS)
-
-
-def compiled(function: Function) -> Function:
-    """For functions called by compiled ones."""
-    return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
 
 
 @compiled
@@ -109,7 +101,7 @@ def _first(row: Plane, own: Plane, shown: Plane, width: int, held: Plane) -> int
 def step_function() -> Any:
     """``_step``, compiled for C as ``panel.py`` calls it: numba's ``CFunc``."""
     signature = types.void(*5 * (types.CPointer(types.float32),), *4 * (types.int64,))
-    return numba.cfunc(signature, fastmath=True, error_model="numpy")(_step_in_c)
+    return compiled_for_c(signature, _step_in_c)
 
 
 def _step_in_c(row, weights, past, room, said, members, width, count, now):  # type: ignore[no-untyped-def]

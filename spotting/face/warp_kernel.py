@@ -5,29 +5,21 @@ Sums of 32 bits are brought back to 32 bits at once: where the compiler sees 64,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba import carray, types
 
-import recognizer.machine.compiling  # noqa: F401  # says that something is compiled
+from recognizer.machine.kernels import compiled, compiled_for_c
 from spotting.face.warp import ROWS, Grey
 
-Function = TypeVar("Function", bound=Callable[..., object])
 i32, u32, f32 = np.int32, np.uint32, np.float32
 
 _BITS = 1024
 """Places are summed up in 1/1024 pixel, as in OpenCV, and rounded to 1/32."""
 _FURTHEST = 1e9
 """In that unit: two such numbers still have a sum of 32 bits."""
-
-
-def compiled(function: Function) -> Function:
-    """For functions called by compiled ones."""
-    return cast(Function, numba.njit(nogil=True, fastmath=True, error_model="numpy")(function))
 
 
 @compiled
@@ -107,7 +99,7 @@ def warp_function() -> Any:
     grey, places = types.CPointer(types.uint8), types.CPointer(types.float64)
     room = types.CPointer(types.uint32), types.CPointer(types.int32), types.CPointer(types.float32)
     signature = types.void(grey, places, grey, *room, *4 * (types.int64,))
-    return numba.cfunc(signature, fastmath=True, error_model="numpy")(_warp_in_c)
+    return compiled_for_c(signature, _warp_in_c)
 
 
 def _warp_in_c(  # type: ignore[no-untyped-def]  # numba's pointers have no types here
