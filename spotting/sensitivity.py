@@ -30,7 +30,7 @@ sway, and on 7.8 minutes of real recordings in which no micro-expression is code
 
 | | recall, rendered | false alarms a minute, rendered | events in all, real |
 |---|---|---|---|
-| quiet | .28 | 0.05 | 1 |
-| normal | .38 | 0.10 | 3 |
-| keen | .45 | 0.30 | 8 |
+| quiet | .27 | 0.05 | 1 |
+| normal | .38 | 0.05 | 2 |
+| keen | .46 | 0.20 | 7 |
 """

@@ -63,7 +63,8 @@ def test_every_expectation_is_told_once_and_may_come_true():
     spotter = Expecting([], [MOVEMENT, far], [later(0.5 * NEAR_S)], [far, later(3 * NEAR_S)])
     told = [anticipation.ask(spotter, 0.2 + 0.02 * k) for k in range(4)]
     assert told == [[], [MOVEMENT, far], [], [later(3 * NEAR_S)]]
-    assert anticipation.chosen(later(0.5 * NEAR_S)) is MOVEMENT  # the first, whose label is ready soonest
+    assert anticipation.chosen(later(0.5 * NEAR_S)) is MOVEMENT
+    assert anticipation.chosen(later(0.7 * NEAR_S)) is far  # the nearer one, not the first
     assert anticipation.chosen(later(1.5 * NEAR_S)) is far
     anticipation.reset()
     assert anticipation.chosen(far) is far

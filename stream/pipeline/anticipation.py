@@ -25,9 +25,6 @@ _LIKELY = 0.45
 """Least probability of a micro-expression for which it is worth the trouble: with less, more is done in
 vain and no label is ready sooner."""
 
-Frames = tuple[int, int]
-"""Numbers of the onset frame and the apex frame."""
-
 
 class Anticipation:
     """Asked after every sample. Not safe to share between threads."""
@@ -52,19 +49,23 @@ class Anticipation:
             self._asked = now
         told = []
         for found in expected:
-            if (found.probability or 0.0) >= _LIKELY and self._known(found) is None:
+            if (found.probability or 0.0) >= _LIKELY and not self._near_to(found):
                 self._expected.append(found)
                 told.append(found)
         return told
 
     def chosen(self, decided: Candidate) -> Candidate:
-        """The movement whose frames are to be recognised for ``decided``: an expected one that is as good."""
-        known = self._known(decided) if decided.kind == "micro" else None
-        return known or decided
+        """The movement whose frames are to be recognised for ``decided``: the nearest of the expected ones
+        that are as good. What was expected first is often an apex that had not been reached yet."""
+        known = self._near_to(decided) if decided.kind == "micro" else []
+        return min(known, key=lambda one: _apart(one, decided), default=decided)
 
-    def _known(self, found: Candidate) -> Candidate | None:
-        """The first that was expected near it: its label is ready soonest."""
-        return next((known for known in self._expected if _near(known, found)), None)
+    def _near_to(self, found: Candidate) -> list[Candidate]:
+        return [known for known in self._expected if _near(known, found)]
+
+
+def _apart(one: Candidate, other: Candidate) -> float:
+    return abs(one.onset - other.onset) + abs(one.apex - other.apex)
 
 
 def _near(one: Candidate, other: Candidate) -> bool:
