@@ -32,5 +32,5 @@ sway, and on 7.8 minutes of real recordings in which no micro-expression is code
 |---|---|---|---|
 | quiet | .27 | 0.05 | 1 |
 | normal | .38 | 0.05 | 2 |
-| keen | .46 | 0.20 | 7 |
+| keen | .46 | 0.20 | 9 |
 """
