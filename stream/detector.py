@@ -20,8 +20,8 @@ from spotting.spotter import LOOK_BEHIND_S
 from stream.event import MicroExpression
 from stream.frame import Frame, Image
 from stream.observer import Observer
+from stream.pipeline.anticipation import Frames
 from stream.pipeline.frame_memory import allowed_bytes
-from stream.pipeline.frame_times import Frames
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.stages import RecognitionStage, SpottingStage, kept_frames
 from stream.settings import Settings

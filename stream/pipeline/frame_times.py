@@ -8,12 +8,6 @@ from dataclasses import replace
 
 from spotting.candidate import Candidate
 
-Frames = tuple[int, int]
-"""Numbers of the onset frame and the apex frame."""
-AT_REST_S = 0.01
-"""Seconds before the onset at which the face is surely at rest: an onset that is found late costs motion, an
-early one nothing."""
-
 
 class FrameTimes:
     """Number and time of the last frames, sampled or not."""
@@ -47,12 +41,6 @@ class FrameTimes:
         onset = min(self._nearest(movement.onset, movement.onset_frame), apex - 1)
         offset = max(self._nearest(movement.offset, movement.offset_frame), apex)
         return replace(movement, onset_frame=onset, apex_frame=apex, offset_frame=offset)
-
-    def pair(self, movement: Candidate) -> Frames:
-        """The frames to recognise it by: the face before it moves, and at the apex."""
-        found = self.on_frames(movement)
-        at_rest = self._nearest(movement.onset - AT_REST_S, found.onset_frame)
-        return min(at_rest, found.onset_frame), found.apex_frame
 
     def _nearest(self, time: float, otherwise: int) -> int:
         times = self._times

@@ -18,8 +18,8 @@ from spotting.spotter import LOOK_BEHIND_S, Spotter
 from spotting.spotter_config import SpotterConfig
 from stream.event import Expression, MacroExpression, MicroExpression
 from stream.frame import Frame
-from stream.pipeline.anticipation import REMEMBERED, Anticipation
-from stream.pipeline.frame_times import Frames, FrameTimes
+from stream.pipeline.anticipation import REMEMBERED, Anticipation, Frames
+from stream.pipeline.frame_times import FrameTimes
 from stream.pipeline.gap import Gap, GapFinder
 from stream.pipeline.ring import RingBuffer
 
@@ -80,12 +80,12 @@ class SpottingStage:
             return Spotted(sample, self._spotter.threshold, [], [], sampled=False)
         candidates = [self._framed(found) for found in self._spotter.push(sample)]
         expected = self._anticipation.ask(self._spotter, frame.timestamp)
-        ahead = tuple(self._times.pair(found) for found in expected)
+        ahead = tuple(_frames(self._times.on_frames(found)) for found in expected)
         return Spotted(sample, self._spotter.threshold, candidates, self._rejections(), ahead)
 
     def _framed(self, found: Candidate) -> tuple[Candidate, Frames]:
         chosen = self._anticipation.chosen(found)
-        return self._times.on_frames(found), self._times.pair(chosen)
+        return self._times.on_frames(found), _frames(self._times.on_frames(chosen))
 
     def flush(self) -> list[Rejection]:
         """The end: a movement in progress is cut off and rejected, never guessed."""
@@ -108,6 +108,10 @@ class SpottingStage:
     def _rejections(self) -> list[Rejection]:
         rejections, self._spotter.rejections = self._spotter.rejections, []
         return [replace(one, movement=self._times.on_frames(one.movement)) for one in rejections]
+
+
+def _frames(movement: Candidate) -> Frames:
+    return movement.onset_frame, movement.apex_frame
 
 
 def kept_frames(

@@ -16,8 +16,8 @@ from spotting.face.tracker import Sighting
 from stream.event import Expression, MicroExpression
 from stream.frame import Frame
 from stream.observer import Observer
+from stream.pipeline.anticipation import Frames
 from stream.pipeline.capture import Capture
-from stream.pipeline.frame_times import Frames
 from stream.pipeline.gap import Gap
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.stages import RecognitionStage, SpottingStage, kept_frames
