@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["micro", "macro"]
+_AT_REST_S = 0.01
+"""An onset that was found late costs some of the motion up to the apex; an early one costs nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Candidate:
     def duration(self) -> float:
         """Onset to offset, in seconds."""
         return self.offset - self.onset
+
+    @property
+    def at_rest(self) -> float:
+        """The moment, in seconds, at which the face is surely still at rest: shortly before the onset."""
+        return self.onset - _AT_REST_S
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,9 @@ from recognizer.network.backend import DEFAULT_WEIGHTS
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate, Rejection
 from spotting.spotter import LOOK_BEHIND_S
-from stream.event import MicroExpression
+from stream.event import Frames, MicroExpression
 from stream.frame import Frame, Image
 from stream.observer import Observer
-from stream.pipeline.anticipation import Frames
 from stream.pipeline.frame_memory import allowed_bytes
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.stages import RecognitionStage, SpottingStage, kept_frames
@@ -143,7 +142,7 @@ class Detector:
             self._reject([Rejection(candidate, "frames gone")])
             return None
         features = self._recognition.features(*kept)
-        event = self._recognition.event(candidate, features, captured)
+        event = self._recognition.event(candidate, frames, features, captured)
         if event is None:
             self._reject([Rejection(candidate, "no face at onset")])
             return None

@@ -11,6 +11,8 @@ from spotting.candidate import Candidate
 
 SCHEMA = 3
 """Version of the event format (docs/event-schema.md)."""
+Frames = tuple[int, int]
+"""Numbers of two frames, as the source counted them: the face before it moves, and at the apex."""
 MACRO = "macro-expression"
 """Used in place of a label for a macro-expression, which has none."""
 
@@ -78,6 +80,8 @@ class MicroExpression(Expression):
     """A micro-expression and its recognition."""
 
     recognition: Recognition
+    compared: Frames
+    """The frames that were recognised. They may differ a little from those of onset and apex."""
 
     @property
     def label(self) -> str:
@@ -110,6 +114,8 @@ class MicroExpression(Expression):
         return self.recognition.in_words
 
     def to_dict(self) -> dict[str, Any]:
-        """The same plus label, probabilities, confidence, evidence, time of each stage and action units."""
+        """The same plus the compared frames and the recognition: label, probabilities, confidence, evidence,
+        time of each stage, action units."""
         told = asdict(self.recognition)
-        return {**super().to_dict(), **told, "units": list(told["units"])}
+        frames = {"compared": list(self.compared)}
+        return {**super().to_dict(), **frames, **told, "units": list(told["units"])}

@@ -68,7 +68,9 @@ def make_event(onset: float = 12.345, label: str = "negative", probabilities=(0.
         stage_ms={"landmarks": 2.1, "flow": 43.2, "model": 1.4},
         units=units,
     )
-    return MicroExpression(candidate, 141.7, recognition)
+    return MicroExpression(
+        candidate, 141.7, recognition, (max(candidate.onset_frame - 1, 0), candidate.apex_frame)
+    )
 
 
 def make_macro(onset: float = 4.0) -> MacroExpression:

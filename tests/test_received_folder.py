@@ -84,6 +84,10 @@ WRONG = [
     *(("events.jsonl", "probabilities", value) for value in ([], 1, {"negative": "x"}, {"negative": 1e9})),
     ("events.jsonl", "confidence", HUGE),
     ("events.jsonl", "stage_ms", [["a", 1]]),
+    *(
+        ("events.jsonl", "compared", value)
+        for value in (7, None, [], [3], [1, 2, 3], [1.5, 2], [True, 2], [-1, 2])
+    ),
     ("events.jsonl", "kind", "other"),
     ("events.jsonl", "offset", -5.0),
     ("rejected.jsonl", "reason", {"a": 1}),

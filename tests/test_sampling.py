@@ -79,6 +79,15 @@ def test_onset_and_apex_are_two_frames():
     assert found.onset_frame == found.apex_frame - 1
 
 
+def test_a_movement_is_recognised_from_a_face_at_rest():
+    """The onset's frame of the pair is one from before it; where none is known, that of the onset."""
+    times = times_of(np.arange(51) / 200, lambda k: True)
+    assert times.compared(replace(MOVEMENT, onset_frame=120, apex_frame=141)) == (100 + 18, 141)
+    assert times_of(0.15 + np.arange(51) / 200, lambda k: True).compared(MOVEMENT) == (10, 20)
+    slow = times_of(np.arange(8) / 30, lambda k: True)
+    assert slow.compared(replace(MOVEMENT, onset_frame=103, apex_frame=106)) == (103, 106)
+
+
 class _Seen(Observer):
     def __init__(self):
         self.samples, self.images = [], []

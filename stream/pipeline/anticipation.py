@@ -25,9 +25,6 @@ _LIKELY = 0.45
 """Least probability of a micro-expression for which it is worth the trouble: with less, more is done in
 vain and no label is ready sooner."""
 
-Frames = tuple[int, int]
-"""Numbers of the onset frame and the apex frame."""
-
 
 class Anticipation:
     """Asked after every sample. Not safe to share between threads."""

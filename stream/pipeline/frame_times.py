@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import replace
 
 from spotting.candidate import Candidate
+from stream.event import Frames
 
 
 class FrameTimes:
@@ -41,6 +42,15 @@ class FrameTimes:
         onset = min(self._nearest(movement.onset, movement.onset_frame), apex - 1)
         offset = max(self._nearest(movement.offset, movement.offset_frame), apex)
         return replace(movement, onset_frame=onset, apex_frame=apex, offset_frame=offset)
+
+    def compared(self, movement: Candidate) -> Frames:
+        """The frames to recognise it by: of the face still at rest, and at the apex. Those of a
+        macro-expression, which is not recognised, are its onset and apex."""
+        found = self.on_frames(movement)
+        if found.kind == "macro":
+            return found.onset_frame, found.apex_frame
+        at_rest = self._nearest(movement.at_rest, found.onset_frame)
+        return min(at_rest, found.onset_frame), found.apex_frame
 
     def _nearest(self, time: float, otherwise: int) -> int:
         times = self._times

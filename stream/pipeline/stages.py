@@ -16,9 +16,9 @@ from spotting.face.tracker import Sighting
 from spotting.motion import MotionConfig, MotionMeter, MotionSample
 from spotting.spotter import LOOK_BEHIND_S, Spotter
 from spotting.spotter_config import SpotterConfig
-from stream.event import Expression, MacroExpression, MicroExpression
+from stream.event import Expression, Frames, MacroExpression, MicroExpression
 from stream.frame import Frame
-from stream.pipeline.anticipation import REMEMBERED, Anticipation, Frames
+from stream.pipeline.anticipation import REMEMBERED, Anticipation
 from stream.pipeline.frame_times import FrameTimes
 from stream.pipeline.gap import Gap, GapFinder
 from stream.pipeline.ring import RingBuffer
@@ -80,12 +80,12 @@ class SpottingStage:
             return Spotted(sample, self._spotter.threshold, [], [], sampled=False)
         candidates = [self._framed(found) for found in self._spotter.push(sample)]
         expected = self._anticipation.ask(self._spotter, frame.timestamp)
-        ahead = tuple(_frames(self._times.on_frames(found)) for found in expected)
+        ahead = tuple(self._times.compared(found) for found in expected)
         return Spotted(sample, self._spotter.threshold, candidates, self._rejections(), ahead)
 
     def _framed(self, found: Candidate) -> tuple[Candidate, Frames]:
         chosen = self._anticipation.chosen(found)
-        return self._times.on_frames(found), _frames(self._times.on_frames(chosen))
+        return self._times.on_frames(found), self._times.compared(chosen)
 
     def flush(self) -> list[Rejection]:
         """The end: a movement in progress is cut off and rejected, never guessed."""
@@ -110,16 +110,12 @@ class SpottingStage:
         return [replace(one, movement=self._times.on_frames(one.movement)) for one in rejections]
 
 
-def _frames(movement: Candidate) -> Frames:
-    return movement.onset_frame, movement.apex_frame
-
-
 def kept_frames(
     ring: RingBuffer, candidate: Candidate, frames: Frames
 ) -> tuple[Frame | None, Frame | None] | None:
-    """The candidate's onset and apex frames, by number. Where they are no longer kept: (None, None) for a
-    macro-expression, which is reported without them, and None for a micro-expression, which cannot be
-    recognised."""
+    """The frames with these numbers, to recognise the candidate by. Where they are no longer kept: (None,
+    None) for a macro-expression, which is reported without them, and None for a micro-expression, which
+    cannot be recognised."""
     try:
         return ring.get(frames[0]), ring.get(frames[1])
     except KeyError:
@@ -165,11 +161,12 @@ class RecognitionStage:
             return None
 
     def event(
-        self, candidate: Candidate, features: PairFeatures | None, captured: float
+        self, candidate: Candidate, compared: Frames, features: PairFeatures | None, captured: float
     ) -> Expression | None:
         """None for a micro-expression that cannot be recognised: it has no features.
 
-        ``captured``: ``time.monotonic()`` at the arrival of the frame that decided the candidate.
+        ``compared``: the frames that the features come from. ``captured``: ``time.monotonic()`` at the
+        arrival of the frame that decided the candidate.
         """
         if candidate.kind == "macro":
             return MacroExpression(candidate, _ms_since(captured))
@@ -177,7 +174,7 @@ class RecognitionStage:
             return None
         ahead = (known[1] for known in self._prepared.values() if known and known[0] is features)
         recognition = next(ahead, None) or self._recognizer.recognize_features(features)
-        return MicroExpression(candidate, _ms_since(captured), recognition)
+        return MicroExpression(candidate, _ms_since(captured), recognition, compared)
 
 
 def _ms_since(moment: float) -> float:

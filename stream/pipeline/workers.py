@@ -13,10 +13,9 @@ from itertools import count
 
 from spotting.candidate import Candidate, Rejection
 from spotting.face.tracker import Sighting
-from stream.event import Expression, MicroExpression
+from stream.event import Expression, Frames, MicroExpression
 from stream.frame import Frame
 from stream.observer import Observer
-from stream.pipeline.anticipation import Frames
 from stream.pipeline.capture import Capture
 from stream.pipeline.gap import Gap
 from stream.pipeline.ring import RingBuffer
@@ -35,6 +34,7 @@ OnEvent = Callable[[MicroExpression], object]
 @dataclass(frozen=True)
 class _Pair:
     candidate: Candidate
+    frames: Frames
     onset: Frame | None
     apex: Frame | None
     """None where the frames are no longer kept; then only a macro-expression is reported."""
@@ -196,7 +196,7 @@ class Workers:
                 self._reject(Rejection(candidate, "frames gone"))
                 continue
             captured = self._ring.captured_at(frame.index) or time.monotonic()
-            job = _Job(0, next(self._places), _Pair(candidate, *kept, captured))
+            job = _Job(0, next(self._places), _Pair(candidate, frames, *kept, captured))
             if not self._live:
                 self._jobs.put(job)
                 continue
@@ -240,7 +240,7 @@ class Workers:
         # A macro-expression's frames are for its images.
         if pair.candidate.kind == "micro" or self.observer is not None:
             features = self._recognition.features(pair.onset, pair.apex)
-        event = self._recognition.event(pair.candidate, features, pair.captured)
+        event = self._recognition.event(pair.candidate, pair.frames, features, pair.captured)
         if event is None:
             self._reject(Rejection(pair.candidate, "no face at onset"))
             return

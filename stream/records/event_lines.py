@@ -12,7 +12,7 @@ from recognizer.files.received import MIB, lines_of, open_received, parse
 from recognizer.recognition import Recognition
 from recognizer.units import UNITS, Side, Unit
 from spotting.candidate import Candidate, Kind, Rejection
-from stream.event import Expression, MacroExpression, MicroExpression
+from stream.event import Expression, Frames, MacroExpression, MicroExpression
 from stream.pipeline.gap import Gap
 
 LARGEST = 64 * MIB
@@ -105,7 +105,16 @@ def event_from(line: Line) -> Expression:
             _text({"name": key}, "name")
             _number(table, key, -1e-3, most)
     known["units"] = _units(known.get("units", []))
-    return MicroExpression(candidate, latency, Recognition(**known))
+    return MicroExpression(candidate, latency, Recognition(**known), _compared(line, candidate))
+
+
+def _compared(line: Line, candidate: Candidate) -> Frames:
+    """Lines of older sessions lack it."""
+    frames = line.get("compared", [candidate.onset_frame, candidate.apex_frame])
+    if not isinstance(frames, list) or len(frames) != 2:
+        raise Wrong("compared: no two frames")
+    onset, apex = (_frame_number({"compared": frame}, "compared") for frame in frames)
+    return onset, apex
 
 
 def _units(rows: object) -> tuple[Unit, ...]:
@@ -148,8 +157,7 @@ def _candidate(line: Line) -> Candidate:
     for name in ("onset", "apex", "offset", "decided"):
         _number(values, name)
     for name in ("onset_frame", "apex_frame", "offset_frame"):
-        if not isinstance(_number(values, name, 0, 2**53), int):
-            raise Wrong(f"{name}: no whole number")
+        _frame_number(values, name)
     for name in ("score", "peak"):  # null stands for a number that was not finite; times and frames are
         values[name] = _number_or_nan(values, name)
     if values.get("probability") is not None:
@@ -168,6 +176,13 @@ def _number(line: Line, name: str, least: float = -FARTHEST, most: float = FARTH
         raise Wrong(f"{name}: no number that can be")
     number: float = value
     return number
+
+
+def _frame_number(line: Line, name: str) -> int:
+    value = _number(line, name, 0, 2**53)
+    if not isinstance(value, int):
+        raise Wrong(f"{name}: no whole number")
+    return value
 
 
 def _number_or_nan(line: Line, name: str) -> float:

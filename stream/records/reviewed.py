@@ -101,12 +101,9 @@ def as_reviewed(session: RecordedSession, decisions: Mapping[str, Decision]) -> 
 def _event(session: RecordedSession, movement: Candidate, decision: Decision) -> CodedExpression:
     label = decision.label or UNCERTAIN
     shares = {name: float(name == label) for name in CLASSES}
-    return CodedExpression(
-        replace(_timed(session, movement, decision), kind="micro"),
-        float("nan"),
-        Recognition(label, shares, 1.0),
-        decision,
-    )
+    timed = replace(_timed(session, movement, decision), kind="micro")
+    frames = timed.onset_frame, timed.apex_frame
+    return CodedExpression(timed, float("nan"), Recognition(label, shares, 1.0), frames, decision)
 
 
 def _timed(session: RecordedSession, movement: Candidate, decision: Decision) -> Candidate:

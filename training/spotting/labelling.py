@@ -12,7 +12,7 @@ from recognizer.face import NoFaceError
 from recognizer.recognition import CLASSES, UNCERTAIN
 from recognizer.recognizer import Recognizer
 from spotting.candidate import Candidate
-from training.datasets.long_video import LongVideo
+from training.datasets.long_video import Image, LongVideo
 from training.evaluation.scores import score as score_labels
 from training.spotting.score import Outcome, SpotScore, is_false_alarm, score
 
@@ -113,14 +113,27 @@ def _recognise(wanted: Sequence[Found], answers: dict[int, _Answer]) -> Iterator
         by_video.setdefault(video.name, []).append((video, event))
     with Recognizer() as recognizer:
         for found in by_video.values():
-            numbers = {n for _, event in found for n in (event.onset_frame, event.apex_frame)}
-            images = {n: image for n, _, image in found[0][0].pictures() if n in numbers}
-            for _, event in found:
+            pairs = _images(found[0][0], [event for _, event in found])
+            for (_, event), (at_rest, apex) in zip(found, pairs, strict=True):
                 try:
-                    result = recognizer.recognize(images[event.onset_frame], images[event.apex_frame])
+                    result = recognizer.recognize(at_rest, apex)
                 except NoFaceError:
                     answers[id(event)] = _Answer(0, uncertain=True)
                 else:
                     best = max(range(len(CLASSES)), key=lambda k: result.probabilities[CLASSES[k]])
                     answers[id(event)] = _Answer(best, result.label == UNCERTAIN)
                 yield len(answers), len(wanted)
+
+
+def _images(video: LongVideo, events: Sequence[Candidate]) -> list[tuple[Image, Image]]:
+    """Of each event the images that a session recognises: the face still at rest, and at the apex."""
+    at_rest: dict[int, tuple[float, Image]] = {}
+    apex: dict[int, Image] = {}
+    for number, time, image in video.pictures():
+        for k, event in enumerate(events):
+            away = abs(time - event.at_rest)
+            if number <= event.onset_frame and (k not in at_rest or away <= at_rest[k][0]):
+                at_rest[k] = away, image
+            if number == event.apex_frame:
+                apex[k] = image
+    return [(at_rest[k][1], apex[k]) for k in range(len(events))]

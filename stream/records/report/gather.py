@@ -20,7 +20,7 @@ from recognizer.feature import FeatureExtractor
 from recognizer.files.received import MIB
 from recognizer.network.attention import Attention
 from recognizer.network.backend import DEFAULT_WEIGHTS
-from stream.event import Expression, MicroExpression
+from stream.event import Expression, Frames, MicroExpression
 from stream.frame import Image
 from stream.labels import look_of
 from stream.records.about_session import sha256_of
@@ -151,8 +151,8 @@ def _written_order(events: tuple[Expression, ...]) -> list[int]:
 
 
 def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) -> list[Thumbnails | None]:
-    wanted = {e.candidate.onset_frame for e in session.events}
-    wanted |= {e.candidate.apex_frame for e in session.events}
+    pairs = [_shown(event) for event in session.events]
+    wanted = {number for pair in pairs for number in pair}
     frames = _frames(recording, wanted)
     if needed and not wanted <= frames.keys():
         raise AtmeError(
@@ -161,13 +161,18 @@ def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) 
     extractor, attention = FeatureExtractor(), _attention(session)
     found: list[Thumbnails | None] = []
     try:
-        for event in session.events:
-            pair = [frames.get(k) for k in (event.candidate.onset_frame, event.candidate.apex_frame)]
+        for event, (onset, apex) in zip(session.events, pairs, strict=True):
             looked = attention if isinstance(event, MicroExpression) else None
-            found.append(_pictures(extractor, looked, pair[0], pair[1]))
+            found.append(_pictures(extractor, looked, frames.get(onset), frames.get(apex)))
     finally:
         extractor.close()
     return found
+
+
+def _shown(event: Expression) -> Frames:
+    if isinstance(event, MicroExpression):
+        return event.compared
+    return event.candidate.onset_frame, event.candidate.apex_frame
 
 
 def _pictures(
