@@ -90,6 +90,16 @@ def test_sessions_from_before_there_were_units_are_read() -> None:
     assert older.facs == ""
 
 
+def test_sessions_from_before_frames_were_named_show_onset_and_apex() -> None:
+    line = json.loads(event_line(make_event()))
+    again = event_from(line)
+    assert isinstance(again, MicroExpression)
+    assert again.compared == (369, 375) == tuple(line.pop("compared"))
+    older = event_from(line)
+    assert isinstance(older, MicroExpression)
+    assert older.compared == (370, 375)
+
+
 def test_what_speaks_for_the_label_is_at_work_and_weighs() -> None:
     found = make_event().recognition
     assert [unit.unit for unit in found.speaking] == ["AU4", "AU7"]
