@@ -14,7 +14,7 @@ from spotting import CandidateClassifier, Spotter, SpotterConfig
 from spotting.classifier import CHANNELS, COURSE_S, FACTS, KINDS, Prediction, evidence
 from spotting.face.places import SIDES, mirrored_sides
 from spotting.memory import Memory
-from training.spotting.classifier.fit import FitConfig, export, fit, mirrored
+from training.spotting.classifier.fit import FitConfig, Scale, export, fit, mirrored, of_other_faces
 from training.spotting.classifier.snapshots import Snapshots, named
 
 BUMP = Bump(2.0, 2.15, 2.32)
@@ -224,6 +224,35 @@ def test_it_learns_and_the_file_says_what_torch_says(tmp_path):
     again = classifier._session.run(None, {"course": new.course, "facts": new.facts})
     np.testing.assert_allclose(again[0], chances, atol=1e-5)
     np.testing.assert_allclose(again[1], times, atol=1e-5)
+
+
+def of_faces(**varied):
+    """Standardised courses in which every place goes from 0 to (3, 4), and the same as if of other faces."""
+    config = replace(SMALL, **{"gain": 0.0, "turn": 0.0, "lost": 0.0, "drift": 0.0, **varied})
+    way = torch.linspace(0, 1, len(COURSE_S))[:, None] * torch.tensor([3.0, 4.0]).repeat(len(SIDES))
+    scale, skin = Scale(), 2 * len(SIDES)
+    scale.course_mean[:skin], scale.course_scale[:skin] = 0.5, 2.0
+    torch.manual_seed(0)
+    there = of_other_faces(((way - 0.5) / 2).repeat(64, 1, 1), scale, config)
+    return way, (2 * there + 0.5).numpy().reshape(64, len(COURSE_S), -1, 2)
+
+
+def test_another_face_moves_each_place_further_and_another_way_at_the_same_time():
+    way, same = of_faces()
+    np.testing.assert_allclose(same, way.reshape(1, len(COURSE_S), -1, 2).expand(64, -1, -1, -1), atol=1e-5)
+    other = of_faces(gain=0.5, turn=0.3)[1]
+    far = np.linalg.norm(other, axis=3)
+    np.testing.assert_allclose(far, far[:, -1:] * np.linspace(0, 1, len(COURSE_S))[:, None], atol=1e-4)
+    assert np.log(far[:, -1] / 5).std() == pytest.approx(0.5, abs=0.05)
+    turned = np.arctan2(other[:, -1, :, 1], other[:, -1, :, 0]) - np.arctan2(4, 3)
+    assert turned.std() == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_lost_place_stays_where_it_is():
+    far = np.linalg.norm(of_faces(lost=0.25)[1], axis=3)
+    still = (far < 1e-5).all(axis=1)
+    assert still.mean() == pytest.approx(0.25, abs=0.05)
+    assert far[:, -1][~still] == pytest.approx(5.0, abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_weights():

@@ -1,4 +1,4 @@
-"""The commands ``atme-train spot-benchmark``, ``spot-evaluate`` and ``spot-fit``."""
+"""The commands ``atme-train blend-faces``, ``spot-benchmark``, ``spot-evaluate`` and ``spot-fit``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,29 @@ from recognizer.files.write import write_file
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to ``atme-train``."""
+    app.command(name="blend-faces")(blend_faces)
     app.command(name="spot-benchmark")(spot_benchmark)
     app.command(name="spot-evaluate")(spot_evaluate)
     app.command(name="spot-fit")(spot_fit)
 
 
 WorkersOption = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+
+
+def blend_faces(
+    faces: Annotated[list[Path], typer.Argument(help="Portraits, two or more.")],
+    out: Annotated[Path, typer.Option(help="The folder for the images.")],
+    count: Annotated[int, typer.Option(min=1, help="How many faces.")] = 24,
+    seed: Annotated[int, typer.Option(help="Same seed and portraits, same faces.")] = 0,
+) -> None:
+    """Make up faces between a few portraits, for spot-benchmark --face: a spotter learns more from more
+    people."""
+    from recognizer.console.native_log import native_log
+    from training.rendering.blended_portraits import write_blended
+
+    with native_log():
+        _advance("blending faces", write_blended(out, faces, count, seed))
+    print(printable(f"{out}: {count} faces; render each with atme-train spot-benchmark --face"))
 
 
 def spot_benchmark(

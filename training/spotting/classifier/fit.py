@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recognizer.errors import AtmeError
-from spotting.classifier import CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
-from spotting.face.places import SIDES, mirrored_sides
+from spotting.classifier import BEFORE_S, CHANNELS, COURSE_S, EVIDENCE, EVIDENCE_KEY, FACTS, KINDS
+from spotting.face.places import REGIONS, SIDES, mirrored_sides
 from training.learning.export import completed, members, save, traced
 from training.spotting.classifier.snapshots import Snapshots
 
@@ -25,8 +25,13 @@ MIXTURES = 3
 """How many times each clip is used with another clip's movements added to it."""
 _TIME_UNIT = 10.0
 """The networks give times in tenths of a second: about 1 in size."""
-_CUES = (slice(2 * len(SIDES) + 2, 2 * len(SIDES) + 6), -4, -3)
-"""Channels of the head, the lids and the light."""
+_SKIN = 2 * len(SIDES)
+_CUES = (slice(_SKIN + 2, _SKIN + 6), -4, -3)
+"""Channels of the places come first; those of the head, the lids and the light."""
+_BEFORE = FACTS - len(BEFORE_S) * len(REGIONS)
+"""The first of the facts on what the regions did before."""
+_KNOTS = 12
+"""Of a drift, in one course."""
 _CLAMP = 6.0
 """Standard deviations; values further out did not occur in training."""
 
@@ -45,10 +50,23 @@ class FitConfig:
     decay: float = 1e-3
     times: float = 0.3
     """Weight of the loss of onset, apex and offset."""
-    noise: float = 0.1
-    """Noise on the evidence, in its standard deviations: rendered faces are alike, real ones are not."""
-    hidden: float = 0.1
+    noise: float = 0.15
+    """Noise on the course, in its standard deviations."""
+    drift: float = 0.3
+    """The most of a slow one on the places."""
+    hidden: float = 0.2
     """Share of the movements trained without their head, lids or light: no cue may decide alone."""
+    gain: float = 0.5
+    """Log standard deviation of how far each place moves: rendered faces are few, and in other faces skin and
+    landmarks lie otherwise."""
+    turn: float = 0.3
+    """Standard deviation of the way in which it moves, in radians."""
+    lost: float = 0.1
+    """Share of the places that do not move at all."""
+    facts_noise: float = 0.3
+    """Noise on the facts, in their standard deviations."""
+    forgotten: float = 0.3
+    """Share of the movements trained without what the regions did before."""
 
 
 class Member(nn.Module):
@@ -149,12 +167,11 @@ class Scale(nn.Module):
 def mirrored(course: Tensor) -> Tensor:
     """The same movement in the face's mirror image."""
     order, sign = mirrored_sides()
-    skin = 2 * len(SIDES)
-    rest = torch.arange(skin, CHANNELS)
+    rest = torch.arange(_SKIN, CHANNELS)
     sides_order = torch.cat([torch.from_numpy(order), rest])
     signs = torch.ones(CHANNELS)
-    signs[:skin] = torch.from_numpy(sign)
-    signs[[skin, skin + 2, skin + 4]] = -1.0  # the median's and the head's way to the right, its roll
+    signs[:_SKIN] = torch.from_numpy(sign)
+    signs[[_SKIN, _SKIN + 2, _SKIN + 4]] = -1.0  # the median's and the head's way to the right, its roll
     return course[..., sides_order] * signs
 
 
@@ -217,7 +234,8 @@ def _train(member: Member, shown: _Shown, config: FitConfig, number: int) -> Ite
     for _ in range(config.epochs):
         order = torch.from_numpy(draw.permutation(len(shown.kind)))
         for chosen in torch.split(order[: rounds * config.batch], config.batch):
-            course, facts = _disturbed(shown.course[chosen], config), shown.facts[chosen]
+            course = _disturbed(shown.course[chosen], member.scale, config)
+            facts = _blurred(shown.facts[chosen], config)
             out, kind = member(course, facts), shown.kind[chosen]
             loss = F.cross_entropy(out[:, : len(KINDS)], kind)
             micro = kind == 0
@@ -232,12 +250,36 @@ def _train(member: Member, shown: _Shown, config: FitConfig, number: int) -> Ite
             yield
 
 
-def _disturbed(course: Tensor, config: FitConfig) -> Tensor:
-    """Standardised courses with noise, some of them without one of the cues."""
+def _disturbed(course: Tensor, scale: Scale, config: FitConfig) -> Tensor:
+    """Standardised courses as if of other faces, with noise, some of them without one of the cues."""
+    skin = of_other_faces(course[..., :_SKIN], scale, config)
+    course = torch.cat([skin, course[..., _SKIN:]], dim=-1)
     course = course + config.noise * torch.randn_like(course)
     for cue in _CUES:
         course[torch.rand(len(course)) < config.hidden, :, cue] = 0.0
     return course
+
+
+def of_other_faces(skin: Tensor, scale: Scale, config: FitConfig) -> Tensor:
+    """(N, T, _SKIN) of which each place moves further or less far, another way, or not at all, and drifts."""
+    count, steps = skin.shape[:2]
+    mean, spread = scale.course_mean[:_SKIN], scale.course_scale[:_SKIN]
+    right, down = (skin * spread + mean).reshape(count, steps, -1, 2).unbind(dim=-1)
+    one = (count, 1, len(SIDES))
+    angle = config.turn * torch.randn(one)
+    gain = torch.exp(config.gain * torch.randn(one)) * (torch.rand(one) >= config.lost)
+    cos, sin = gain * angle.cos(), gain * angle.sin()
+    moved = torch.stack([cos * right - sin * down, sin * right + cos * down], dim=-1)
+    knots = config.drift * torch.rand(count, 1, 1) * torch.randn(count, _SKIN, _KNOTS)
+    drift = F.interpolate(knots, size=steps, mode="linear", align_corners=True).transpose(1, 2)
+    return (moved.reshape(skin.shape) - mean) / spread + drift
+
+
+def _blurred(facts: Tensor, config: FitConfig) -> Tensor:
+    """Standardised facts with noise, some of them without what was before."""
+    facts = facts + config.facts_noise * torch.randn_like(facts)
+    facts[torch.rand(len(facts)) < config.forgotten, _BEFORE:] = 0.0
+    return facts
 
 
 def export(panel: Panel, about: dict[str, str], path: Path) -> None:
