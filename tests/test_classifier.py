@@ -226,6 +226,18 @@ def test_it_learns_and_the_file_says_what_torch_says(tmp_path):
     np.testing.assert_allclose(again[1], times, atol=1e-5)
 
 
+def test_times_are_learnt_again_without_touching_the_probabilities():
+    data = made_up(2000)
+    before, after = (fit(data, replace(SMALL, times_epochs=n), lambda *_: None) for n in (0, 20))
+    course, facts = torch.from_numpy(data.course), torch.from_numpy(data.facts)
+    with torch.no_grad():
+        (chances, vague), (same, exact) = before(course, facts), after(course, facts)
+    assert torch.equal(chances, same)
+    micro, true = data.kind == 0, torch.from_numpy(data.times)
+    off = [float((times - true)[micro].abs().mean()) for times in (vague, exact)]
+    assert off[1] < off[0]
+
+
 def of_faces(**varied):
     """Standardised courses in which every place goes from 0 to (3, 4), and the same as if of other faces."""
     config = replace(SMALL, **{"gain": 0.0, "turn": 0.0, "lost": 0.0, "drift": 0.0, **varied})

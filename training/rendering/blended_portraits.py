@@ -21,6 +21,7 @@ from recognizer.landmarks import Landmarks
 from training.rendering.portrait import Image, Portrait, load_portrait
 
 SIZE = (640, 800)
+"""Width and height, pixels."""
 _BEYOND = 0.4
 """By how much more a mixture may be like one portrait than that portrait is."""
 _PATCH, _EDGE = 90.0, 0.25
@@ -34,7 +35,7 @@ Mask = npt.NDArray[np.float32]
 def write_blended(out: Path, faces: Sequence[Path], count: int, seed: int) -> Iterator[tuple[int, int]]:
     """Writes ``000.png`` and so on, to be rendered (``spot-benchmark --face``); yields (done, of how many).
 
-    AtmeError for less than two images, and those of ``load_portrait``.
+    AtmeError for fewer than two images, and those of ``load_portrait``.
     """
     if len(faces) < 2:
         raise AtmeError("invalid", f"{len(faces)} portrait cannot be blended; give two or more")
