@@ -124,7 +124,7 @@ def test_a_likely_movement_counts_with_the_times_that_the_classifier_gives(fps):
 
 
 def test_an_unlikely_one_is_rejected_for_what_it_looks_like():
-    spotter = Spotter(classifier=Told(0.4, "blink"), detector=Agreeing())
+    spotter = Spotter(classifier=Told(0.3, "blink"), detector=Agreeing())
     assert spot(spotter, moved(60)) == []
     assert [rejection.reason for rejection in spotter.rejections] == ["blink"]
 
