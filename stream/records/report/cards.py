@@ -68,7 +68,7 @@ def _card(number: int, event: Expression, images: dict[str, str] | None, motion:
     ]
     if isinstance(event, MicroExpression) and event.compared != (movement.onset_frame, movement.apex_frame):
         onset, apex = event.compared
-        facts.append(("shown", f"frames {onset} and {apex}", "as recognised"))
+        facts.append(("compared", f"{onset} and {apex}", "frames"))
     rows = "".join(f"<tr><th>{a}</th><td>{b}</td><td class='quiet'>{c}</td></tr>" for a, b, c in facts)
     share = event.recognition.share if isinstance(event, MicroExpression) else ""
     return f"""<article class="card" id="event-{number}" style="--label:{look.colour}">
