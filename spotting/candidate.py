@@ -41,6 +41,11 @@ class Candidate:
         return self.offset - self.onset
 
     @property
+    def onset_and_apex(self) -> tuple[int, int]:
+        """Their frames."""
+        return self.onset_frame, self.apex_frame
+
+    @property
     def at_rest(self) -> float:
         """The moment, in seconds, at which the face is surely still at rest: shortly before the onset."""
         return self.onset - _AT_REST_S

@@ -40,8 +40,8 @@ def test_each_is_another_face_that_is_found(two: tuple[Portrait, Portrait]) -> N
 
 def test_a_blend_of_a_face_with_itself_is_that_face(two: tuple[Portrait, Portrait]) -> None:
     first = two[0]
-    symmetric = replace(first, image=np.full_like(first.image, 90))
-    assert np.abs(blended([symmetric, symmetric], np.random.default_rng(0)).astype(int) - 90).max() <= 1
+    plain = replace(first, image=np.full_like(first.image, 90))
+    assert np.abs(blended([plain, plain], np.random.default_rng(0)).astype(int) - 90).max() <= 1
 
 
 def test_written_faces_can_be_rendered(tmp_path: Path, two: tuple[Portrait, Portrait]) -> None:

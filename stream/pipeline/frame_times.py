@@ -48,7 +48,7 @@ class FrameTimes:
         macro-expression, which is not recognised, are its onset and apex."""
         found = self.on_frames(movement)
         if found.kind == "macro":
-            return found.onset_frame, found.apex_frame
+            return found.onset_and_apex
         at_rest = self._nearest(movement.at_rest, found.onset_frame)
         return min(at_rest, found.onset_frame), found.apex_frame
 

@@ -110,7 +110,7 @@ def event_from(line: Line) -> Expression:
 
 def _compared(line: Line, candidate: Candidate) -> Frames:
     """Lines of older sessions lack it."""
-    frames = line.get("compared", [candidate.onset_frame, candidate.apex_frame])
+    frames = line.get("compared", list(candidate.onset_and_apex))
     if not isinstance(frames, list) or len(frames) != 2:
         raise Wrong("compared: no two frames")
     onset, apex = (_frame_number({"compared": frame}, "compared") for frame in frames)

@@ -102,8 +102,8 @@ def _event(session: RecordedSession, movement: Candidate, decision: Decision) ->
     label = decision.label or UNCERTAIN
     shares = {name: float(name == label) for name in CLASSES}
     timed = replace(_timed(session, movement, decision), kind="micro")
-    frames = timed.onset_frame, timed.apex_frame
-    return CodedExpression(timed, float("nan"), Recognition(label, shares, 1.0), frames, decision)
+    found = Recognition(label, shares, 1.0)
+    return CodedExpression(timed, float("nan"), found, timed.onset_and_apex, decision)
 
 
 def _timed(session: RecordedSession, movement: Candidate, decision: Decision) -> Candidate:

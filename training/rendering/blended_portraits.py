@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RBFInterpolator
 
-from recognizer.action_units import MIRROR
 from recognizer.errors import AtmeError
 from recognizer.files.write import write_file
 from recognizer.landmarks import Landmarks
@@ -30,6 +30,8 @@ _GRID = 16
 """Pixels between the points at which a warp is computed."""
 
 Mask = npt.NDArray[np.float32]
+Points = npt.NDArray[Any]
+"""(n, 2), pixels."""
 
 
 def write_blended(out: Path, faces: Sequence[Path], count: int, seed: int) -> Iterator[tuple[int, int]]:
@@ -50,39 +52,32 @@ def write_blended(out: Path, faces: Sequence[Path], count: int, seed: int) -> It
 
 def blended(portraits: Sequence[Portrait], rng: np.random.Generator) -> Image:
     """One made-up face of the portraits' size. Needs two portraits or more, all of one size."""
-    faces = [_mirrored(one) if rng.random() < 0.5 else one for one in portraits]
+    faces = [one.mirrored() if rng.random() < 0.5 else one for one in portraits]
     places = rng.choice(len(faces), 2, replace=False)
     first, second = (faces[k] for k in places)
-    apart = _fitted(second.landmarks, first.landmarks) - first.landmarks
-    others = [_fitted(face.landmarks, first.landmarks) - first.landmarks for face in faces]
+    others = [_fitted(face.landmarks, face.landmarks, first.landmarks) - first.landmarks for face in faces]
     mixture = sum(
         share * other for share, other in zip(rng.dirichlet([0.5] * len(faces)), others, strict=True)
     )
-    shape = first.landmarks + rng.uniform(-_BEYOND, _BEYOND) * apart + mixture
+    shape = first.landmarks + rng.uniform(-_BEYOND, _BEYOND) * others[places[1]] + mixture
     images = [_warped(face, np.asarray(shape, np.float32)) for face in (first, second)]
     images[1] = _toned(images[1], images[0], np.asarray(shape, np.float32))
     mask = _patches(images[0].shape[:2], rng)[..., None]
     return np.asarray(np.rint(images[0] * mask + images[1] * (1 - mask)), np.uint8)
 
 
-def _mirrored(face: Portrait) -> Portrait:
-    landmarks = np.column_stack((face.image.shape[1] - 1 - face.landmarks[:, 0], face.landmarks[:, 1]))
-    return Portrait(np.ascontiguousarray(face.image[:, ::-1]), landmarks[MIRROR].astype(np.float32))
-
-
-def _fitted(landmarks: Landmarks, to: Landmarks) -> Landmarks:
-    """Turned, scaled and moved to lie as close to the others as possible."""
+def _fitted(points: Points, landmarks: Landmarks, to: Landmarks) -> Points:
+    """The points, turned, scaled and moved so that these landmarks lie as close to the others as possible."""
     matrix, _ = cv2.estimateAffinePartial2D(landmarks, to, method=cv2.LMEDS)
-    return np.asarray(landmarks @ matrix[:, :2].T + matrix[:, 2], np.float32)
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], points.dtype)
 
 
 def _warped(face: Portrait, shape: Landmarks) -> Image:
     """The face with its landmarks at ``shape``; the image's edge follows as the whole face does."""
     height, width = face.image.shape[:2]
-    matrix, _ = cv2.estimateAffinePartial2D(shape, face.landmarks, method=cv2.LMEDS)
     edge = np.array([(x, y) for x in (0, width / 2, width) for y in (0, height)], np.float64)
     known = np.vstack([shape, edge])
-    there = np.vstack([face.landmarks, edge @ matrix[:, :2].T + matrix[:, 2]])
+    there = np.vstack([face.landmarks, _fitted(edge, shape, face.landmarks)])
     rows, columns = np.arange(0, height + _GRID, _GRID), np.arange(0, width + _GRID, _GRID)
     grid = np.stack(np.meshgrid(columns, rows), axis=-1).astype(np.float64)
     field = RBFInterpolator(known, there - known, smoothing=1.0)(grid.reshape(-1, 2)).reshape(grid.shape)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from recognizer.action_units import MIRROR
 from recognizer.errors import AtmeError
 from recognizer.files.image import read_image
 from recognizer.landmarks import Landmarker, Landmarks
@@ -34,6 +35,12 @@ class Portrait:
     def shape(self) -> tuple[int, int]:
         """Height and width of the image."""
         return self.image.shape[0], self.image.shape[1]
+
+    def mirrored(self) -> Portrait:
+        """Its mirror image."""
+        right = self.image.shape[1] - 1
+        landmarks = np.column_stack((right - self.landmarks[:, 0], self.landmarks[:, 1]))[MIRROR]
+        return Portrait(np.ascontiguousarray(self.image[:, ::-1]), landmarks)
 
 
 def load_portrait(path: Path | None = None, size: tuple[int, int] = (640, 480)) -> Portrait:

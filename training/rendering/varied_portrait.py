@@ -9,7 +9,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from recognizer.action_units import MIRROR
 from training.rendering.portrait import Portrait
 
 _STRETCH = 0.05
@@ -24,11 +23,10 @@ _CONTRAST = (0.75, 1.15)
 
 def varied(portrait: Portrait, rng: np.random.Generator) -> Portrait:
     """A random variation of the face, of the same size."""
-    height, width = portrait.image.shape[:2]
-    image, landmarks = portrait.image, portrait.landmarks
     if rng.random() < 0.5:
-        image = np.ascontiguousarray(image[:, ::-1])
-        landmarks = np.column_stack((width - 1 - landmarks[:, 0], landmarks[:, 1]))[MIRROR]
+        portrait = portrait.mirrored()
+    image, landmarks = portrait.image, portrait.landmarks
+    height, width = portrait.shape
     stretch = np.diag(np.exp(rng.normal(0, _STRETCH, 2)))
     stretch[0, 1] = rng.normal(0, _SHEAR)
     angle = rng.normal(0, _TILT)

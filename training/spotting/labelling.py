@@ -132,7 +132,7 @@ def _images(video: LongVideo, events: Sequence[Candidate]) -> list[tuple[Image, 
     for number, time, image in video.pictures():
         for k, event in enumerate(events):
             away = abs(time - event.at_rest)
-            if number <= event.onset_frame and (k not in at_rest or away <= at_rest[k][0]):
+            if number <= event.onset_frame and (k not in at_rest or away < at_rest[k][0]):
                 at_rest[k] = away, image
             if number == event.apex_frame:
                 apex[k] = image

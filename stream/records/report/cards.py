@@ -66,7 +66,7 @@ def _card(number: int, event: Expression, images: dict[str, str] | None, motion:
         ("moved most", escape(movement.region), f"{_number(movement.peak)} px"),
         ("over threshold", f"{_number(movement.score)} ×", f"decided {delay:+.0f} ms"),
     ]
-    if isinstance(event, MicroExpression) and event.compared != (movement.onset_frame, movement.apex_frame):
+    if isinstance(event, MicroExpression) and event.compared != movement.onset_and_apex:
         onset, apex = event.compared
         facts.append(("compared", f"{onset} and {apex}", "frames"))
     rows = "".join(f"<tr><th>{a}</th><td>{b}</td><td class='quiet'>{c}</td></tr>" for a, b, c in facts)

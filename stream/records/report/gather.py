@@ -20,7 +20,7 @@ from recognizer.feature import FeatureExtractor
 from recognizer.files.received import MIB
 from recognizer.network.attention import Attention
 from recognizer.network.backend import DEFAULT_WEIGHTS
-from stream.event import Expression, Frames, MicroExpression
+from stream.event import Expression, MicroExpression
 from stream.frame import Image
 from stream.labels import look_of
 from stream.records.about_session import sha256_of
@@ -151,7 +151,10 @@ def _written_order(events: tuple[Expression, ...]) -> list[int]:
 
 
 def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) -> list[Thumbnails | None]:
-    pairs = [_shown(event) for event in session.events]
+    pairs = [
+        event.compared if isinstance(event, MicroExpression) else event.candidate.onset_and_apex
+        for event in session.events
+    ]
     wanted = {number for pair in pairs for number in pair}
     frames = _frames(recording, wanted)
     if needed and not wanted <= frames.keys():
@@ -167,12 +170,6 @@ def _from_recording(session: RecordedSession, recording: Path, *, needed: bool) 
     finally:
         extractor.close()
     return found
-
-
-def _shown(event: Expression) -> Frames:
-    if isinstance(event, MicroExpression):
-        return event.compared
-    return event.candidate.onset_frame, event.candidate.apex_frame
 
 
 def _pictures(

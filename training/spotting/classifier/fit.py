@@ -62,8 +62,8 @@ class FitConfig:
     hidden: float = 0.2
     """Share of the movements trained without their head, lids or light: no cue may decide alone."""
     gain: float = 0.5
-    """Log standard deviation of how far each place moves: rendered faces are few, and in other faces skin and
-    landmarks lie otherwise."""
+    """Log standard deviation of how far each place moves: rendered faces are few, and skin and landmarks lie
+    differently in others."""
     turn: float = 0.3
     """Standard deviation of the way in which it moves, in radians."""
     lost: float = 0.1
