@@ -12,6 +12,7 @@ import pytest
 
 from recognizer.feature import FeatureExtractor
 from spotting.candidate import Candidate
+from spotting.sensitivity import OPERATING_POINTS
 from spotting.spotter import Spotter
 from stream.detector import Detector
 from stream.event import MicroExpression
@@ -28,6 +29,7 @@ from training.rendering.script import Action, ClipScript
 from training.synthesis.motion_model import Activation
 
 FPS = 100
+ACCEPTED = 0.5
 MOVEMENT = Candidate(0.1, 0.2, 0.3, 10, 20, 30, 3.0, 2.0, "chin", 0.25, probability=0.9)
 
 
@@ -46,7 +48,7 @@ def later(seconds: float) -> Candidate:
 
 
 def test_what_was_expected_is_recognised_where_the_decision_is_near():
-    anticipation = Anticipation()
+    anticipation = Anticipation(ACCEPTED)
     assert anticipation.ask(Expecting([MOVEMENT]), 0.22) == [MOVEMENT]
     assert anticipation.chosen(later(0.9 * NEAR_S)) is MOVEMENT
     far = later(1.1 * NEAR_S)
@@ -59,7 +61,7 @@ def test_what_was_expected_is_recognised_where_the_decision_is_near():
 
 
 def test_every_expectation_is_told_once_and_may_come_true():
-    anticipation, far = Anticipation(), later(1.1 * NEAR_S)
+    anticipation, far = Anticipation(ACCEPTED), later(1.1 * NEAR_S)
     spotter = Expecting([], [MOVEMENT, far], [later(0.5 * NEAR_S)], [far, later(3 * NEAR_S)])
     told = [anticipation.ask(spotter, 0.2 + 0.02 * k) for k in range(4)]
     assert told == [[], [MOVEMENT, far], [], [later(3 * NEAR_S)]]
@@ -71,7 +73,7 @@ def test_every_expectation_is_told_once_and_may_come_true():
 
 
 def test_expectations_are_forgotten_when_there_are_many():
-    anticipation = Anticipation()
+    anticipation = Anticipation(ACCEPTED)
     spotter = Expecting(*([later(3 * k * NEAR_S)] for k in range(REMEMBERED + 1)))
     for k in range(REMEMBERED + 1):
         assert anticipation.ask(spotter, k)
@@ -81,10 +83,17 @@ def test_expectations_are_forgotten_when_there_are_many():
 
 
 def test_what_is_unlikely_is_not_worth_it_and_nobody_is_asked_twice_at_once():
-    anticipation = Anticipation()
+    anticipation = Anticipation(ACCEPTED)
     assert anticipation.ask(Expecting([replace(MOVEMENT, probability=0.1)]), 0.2) == []
     assert anticipation.ask(Expecting(), 0.21) == []
     assert anticipation.ask(Expecting([MOVEMENT]), 0.22) == [MOVEMENT]
+
+
+def test_what_an_operating_point_accepts_is_expected_at_it():
+    unsure = replace(MOVEMENT, probability=0.32)
+    for sensitivity, expects in (("keen", True), ("normal", False), ("quiet", False)):
+        anticipation = Anticipation(OPERATING_POINTS[sensitivity].accept_probability)
+        assert bool(anticipation.ask(Expecting([unsure]), 0.2)) == expects
 
 
 class Slow:

@@ -21,15 +21,17 @@ REMEMBERED = 8
 themselves as they see more."""
 _ASK_AGAIN_S = 0.015
 """Seconds between two questions: each costs as much as a frame."""
-_LIKELY = 0.45
-"""Least probability of a micro-expression for which it is worth the trouble: with less, more is done in
-vain and no label is ready sooner."""
+_BELOW = 0.05
+"""An expectation may be this much less probable than what is accepted: its movement is not over, and it may
+still become likelier. With more, much is recognised in vain and hardly a label is ready sooner."""
 
 
 class Anticipation:
     """Asked after every sample. Not safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, accept_probability: float) -> None:
+        """``accept_probability``: of a micro-expression, at the spotter's operating point."""
+        self._likely = accept_probability - _BELOW
         self.reset()
 
     def reset(self) -> None:
@@ -49,7 +51,7 @@ class Anticipation:
             self._asked = now
         told = []
         for found in expected:
-            if (found.probability or 0.0) >= _LIKELY and not self._near_to(found):
+            if (found.probability or 0.0) >= self._likely and not self._near_to(found):
                 self._expected.append(found)
                 told.append(found)
         return told

@@ -49,7 +49,7 @@ class SpottingStage:
         self._meter = MotionMeter(motion)
         self._gaps = GapFinder()
         self._times = FrameTimes(LOOK_BEHIND_S)
-        self._anticipation = Anticipation()
+        self._anticipation = Anticipation(spotter.accept_probability)
 
     @property
     def ready(self) -> bool:
