@@ -34,8 +34,6 @@ from stream.sources import open_recording
 KINDS = ("expression", "small expression", "blink", "head", "still")
 GAPS = (0.067, 0.13, 0.2, 0.33)
 """Seconds between the images of a pair."""
-EVERY = 3
-"""A pair begins at every third frame."""
 AROUND = 0.1
 CORNERS, LIDS, NOSE = 3.0, 2.0, 2.0
 SUBTLE = 1.0
@@ -70,15 +68,15 @@ class Track:
     """(N, 2)."""
 
 
-def filmed(video: Path) -> Iterator[FilmedPair]:
-    """Every pair of the video, expressions too, with a progress bar."""
+def filmed(video: Path, every: int) -> Iterator[FilmedPair]:
+    """Pairs of the video that begin at every ``every``-th frame, expressions too, with a progress bar."""
     with open_recording(video) as source:
         frames = list(iter(source.read, None))
     landmarker = Landmarker(tracking=False)
     faces = [landmarker.detect(frame.image) for frame in frames]
     landmarker.close()
     seen = follow(np.array([frame.timestamp for frame in frames]), faces)
-    wanted = [(k, gap) for k in range(0, len(frames), EVERY) for gap in GAPS]
+    wanted = [(k, gap) for k in range(0, len(frames), every) for gap in GAPS]
     extractor = FeatureExtractor()
     try:
         for k, gap in track(wanted, description=video.name, console=Console(stderr=True)):

@@ -241,6 +241,7 @@ def main() -> None:
     )
     parser.add_argument("--portrait", type=Path, action="append", help="default: the built-in portrait")
     parser.add_argument("--video", type=Path, action="append", help="real video without micro-expressions")
+    parser.add_argument("--every", type=int, default=3, help="frames of a video from one pair to the next")
     parser.add_argument("--sheet", type=Path, help="write the pairs of the videos as a PNG")
     parser.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS)
     parser.add_argument("--each", type=int, default=20, help="pairs per class and peak")
@@ -261,7 +262,7 @@ def main() -> None:
         result = measure(pairs, options.weights)
         if options.plot:
             _plot(result, options.plot)
-    films = [pair for video in options.video or [] for pair in filmed(video)]
+    films = [pair for video in options.video or [] for pair in filmed(video, options.every)]
     if films:
         result["film"] = measure_film(films, options.weights, options.sheet)
     print(json.dumps(result, indent=1))
